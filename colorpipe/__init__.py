@@ -1,0 +1,69 @@
+"""colorpipe: colour for black-and-white photographs, folders and films.
+
+The names below are the whole public face. Each is imported when it is first used, so that ``import colorpipe`` and
+``colorpipe --help`` cost neither numpy nor torch.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "colorpipe.errors": (
+        "ColorpipeError", "UsageError", "OptionError", "PluginError", "InputError", "LimitError", "OutputError",
+        "WeightsError", "DeviceError", "TrainingError",
+    ),
+    "colorpipe.hookspecs": ("hookimpl",),
+    "colorpipe.interfaces": ("Colorizer", "Decoder", "Evaluator", "InputSize", "Preprocessor"),
+    "colorpipe.models": ("Model",),
+    "colorpipe.options": ("Options", "option"),
+    "colorpipe.types": (
+        "Batch", "Chroma", "ChromaDistribution", "Encoding", "Frame", "Lab", "Metadata", "Outcome", "Recipe",
+    ),
+    "colorpipe.session": ("Session", "colorize"),
+}  # fmt: skip
+_HOME = {name: module for module, names in _HOMES.items() for name in names}
+__all__ = ["__version__", *sorted(_HOME)]
+
+if TYPE_CHECKING:
+    from colorpipe.errors import ColorpipeError as ColorpipeError
+    from colorpipe.errors import DeviceError as DeviceError
+    from colorpipe.errors import InputError as InputError
+    from colorpipe.errors import LimitError as LimitError
+    from colorpipe.errors import OptionError as OptionError
+    from colorpipe.errors import OutputError as OutputError
+    from colorpipe.errors import PluginError as PluginError
+    from colorpipe.errors import TrainingError as TrainingError
+    from colorpipe.errors import UsageError as UsageError
+    from colorpipe.errors import WeightsError as WeightsError
+    from colorpipe.hookspecs import hookimpl as hookimpl
+    from colorpipe.interfaces import Colorizer as Colorizer
+    from colorpipe.interfaces import Decoder as Decoder
+    from colorpipe.interfaces import Evaluator as Evaluator
+    from colorpipe.interfaces import InputSize as InputSize
+    from colorpipe.interfaces import Preprocessor as Preprocessor
+    from colorpipe.models import Model as Model
+    from colorpipe.options import Options as Options
+    from colorpipe.options import option as option
+    from colorpipe.session import Session as Session
+    from colorpipe.session import colorize as colorize
+    from colorpipe.types import Batch as Batch
+    from colorpipe.types import Chroma as Chroma
+    from colorpipe.types import ChromaDistribution as ChromaDistribution
+    from colorpipe.types import Encoding as Encoding
+    from colorpipe.types import Frame as Frame
+    from colorpipe.types import Lab as Lab
+    from colorpipe.types import Metadata as Metadata
+    from colorpipe.types import Outcome as Outcome
+    from colorpipe.types import Recipe as Recipe
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module 'colorpipe' has no attribute {name!r}")
+    value = getattr(importlib.import_module(_HOME[name]), name)
+    globals()[name] = value
+    return value

@@ -1,0 +1,1 @@
+"""The command line: one file per command, ``app`` for the error boundary, ``dynamic`` for plugins' options as flags."""

@@ -1,0 +1,57 @@
+"""What commands share in talking to a person: messages on stderr, tables on stdout, neither taking names for markup."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+PLAIN_WIDTH = 160
+"""Columns of a table that goes to a file or another program, which have no width of their own."""
+
+PluginFiles = Annotated[
+    list[Path] | None,
+    # Read by ``app`` before Typer sees the words, since the plugins decide which flags there are.
+    typer.Option(
+        "--plugin", metavar="FILE", help="Also load a plugin from FILE, or from a project's folder. Repeatable."
+    ),
+]
+
+
+def stderr() -> Console:
+    from rich.console import Console
+
+    return Console(stderr=True, highlight=False, markup=False, soft_wrap=not sys.stderr.isatty())
+
+
+def stdout(width: int | None = PLAIN_WIDTH) -> Console:
+    """For tables and the like, as wide as the terminal, or ``width`` where there is none."""
+    from rich.console import Console
+
+    return Console(highlight=False, markup=False, width=None if sys.stdout.isatty() else width)
+
+
+def complain(message: str, hint: str = "", *, label: str = "colorpipe: ", style: str = "bold red") -> None:
+    """One line on stderr, and the next step under it."""
+    from rich.text import Text
+
+    out = stderr()
+    out.print(Text.assemble((label, style), message))
+    if hint:
+        out.print(Text(f"  {hint}", style="dim"))
+
+
+def warn(message: str, hint: str = "") -> None:
+    complain(message, hint, label="warning: ", style="yellow")
+
+
+def say(*parts: Any) -> None:
+    """A line on stderr: plain text, or (text, style)."""
+    from rich.text import Text
+
+    stderr().print(Text.assemble(*parts))

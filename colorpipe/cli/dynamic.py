@@ -1,0 +1,225 @@
+"""From options dataclasses to flags: a command's own parameters plus those of the chosen plugins.
+
+Typer reads a function's signature; ``extend`` gives it one that is put together when the command line is known.
+A flag that was not given is ``None``, so that a recipe's value can be told from a default.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import typer
+
+from colorpipe import options
+from colorpipe.errors import UsageError
+from colorpipe.interfaces import Plugin
+from colorpipe.options import Field, Options, OptionsT
+from colorpipe.plugins import PluginHost
+
+GIVEN = "given"
+"""The parameter through which a command receives what was given of its groups: group key -> option -> value."""
+Given = Mapping[str, Mapping[str, Any]]
+_TYPE_NAMES: dict[type, str] = {bool: "", int: "whole number", float: "number", str: "text", Path: "path"}
+
+
+@dataclass(frozen=True)
+class Group:
+    """The options of one owner: a panel of the help, and a prefix that makes its flags unique."""
+
+    key: str
+    panel: str
+    cls: type[Options]
+    prefix: str = ""
+    """A plugin's name; empty for the core's own options, whose flags nothing shadows."""
+
+
+def plugin_group(cls: type[Plugin], declared: type[Options] | None = None) -> Group:
+    """The group of a plugin's options (or of another class of options that it declares)."""
+    title = f"{cls.kind.capitalize()} {cls.name}"
+    return Group(group_key(cls), title, declared or cls.Options, cls.name)
+
+
+def group_key(cls: type[Plugin]) -> str:
+    return f"{cls.kind}:{cls.name}"
+
+
+@dataclass(frozen=True)
+class Flag:
+    """One option as it stands on the command line."""
+
+    group: Group
+    field: Field
+    names: tuple[str, ...]
+    """The flags without dashes, the shortest first."""
+
+    @property
+    def parameter(self) -> inspect.Parameter:
+        """As Typer wants it."""
+        field = self.field
+        # Numbers arrive as text, so that the field's own check is the only one and says what it always says.
+        annotation: Any = Literal[field.choices] if field.choices else str if field.type in (int, float) else field.type
+        if field.type is bool:
+            declared = [f"--{name}/--no-{name}" for name in self.names]
+        else:
+            declared = [f"--{name}" for name in self.names]
+        info = typer.Option(
+            *declared,
+            help=describe(field),
+            metavar=None if field.type is bool else f"<{field.range or _TYPE_NAMES[field.type]}>",
+            show_default=False,
+            rich_help_panel=self.group.panel,
+        )
+        return inspect.Parameter(
+            self.identifier, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=Annotated[annotation | None, info]
+        )
+
+    @property
+    def identifier(self) -> str:
+        """A Python name that no other flag has."""
+        owner = "".join(letter if letter.isalnum() else "_" for letter in self.group.key)
+        return f"{owner}__{self.field.name}"
+
+
+def describe(field: Field) -> str:
+    """Help text of a field with its default, safe to be shown as rich markup."""
+    text = field.help[:1].upper() + field.help[1:]
+    if field.default is not None:
+        text += f" [default: {shown(field.default)}]"
+    return text.replace("[", "\\[")
+
+
+def shown(value: Any) -> str:
+    """A default as a person would type it."""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def flags(groups: Sequence[Group], reserved: Iterable[str]) -> list[Flag]:
+    """All flags of some groups.
+
+    A core group's fields are bare flags. A plugin's field always has a qualified flag and has the bare one where no
+    other chosen plugin and nothing in the core has it.
+
+    Args:
+        reserved: Flags (without dashes) of the command's own parameters.
+    """
+    resolved = [(group, field) for group in groups for field in options.fields(group.cls)]
+    core = set(reserved) | {form for group, field in resolved if not group.prefix for form in _forms(field)}
+    bare = Counter(form for group, field in resolved if group.prefix for form in _forms(field))
+    shared = Counter(group.prefix for group in groups)
+    made = []
+    for group, field in resolved:
+        names = [field.flag]
+        if group.prefix:
+            prefix = group.prefix if shared[group.prefix] == 1 else group.key.replace(":", "-")
+            free = all(form not in core and bare[form] == 1 for form in _forms(field))
+            names = [*names, f"{prefix}-{field.flag}"] if free else [f"{prefix}-{field.flag}"]
+        made.append(Flag(group, field, tuple(names)))
+    return made
+
+
+def _forms(field: Field) -> list[str]:
+    """What a field's bare flag can look like."""
+    return [field.flag, f"no-{field.flag}"] if field.type is bool else [field.flag]
+
+
+def extend(core: Callable[..., Any], groups: Sequence[Group], **bound: Any) -> Callable[..., Any]:
+    """A function for Typer: ``core``'s parameters and a flag for every option of ``groups``.
+
+    ``core`` takes what was given in its parameter ``given``, and ``bound`` as it is.
+    """
+    own = [p for p in inspect.signature(core, eval_str=True).parameters.values() if p.name not in (GIVEN, *bound)]
+    added = flags(groups, reserved_names(own))
+
+    def command(**values: Any) -> Any:
+        given: dict[str, dict[str, Any]] = {group.key: {} for group in groups}
+        for flag in added:
+            value = values.pop(flag.identifier)
+            if value is not None:
+                owner = flag.group.prefix or f"--{flag.field.flag}"
+                given[flag.group.key][flag.field.name] = flag.field.convert(value, owner)
+        return core(**values, **bound, **{GIVEN: given})
+
+    command.__doc__ = core.__doc__
+    command.__name__ = core.__name__
+    # mypy knows no __signature__ on functions; inspect documents it.
+    command.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
+        [p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in own] + [flag.parameter for flag in added]
+    )
+    return command
+
+
+def reserved_names(parameters: Iterable[inspect.Parameter]) -> set[str]:
+    """The flags of a command's own parameters, without dashes."""
+    names = {"help"}
+    for parameter in parameters:
+        names.add(parameter.name.replace("_", "-"))
+        for info in getattr(parameter.annotation, "__metadata__", ()):
+            # As Typer reads Annotated[..., Option("--a", "-b")]: the first declaration is in ``default``.
+            declared = [getattr(info, "default", None), *(getattr(info, "param_decls", None) or ())]
+            for declaration in declared:
+                if isinstance(declaration, str):
+                    names |= {part.strip().lstrip("-") for part in declaration.split("/")}
+    return names
+
+
+def merged(cls: type[OptionsT], owner: str, recipe: Mapping[str, Any], given: Mapping[str, Any]) -> OptionsT:
+    """Options from a recipe, with what was given on the command line over it."""
+    return options.build(cls, {**recipe, **given}, owner)
+
+
+def words(argv: Sequence[str], flag: str) -> list[str]:
+    """The values given to ``flag`` in ``argv``, as ``--flag value`` or ``--flag=value``."""
+    found = []
+    for index, word in enumerate(argv):
+        if word == "--":
+            break
+        if word == flag and index + 1 < len(argv):
+            found.append(argv[index + 1])
+        elif word.startswith(f"{flag}="):
+            found.append(word.partition("=")[2])
+    return found
+
+
+def explain(flag: str, host: PluginHost, chosen: Sequence[type[Plugin]], command: str) -> UsageError | None:
+    """Whose flag this is, where it is a plugin's: an error that says so, and what to do. None where it is nobody's."""
+    name = flag.lstrip("-")
+    owners = [row.cls for row in host.rows if row.cls is not None and name in _all_names(row.cls)]
+    if not owners:
+        return None
+    attached = [owner for owner in owners if owner in chosen]
+    if attached:
+        listed = " or ".join(f"--{owner.name}-{name}" for owner in attached)
+        return UsageError(f"{flag} could be meant for {_list(attached)}", hint=f"write {listed}")
+    belongs = f"{flag} belongs to the {_list(owners)}"
+    owner = owners[0]
+    colorizer = next((cls for cls in chosen if cls.kind == "colorizer"), None)
+    if owner.kind == "decoder" and colorizer is not None and not getattr(colorizer, "yields_distribution", False):
+        others = [row.name for row in host.rows if getattr(row.cls, "yields_distribution", False)]
+        return UsageError(
+            f"{belongs}, which {colorizer.name} does not use: it predicts chroma directly",
+            hint=f"leave {flag} out, or choose a colorizer that predicts a distribution: {', '.join(sorted(others))}",
+        )
+    if command != "run" or owner.kind == "evaluator":
+        return UsageError(
+            f"{belongs}, which `colorpipe {command}` does not use", hint=f"see `colorpipe {command} --help`"
+        )
+    choose = " or ".join(f"--{cls.kind} {cls.name}" for cls in owners)
+    return UsageError(f"{belongs}, which this call does not use", hint=f"add {choose}")
+
+
+def _all_names(cls: type[Plugin]) -> set[str]:
+    forms = [form for field in options.fields(cls.Options) for form in _forms(field)]
+    return {*forms, *(f"{cls.name}-{form}" for form in forms), *(f"no-{cls.name}-{form}" for form in forms)}
+
+
+def _list(owners: Sequence[type[Plugin]]) -> str:
+    if len({owner.kind for owner in owners}) == 1 and len(owners) > 1:
+        return f"{owners[0].kind}s {' and '.join(owner.name for owner in owners)}"
+    return " and ".join(f"{owner.kind} {owner.name}" for owner in owners)

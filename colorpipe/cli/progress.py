@@ -1,0 +1,172 @@
+"""What a person sees of a run, on stderr, and what a program sees, as lines of JSON."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import timedelta
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, TextIO
+
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, TextColumn
+from rich.text import Text
+
+from colorpipe.cli import console
+from colorpipe.errors import OutputError
+
+if TYPE_CHECKING:
+    from rich.progress import Task, TaskID
+    from typing_extensions import Self
+
+    from colorpipe.media.folder import Job
+    from colorpipe.types import Outcome
+
+
+class _Speed(ProgressColumn):
+    """Units a second."""
+
+    def render(self, task: Task) -> Text:
+        speed = task.finished_speed or task.speed
+        return Text("" if speed is None else f"{speed:.1f} {task.fields['unit']}/s", style="cyan")
+
+
+class _Remaining(ProgressColumn):
+    """Time left. All inputs together take at least as long as the films that are in work."""
+
+    max_refresh = 0.5
+
+    def __init__(self, tasks: Callable[[], Sequence[Task]]) -> None:
+        super().__init__()
+        self._tasks = tasks
+
+    def render(self, task: Task) -> Text:
+        of_all = task.fields["unit"] == "inputs"
+        times = [other.time_remaining for other in (self._tasks() if of_all else [task])]
+        known = [seconds for seconds in times if seconds is not None]
+        unknown = len(known) < len(times) or not known
+        return Text("-:--:--" if unknown else str(timedelta(seconds=round(max(known)))), style="cyan")
+
+
+class Reporter:
+    """The runner's listener: bars on a terminal; a line for what failed, in any case; a line at the end.
+
+    Args:
+        lines: Where outcomes go as JSON, one a line; None for nowhere.
+        quiet: Say only what failed.
+        verbose: Say a line for each input.
+    """
+
+    def __init__(self, lines: TextIO | None, *, quiet: bool = False, verbose: bool = False) -> None:
+        self._lines = lines
+        self._quiet, self._verbose = quiet, verbose
+        self._console = console.stderr()
+        self._progress = Progress(
+            TextColumn("{task.description}", markup=False),
+            BarColumn(),
+            MofNCompleteColumn(),
+            _Speed(),
+            _Remaining(lambda: self._progress.tasks),
+            console=self._console,
+            transient=True,
+            disable=quiet or not self._console.is_terminal,
+        )
+        self._overall: TaskID | None = None
+        self._bars: dict[Path, TaskID] = {}
+        self._inputs = 0
+        self._start = time.monotonic()
+
+    def __enter__(self) -> Self:
+        self._progress.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._progress.stop()
+
+    def started(self, jobs: int) -> None:
+        self._inputs = jobs
+        self._overall = self._progress.add_task("all", total=jobs, unit="inputs")
+
+    def used(self, device: str, precision: str, weights: str) -> None:
+        if not self._quiet:
+            self._print(f"device {device}, precision {precision}, weights {weights}", style="dim")
+
+    def job_started(self, job: Job, frames: int | None) -> None:
+        if frames != 1:
+            self._bars[job.input] = self._progress.add_task(job.input.name, total=frames, unit="frames")
+
+    def frame_done(self, job: Job) -> None:
+        if job.input in self._bars:
+            self._progress.advance(self._bars[job.input])
+
+    def job_done(self, job: Job, outcome: Outcome) -> None:
+        bar = self._bars.pop(job.input, None)
+        if bar is not None:
+            self._progress.remove_task(bar)
+        if self._overall is not None:
+            self._progress.advance(self._overall)
+        if outcome.status == "failed":
+            reason = outcome.error or "no reason was given"
+            named = reason if str(outcome.input) in reason else f"{outcome.input}: {reason}"
+            self._print(("failed ", "bold red"), named)
+        elif self._verbose:
+            took = f" in {outcome.seconds.get('total', 0):.2f} s" if outcome.status == "done" else ""
+            self._print((f"{outcome.status} ", "green"), f"{outcome.input} -> {outcome.output}{took}")
+        if not self._quiet:
+            for note in outcome.notes:
+                self._print(("note ", "yellow"), f"{outcome.input}: {note}")
+        if self._lines is not None:
+            self._lines.write(json.dumps(outcome.as_dict(), ensure_ascii=False) + "\n")
+            self._lines.flush()
+
+    def summary(self, outcomes: Sequence[Outcome], output: str) -> None:
+        """``12 done, 1 skipped, 1 failed in 8.2 s -> out``."""
+        self._progress.stop()
+        if self._quiet:
+            return
+        counts = Counter(outcome.status for outcome in outcomes)
+        told = [f"{counts['done']} done"]
+        told += [f"{counts[status]} {status}" for status in ("skipped", "failed") if counts[status]]
+        if len(outcomes) < self._inputs:
+            told.append(f"{self._inputs - len(outcomes)} not started")
+        took = time.monotonic() - self._start
+        self._print(f"{', '.join(told)} in {_duration(took)} -> {output}", style="bold")
+
+    def _print(self, *parts: Any, style: str = "") -> None:
+        self._console.print(Text.assemble(*parts, style=style))
+
+
+def _duration(seconds: float) -> str:
+    """``8.2 s``, ``3 min 20 s``, ``2 h 5 min``."""
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes} min {rest} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
+
+
+@contextmanager
+def json_lines(target: str | None) -> Iterator[TextIO | None]:
+    """Where ``--json`` says: ``-`` is stdout, which nothing else is written to.
+
+    Raises:
+        OutputError: the file cannot be written.
+    """
+    if target is None:
+        yield None
+    elif target == "-":
+        yield sys.stdout
+    else:
+        try:
+            file = open(target, "w", encoding="utf-8")  # noqa: SIM115  closed below; only opening is guarded
+        except OSError as error:
+            raise OutputError(
+                f"--json {target}: {error.strerror}", hint="give a file in a folder that exists"
+            ) from None
+        with file:
+            yield file

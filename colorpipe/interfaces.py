@@ -1,0 +1,201 @@
+"""The contracts: what a preprocessor, a colorizer, a decoder and an evaluator promise.
+
+A whole plugin, in one file that ``colorpipe run photo.jpg --plugin sepia.py --colorizer sepia`` loads::
+
+    from dataclasses import dataclass
+    import colorpipe
+    from colorpipe import Batch, Chroma, Colorizer, hookimpl, option
+
+    class Sepia(Colorizer):
+        "One hue for every place."
+        name = "sepia"
+        summary = "tints the whole picture in one hue"
+        licence = "Apache-2.0"
+
+        @dataclass(frozen=True)
+        class Options(colorpipe.Options):
+            strength: float = option(20.0, "chroma of the tint, CIE units", min=0, max=60)
+
+        def predict(self, batch: Batch) -> Chroma:
+            import torch  # heavy imports go where they are used: `colorpipe --help` stays fast
+            tint = torch.tensor([0.35, 0.94], device=batch.L.device) * self.options.strength
+            return Chroma(ab=tint.view(1, 2, 1, 1).expand(len(batch), 2, *batch.L.shape[2:]))
+
+    @hookimpl
+    def colorpipe_colorizers():
+        return [Sepia]
+
+``colorpipe plugins new NAME`` writes such a plugin as an installable project; ``colorpipe plugins test NAME`` runs the
+conformance suite of ``colorpipe.testing`` over it.
+"""
+
+from __future__ import annotations
+
+import abc
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar
+
+from colorpipe.errors import PluginError, TrainingError
+from colorpipe.options import Options as BaseOptions
+
+if TYPE_CHECKING:
+    import torch
+
+    from colorpipe.training import Task
+    from colorpipe.types import Batch, Chroma, ChromaDistribution, Frame, Lab
+
+
+@dataclass(frozen=True)
+class InputSize:
+    """What a network wants to be fed."""
+
+    side: int | None = 256
+    """Pictures are squeezed to a square of this side, as the published networks were trained; None keeps their size."""
+    multiple: int = 1
+    """With ``side=None``: height and width are resized to multiples of this."""
+    limit: int | None = None
+    """With ``side=None``: the longer side is shrunk to at most this."""
+
+
+@dataclass(frozen=True)
+class NoOptions(BaseOptions):
+    """For a plugin that has none."""
+
+
+class Plugin(abc.ABC):
+    """What the four kinds share."""
+
+    kind: ClassVar[str]
+    name: ClassVar[str]
+    """As on the command line: lower case, words joined by hyphens."""
+    summary: ClassVar[str]
+    """One line for the table."""
+    paper: ClassVar[str] = ""
+    """Authors, year and an identifier, where there is a paper."""
+    licence: ClassVar[str]
+    """SPDX identifier of the code."""
+
+    Options: ClassVar[type[BaseOptions]] = NoOptions
+    """A nested dataclass of fields declared with ``option()``."""
+
+    def __init__(self, options: BaseOptions | None = None) -> None:
+        self.options = self.Options() if options is None else options
+        if not isinstance(self.options, self.Options):
+            raise PluginError(f"{self.name} was given options of {type(self.options).__qualname__}")
+
+
+class Preprocessor(Plugin):
+    """Changes a picture's lightness before the network sees it."""
+
+    kind = "preprocessor"
+    restores: ClassVar[bool] = False
+    """False: only the network sees the change. True: the output shows it too; its luma is then no longer the source's.
+    Those that restore are applied first, each kind in the order in which it was named."""
+
+    @abc.abstractmethod
+    def apply(self, lab: Lab) -> Lab:
+        """The changed picture.
+
+        ``lab.L`` is (H, W) float32 0..100; the result's L too. A preprocessor with ``restores`` keeps the shape. One
+        without may change it (padding, resizing): it then says in ``locate`` where the original picture lies.
+        """
+
+    def convert(self, frame: Frame) -> Frame:
+        """Called first, with the frame as it was read; the place for choices about how colour becomes grey.
+
+        Returns a frame of the same size. The default keeps the frame.
+        """
+        return frame
+
+    def locate(self, height: int, width: int) -> tuple[float, float, float, float] | None:
+        """Where in ``apply``'s result the original picture lies: top, left, bottom, right as fractions of its sides.
+
+        None stands for everywhere. Chroma outside is dropped before it is laid over the original.
+        """
+        return None
+
+
+class Colorizer(Plugin):
+    """Predicts chroma from lightness."""
+
+    kind = "colorizer"
+    input_size: ClassVar[InputSize] = InputSize()
+    yields_distribution: ClassVar[bool] = False
+    """True: ``predict`` gives a ChromaDistribution, and a decoder is attached."""
+    default_decoder: ClassVar[str | None] = None
+    """The decoder attached when none is asked for; for a method that yields a distribution."""
+    takes_hints: ClassVar[bool] = False
+    takes_reference: ClassVar[bool] = False
+    learns_from_reference: ClassVar[bool] = False
+    default_weights: ClassVar[str | None] = None
+    """Registry name of the weights used when none are asked for; None for a method without weights."""
+    TrainOptions: ClassVar[type[BaseOptions] | None] = None
+    """Options of ``colorpipe train``; None for a method that is not trained."""
+
+    network: torch.nn.Module | None = None
+    """What ``build`` gave, made fast by the runtime; ``predict`` calls it."""
+
+    def build(self, weights: Path | None) -> torch.nn.Module | None:
+        """The network with its weights, on the CPU, in fp32, in evaluation mode; None for a method without one.
+
+        Args:
+            weights: A file whose SHA-256 has been checked where one is registered; None if the method has none.
+
+        Raises:
+            WeightsError: the file does not hold this method's weights, to the key.
+        """
+        return None
+
+    def untrained(self) -> torch.nn.Module | None:
+        """The network with random weights, in evaluation mode: what the conformance suite tests where the real weights
+        are not on the machine. None for a method without a network."""
+        return None
+
+    @abc.abstractmethod
+    def predict(self, batch: Batch) -> Chroma | ChromaDistribution:
+        """Chroma for each picture of the batch, on the batch's device, at any resolution.
+
+        ``batch.L`` is (N, 1, h, w) 0..100 at the size that ``input_size`` asks for. Gradients are off. Equal input
+        gives equal output, and a picture's result does not depend on its neighbours in the batch.
+        A method with a network is called from several threads at once on a CPU: what a call works on stays its own.
+        """
+
+    def training_task(self, options: BaseOptions) -> Task:
+        """What ``colorpipe train`` fits, for a method with ``TrainOptions``."""
+        raise TrainingError(f"{self.name} is not trained", hint="see `colorpipe plugins` for methods that are")
+
+
+class Decoder(Plugin):
+    """Turns a distribution over chroma into chroma."""
+
+    kind = "decoder"
+
+    @abc.abstractmethod
+    def decode(self, distribution: ChromaDistribution) -> Chroma:
+        """(N, Q, h', w') logits -> (N, 2, h', w') ab inside the convex hull of the bins; confidence if it has one."""
+
+
+class Evaluator(Plugin):
+    """Scores results against the truth, one picture at a time and over a set."""
+
+    kind = "evaluator"
+    higher_is_better: ClassVar[Mapping[str, bool]] = {}
+    """Score name -> direction, for each score it gives."""
+
+    @abc.abstractmethod
+    def update(self, result: Frame, truth: Frame) -> Mapping[str, float]:
+        """Take in one picture and return its own scores."""
+
+    @abc.abstractmethod
+    def finish(self) -> Mapping[str, float]:
+        """Scores over all pictures since the start or the last ``finish``."""
+
+
+KINDS: dict[str, type[Plugin]] = {
+    "preprocessor": Preprocessor,
+    "colorizer": Colorizer,
+    "decoder": Decoder,
+    "evaluator": Evaluator,
+}

@@ -1,0 +1,139 @@
+"""Opening a file as FFmpeg sees it, and saying in one line why it cannot be."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import BinaryIO
+
+import av
+import av.container
+from av.stream import Disposition
+from av.video.stream import VideoStream
+
+from colorpipe.errors import InputError
+
+_NOT_A_FILM = ("hls", "dash", "concat", "sdp", "tty", "lavfi")
+"""Demuxers whose file is a list of other files, or text."""
+
+
+def open_container(path: Path) -> av.container.InputContainer:
+    """FFmpeg's view of a file, or one line that says why there is none.
+
+    Raises:
+        InputError: it cannot be read or is not a film.
+    """
+    try:
+        if path.stat().st_size == 0:
+            raise InputError(f"{path}: the file is empty", hint="copy it again from where it came")
+        # The file: prefix and the whitelist keep a name or a playlist from being taken for a network address.
+        container = av.open(f"file:{path}", container_options={"protocol_whitelist": "file"}, metadata_errors="replace")
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such file") from None
+    except IsADirectoryError:
+        raise InputError(f"{path}: a folder, not a film") from None
+    except PermissionError:
+        raise InputError(f"{path}: no permission to read it") from None
+    except (av.FFmpegError, OSError, ValueError) as error:
+        raise _unreadable(path, error) from None
+    name = container.format.name
+    if name.endswith("_pipe") or name == "image2":
+        container.close()
+        raise InputError(
+            f"{path}: a picture ({name.removesuffix('_pipe').upper()}) that is named like a film",
+            hint="give it the name of its format, and it is read as a picture",
+        )
+    if name.split(",")[0] in _NOT_A_FILM:
+        container.close()
+        raise InputError(f"{path}: not a film but a list or text ({name})", hint="give the film itself")
+    return container
+
+
+def film_stream(path: Path, container: av.container.InputContainer) -> VideoStream:
+    """The stream that is colorized: the first video stream that is not a cover picture.
+
+    Raises:
+        InputError: there is none, or no decoder for it.
+    """
+    stream = next((stream for stream in container.streams.video if not is_cover(stream)), None)
+    if stream is None:
+        kinds = ", ".join(sorted({other.type for other in container.streams})) or "damage"
+        raise InputError(f"{path}: no video stream, only {kinds}", hint="nothing in it can be colorized")
+    if stream.codec_context is None:
+        raise InputError(f"{path}: this FFmpeg has no decoder for its video", hint="convert it first, to FFV1 or H.264")
+    return stream
+
+
+def is_cover(stream: VideoStream) -> bool:
+    return bool(stream.disposition & (Disposition.attached_pic | Disposition.timed_thumbnails))
+
+
+def cut_off(path: Path) -> Iterator[str]:
+    """A sentence if the file is shorter than its own headers say, for the containers that tell; else nothing."""
+    with path.open("rb") as file:
+        size = file.seek(0, os.SEEK_END)
+        file.seek(0)
+        start = file.read(64)
+        if start[4:8] == b"ftyp":
+            promised = max(end for _, end in _top_boxes(file))
+        elif start[:4] == b"RIFF":
+            promised = int.from_bytes(start[4:8], "little") + 8
+        elif start[:4] == b"\x1aE\xdf\xa3":
+            promised = _matroska_size(start)
+        else:
+            return
+    if promised > size:
+        yield f"the file is cut off: {size:,} of {promised:,} bytes are there"
+
+
+def _matroska_size(start: bytes) -> int:
+    """Where the segment ends (RFC 9559), from the first bytes of the file; 0 where it is not told."""
+    try:
+        place = 4
+        length, width = _ebml_number(start, place)
+        place += width + length
+        if start[place : place + 4] != b"\x18\x53\x80\x67":
+            return 0
+        length, width = _ebml_number(start, place + 4)
+    except IndexError:
+        return 0
+    unknown = length == (1 << 7 * width) - 1
+    return 0 if unknown else place + 4 + width + length
+
+
+def _ebml_number(data: bytes, place: int) -> tuple[int, int]:
+    """A variable-size integer (RFC 8794, 4) and the bytes it takes."""
+    width = 9 - data[place].bit_length()
+    whole = int.from_bytes(data[place : place + width], "big")
+    return whole & ((1 << 7 * width) - 1), width
+
+
+def _unreadable(path: Path, error: Exception) -> InputError:
+    with path.open("rb") as file:
+        boxes = [name for name, _ in _top_boxes(file)]
+    if boxes and boxes[0] == b"ftyp" and b"moov" not in boxes:
+        return InputError(
+            f"{path}: the film is cut off: its index (the 'moov' box) is missing",
+            hint="copy it again, or repair it with a tool that rebuilds the index from a similar film",
+        )
+    if isinstance(error, av.EOFError):
+        return InputError(f"{path}: the film ends before its first frame", hint="copy it again from where it came")
+    reason = getattr(error, "strerror", None) or str(error)
+    return InputError(f"{path}: not a film that FFmpeg can read ({reason})", hint="is it complete, and really a film?")
+
+
+def _top_boxes(file: BinaryIO) -> Iterator[tuple[bytes, int]]:
+    """Name and end of each top-level box of an ISO base media file (ISO/IEC 14496-12, 4.2)."""
+    size, place = file.seek(0, os.SEEK_END), 0
+    while place + 8 <= size:
+        file.seek(place)
+        header = file.read(16)
+        length = int.from_bytes(header[:4], "big")
+        if length == 1:
+            length = int.from_bytes(header[8:16], "big")
+        if length < 8:  # 0: to the end of the file
+            yield header[4:8], size
+            return
+        place += length
+        yield header[4:8], place

@@ -1,0 +1,255 @@
+"""From what was named on the command line to inputs, and from inputs to where their results go."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from colorpipe.errors import UsageError
+
+DEFAULT_OUTPUT = Path("colorized")
+
+STILL_SUFFIXES = frozenset(
+    {
+        ".avif", ".bmp", ".dib", ".gif", ".heic", ".heif", ".jfif", ".jpe", ".jpeg", ".jpg", ".png", ".tif", ".tiff",
+        ".webp",
+    }
+)  # fmt: skip
+VIDEO_SUFFIXES = frozenset(
+    {
+        ".3g2", ".3gp", ".asf", ".avi", ".divx", ".dv", ".f4v", ".flv", ".m1v", ".m2ts", ".m2v", ".m4v", ".mkv", ".mov",
+        ".mp4", ".mpe", ".mpeg", ".mpg", ".mts", ".mxf", ".ogv", ".qt", ".rm", ".rmvb", ".ts", ".vob", ".webm", ".wmv",
+    }
+)  # fmt: skip
+"""What is picked out of folders and patterns. A file that is named itself is always taken."""
+WRITABLE_STILLS = frozenset({".jpg", ".jpeg", ".png", ".tif", ".tiff", ".webp", ".avif"})
+"""Extensions that a still's result can have; other sources give a .png."""
+_HINTS = ".hints.png"
+_MAGIC = frozenset("*?[")
+
+
+@dataclass(frozen=True)
+class Found:
+    """One input, and its place in the tree that results mirror."""
+
+    path: Path
+    relative: Path
+    """The path inside the folder (or the fixed part of the pattern) that was named; a named file's name."""
+    error: str | None = None
+    """Why it cannot be looked into: a folder without permission. The rest goes on."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """One input and where its result goes."""
+
+    input: Path
+    output: Path
+    error: str | None = None
+    """As in ``Found``: this job fails with it."""
+
+
+def is_video(path: Path) -> bool:
+    """By its name, for planning; what a file really is, is told from its content when it is opened."""
+    return path.suffix.lower() in VIDEO_SUFFIXES
+
+
+def default_video_suffix(path: Path) -> str:
+    """Matroska holds every codec and every stream; MP4 and QuickTime keep their name."""
+    suffix = path.suffix.lower()
+    return suffix if suffix in (".mp4", ".m4v", ".mov", ".mkv") else ".mkv"
+
+
+def find_inputs(arguments: Sequence[str | Path], exclude: Path | None = None) -> list[Found]:
+    """The inputs that files, folders and glob patterns name, in the order named, each folder sorted, none twice.
+
+    Folders are searched all the way down, through links too, each once. Hidden files and folders, ``*.hints.png`` and
+    what is neither still nor film by its name are left out.
+
+    Args:
+        exclude: The output folder: it is not read again where it lies inside an input.
+
+    Raises:
+        UsageError: something named does not exist, or nothing at all was found.
+    """
+    if not arguments:
+        raise UsageError("no input was named", hint="name pictures, films, folders or patterns")
+    found: dict[str, Found] = {}
+    for argument in arguments:
+        for item in _expand(argument, None if exclude is None else exclude.resolve()):
+            found.setdefault(os.path.abspath(item.path), item)
+    if not found:
+        named = ", ".join(str(argument) for argument in arguments)
+        raise UsageError(f"no picture or film in {named}", hint="a file whose name tells nothing can be named itself")
+    return list(found.values())
+
+
+def _expand(argument: str | Path, exclude: Path | None) -> list[Found]:
+    path = Path(argument).expanduser()
+    if os.path.isdir(path):
+        return _sorted(_walk(path, Path(), exclude, set()))
+    if os.path.lexists(path):
+        return [Found(path, Path(path.name))]
+    if _MAGIC.intersection(str(argument)):
+        return _sorted(_match(path, exclude))
+    raise UsageError(f"{argument} does not exist", hint="check the spelling; a pattern needs *, ? or [...]")
+
+
+def _sorted(found: Iterator[Found]) -> list[Found]:
+    return sorted(found, key=lambda item: item.relative.parts)
+
+
+def _match(pattern: Path, exclude: Path | None) -> Iterator[Found]:
+    """A glob pattern's files, and its folders with all that is in them."""
+    fixed = next(index for index, part in enumerate(pattern.parts) if _MAGIC.intersection(part))
+    root = Path(*pattern.parts[:fixed])
+    seen: set[tuple[int, int]] = set()
+    matched = False
+    try:
+        paths = sorted(root.glob(str(Path(*pattern.parts[fixed:]))))
+    except ValueError as error:
+        raise UsageError(f"{pattern} is no pattern: {error}", hint="** stands alone between two slashes") from None
+    for path in paths:
+        relative = path.relative_to(root)
+        if any(part.startswith(".") for part in relative.parts) or _inside(path, exclude):
+            continue
+        matched = True
+        if path.is_dir():
+            yield from _walk(path, relative, exclude, seen)
+        elif _is_known(path.name):
+            yield Found(path, relative)
+    if not matched:
+        raise UsageError(f"nothing matches {pattern}", hint="check the folder and the pattern; ** goes through folders")
+
+
+def _walk(folder: Path, relative: Path, exclude: Path | None, seen: set[tuple[int, int]]) -> Iterator[Found]:
+    """``seen`` holds device and inode of every folder entered, so that links cannot lead in circles."""
+    try:
+        status = os.stat(folder)
+        if (status.st_dev, status.st_ino) in seen:
+            return
+        seen.add((status.st_dev, status.st_ino))
+        with os.scandir(folder) as entries:
+            # Links last: a folder is found under its own name rather than through a link beside it.
+            listed = sorted(entries, key=lambda entry: (entry.is_symlink(), entry.name))
+    except OSError as error:
+        yield Found(folder, relative, f"cannot look into folder {folder}: {(error.strerror or str(error)).lower()}")
+        return
+    for entry in listed:
+        if entry.name.startswith("."):
+            continue
+        path, inner = folder / entry.name, relative / entry.name
+        if _is_folder(entry):
+            if exclude is None or path.resolve() != exclude:
+                yield from _walk(path, inner, exclude, seen)
+        elif _is_known(entry.name):
+            yield Found(path, inner)
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a link in a circle: opening it will say so
+        return False
+
+
+def _is_known(name: str) -> bool:
+    lower = name.lower()
+    return os.path.splitext(lower)[1] in STILL_SUFFIXES | VIDEO_SUFFIXES and not lower.endswith(_HINTS)
+
+
+def _inside(path: Path, folder: Path | None) -> bool:
+    return folder is not None and path.resolve().is_relative_to(folder)
+
+
+def plan(
+    found: Sequence[Found], output: Path | None, video_suffix: Callable[[Path], str] = default_video_suffix
+) -> list[Job]:
+    """Where each result goes: mirrored under ``output``, or ``output`` itself for one file and a file's name.
+
+    A still keeps its extension where that can be written, else its result is a ``.png``; a film's is up to
+    ``video_suffix``. Results that would share a name get different ones: ``a.bmp`` beside ``a.png`` becomes
+    ``a.bmp.png``.
+
+    Raises:
+        UsageError: a result would replace an input; several inputs for one file's name; a folder is needed where a
+            file stands.
+    """
+    root = DEFAULT_OUTPUT if output is None else output
+    if _names_file(root):
+        if len(found) != 1 or found[0].relative.name != found[0].path.name or len(found[0].relative.parts) > 1:
+            raise UsageError(
+                f"{root} is one file's name, and there are {len(found)} inputs", hint="give a folder's name to -o"
+            )
+        jobs = [Job(found[0].path, root, found[0].error)]
+    else:
+        if root.exists() and not root.is_dir():
+            raise UsageError(f"{root} is a file, not a folder", hint="give another folder to -o")
+        jobs = [
+            Job(item.path, root / relative, item.error)
+            for item, relative in zip(found, _names(found, video_suffix), strict=True)
+        ]
+    _refuse_overwriting(jobs)
+    return jobs
+
+
+def _names_file(output: Path) -> bool:
+    return output.suffix.lower() in WRITABLE_STILLS | VIDEO_SUFFIXES and not output.is_dir()
+
+
+def _names(found: Sequence[Found], video_suffix: Callable[[Path], str]) -> list[Path]:
+    """Relative paths of the results, no two the same."""
+    wanted = [item.relative if item.error else _renamed(item, video_suffix) for item in found]
+    shared = Counter(_key(path) for path in wanted)
+    # Who keeps its name keeps it; who changes its extension makes room.
+    for index, item in enumerate(found):
+        if shared[_key(wanted[index])] > 1 and _key(wanted[index]) != _key(item.relative):
+            wanted[index] = item.relative.with_name(item.relative.name + wanted[index].suffix)
+    taken: set[str] = set()
+    for index, path in enumerate(wanted):
+        number = 2
+        while _key(wanted[index]) in taken:
+            wanted[index] = path.with_name(f"{path.stem}-{number}{path.suffix}")
+            number += 1
+        taken.add(_key(wanted[index]))
+    return wanted
+
+
+def _renamed(item: Found, video_suffix: Callable[[Path], str]) -> Path:
+    suffix = item.relative.suffix
+    if is_video(item.relative):
+        wanted = video_suffix(item.path)
+        return item.relative if wanted == suffix.lower() else item.relative.with_suffix(wanted)
+    if suffix.lower() in WRITABLE_STILLS:
+        return item.relative
+    # A named file may have no known extension: ".5" of "photo.5" is no format, and is kept.
+    known = suffix.lower() in STILL_SUFFIXES
+    return item.relative.with_suffix(".png") if known else item.relative.with_name(item.relative.name + ".png")
+
+
+def _key(path: Path) -> str:
+    # These file systems hold names apart by more than case only when asked to.
+    return str(path).casefold() if sys.platform in ("win32", "darwin") else str(path)
+
+
+def _refuse_overwriting(jobs: Sequence[Job]) -> None:
+    """No result may stand where any input stands, however it is spelt or linked."""
+    inputs = {os.path.realpath(job.input): job.input for job in jobs}
+    identities = {(status.st_dev, status.st_ino) for status in map(_status, inputs) if status is not None}
+    for job in jobs:
+        status = _status(job.output)
+        if os.path.realpath(job.output) in inputs or (status and (status.st_dev, status.st_ino) in identities):
+            raise UsageError(
+                f"the result of {job.input} would replace the source {job.output}", hint="give another place to -o"
+            )
+
+
+def _status(path: str | Path) -> os.stat_result | None:
+    try:
+        return os.stat(path)
+    except OSError:
+        return None

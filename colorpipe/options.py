@@ -1,0 +1,203 @@
+"""Options declared once: the field is the flag, the help, the validation and the recipe entry.
+
+A plugin nests a dataclass in its class::
+
+    class AnnealedMean(Decoder):
+        @dataclass(frozen=True)
+        class Options(colorpipe.Options):
+            T: float | None = option(None, "softmax temperature; 1 leaves the network's own", min=0.0, max=2.0)
+
+The same declaration validates ``--T`` on the command line, ``AnnealedMean.Options(T=0.38)`` in Python and ``"T": 0.38``
+in a recipe. A field's type is one of ``bool``, ``int``, ``float``, ``str``, ``pathlib.Path`` or ``Literal[...]``,
+each optionally ``| None``.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import types
+import typing
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar, Literal, TypeVar, Union
+
+from colorpipe.errors import OptionError, PluginError
+
+_KEY = "colorpipe"
+SCALARS: tuple[type, ...] = (bool, int, float, str, Path)
+
+
+@dataclass(frozen=True)
+class Field:
+    """One option, resolved: what a flag, a help text and a check need to know."""
+
+    name: str
+    type: type
+    """One of ``SCALARS``; what a value is converted to."""
+    default: Any
+    help: str
+    optional: bool
+    """Whether ``None`` is a value (it means: decided when used)."""
+    min: float | None
+    max: float | None
+    choices: tuple[str, ...]
+
+    @property
+    def flag(self) -> str:
+        """``batch_size`` -> ``batch-size``; the case of a one-letter name is kept."""
+        return self.name.replace("_", "-")
+
+    @property
+    def range(self) -> str:
+        """``0..2``, ``>= 1``, ``guided|bilinear`` or an empty string."""
+        if self.choices:
+            return "|".join(self.choices)
+        if self.min is not None and self.max is not None:
+            return f"{self.min:g}..{self.max:g}"
+        if self.min is not None:
+            return f">= {self.min:g}"
+        return f"<= {self.max:g}" if self.max is not None else ""
+
+    def convert(self, value: Any, owner: str) -> Any:
+        """``value`` as this field's type, checked.
+
+        Raises:
+            OptionError: naming owner, field, value and what is accepted.
+        """
+        if value is None and self.optional:
+            return None
+        wanted = f"{owner}: {self.name} takes {_an(self.type)}{f' in {self.range}' if self.range else ''}"
+        if self.type is not bool and isinstance(value, bool):
+            raise OptionError(f"{wanted}, not {value!r}")
+        try:
+            converted = _to_bool(value) if self.type is bool else self.type(value)
+        except (TypeError, ValueError, OverflowError):
+            raise OptionError(f"{wanted}, not {value!r}") from None
+        if self.type is int and converted != float(value):
+            raise OptionError(f"{wanted}, not {value!r}")
+        if self.choices and converted not in self.choices:
+            raise OptionError(f"{wanted}, not {value!r}")
+        if self.type in (int, float):
+            low = self.min is not None and converted < self.min
+            high = self.max is not None and converted > self.max
+            if low or high or not math.isfinite(converted):
+                raise OptionError(f"{wanted}, not {value!r}")
+        return converted
+
+
+def option(
+    default: Any,
+    help: str,
+    *,
+    min: float | None = None,
+    max: float | None = None,
+) -> Any:
+    """A dataclass field that is also a flag.
+
+    Args:
+        default: Used when nothing is given. ``None`` needs a type with ``| None``.
+        help: One line: what it does, its unit, what larger means.
+        min, max: Inclusive bounds of a number.
+    """
+    if not help:
+        raise PluginError("option() needs a help text", hint="say in one line what the option does")
+    return dataclasses.field(default=default, metadata={_KEY: {"help": help, "min": min, "max": max}})
+
+
+@dataclass(frozen=True)
+class Options:
+    """Base of every options dataclass: checks and converts its values when made.
+
+    Raises:
+        OptionError: a value is not acceptable; the message names class, field, value and range.
+    """
+
+    _owner: ClassVar[str] = ""
+
+    def __post_init__(self) -> None:
+        owner = self._owner or type(self).__qualname__.removesuffix(".Options").rpartition(".")[2]
+        for field in fields(type(self)):
+            object.__setattr__(self, field.name, field.convert(getattr(self, field.name), owner))
+
+    def as_dict(self) -> dict[str, Any]:
+        """Name -> value, ready for JSON."""
+        values = ((f.name, getattr(self, f.name)) for f in dataclasses.fields(self))
+        return {name: str(value) if isinstance(value, Path) else value for name, value in values}
+
+
+OptionsT = TypeVar("OptionsT", bound=Options)
+
+
+def build(cls: type[OptionsT], values: Mapping[str, Any], owner: str = "") -> OptionsT:
+    """An options object from names and values, as a recipe holds them.
+
+    Raises:
+        OptionError: an unknown name (with the known ones) or an unacceptable value.
+    """
+    known = {field.name for field in fields(cls)}
+    for name in values:
+        if name not in known:
+            listed = ", ".join(sorted(known)) or "none"
+            raise OptionError(f"{owner or cls.__qualname__} has no option {name!r}", hint=f"its options: {listed}")
+    return cls(**values)
+
+
+def fields(cls: type[Options]) -> list[Field]:
+    """The declared options of a class, in order.
+
+    Raises:
+        PluginError: a field was declared without ``option()``, or with a type that cannot be a flag.
+    """
+    if not (isinstance(cls, type) and dataclasses.is_dataclass(cls)):
+        raise PluginError(f"{cls!r} is not a dataclass", hint="decorate the Options class with @dataclass(frozen=True)")
+    hints = typing.get_type_hints(cls)
+    resolved = []
+    for field in dataclasses.fields(cls):
+        meta = field.metadata.get(_KEY)
+        if meta is None:
+            raise PluginError(
+                f"{cls.__qualname__}.{field.name} is not declared with option()",
+                hint='write: name: type = option(default, "what it does")',
+            )
+        kind, optional, choices = _resolve(hints[field.name], f"{cls.__qualname__}.{field.name}")
+        bounds = (meta["min"], meta["max"])
+        resolved.append(Field(field.name, kind, field.default, meta["help"], optional, *bounds, choices))
+    return resolved
+
+
+def _resolve(hint: Any, where: str) -> tuple[type, bool, tuple[str, ...]]:
+    """Type hint -> (scalar type, may be None, choices)."""
+    optional = False
+    if typing.get_origin(hint) in (Union, types.UnionType):
+        members = [member for member in typing.get_args(hint) if member is not type(None)]
+        optional = len(members) < len(typing.get_args(hint))
+        if len(members) == 1:
+            hint = members[0]
+    if typing.get_origin(hint) is Literal:
+        choices = typing.get_args(hint)
+        if all(isinstance(choice, str) for choice in choices):
+            return str, optional, choices
+    if hint in SCALARS:
+        return hint, optional, ()
+    raise PluginError(
+        f"{where}: a flag cannot hold {hint!r}",
+        hint="use bool, int, float, str, Path or Literal, each optionally | None",
+    )
+
+
+def _to_bool(value: Any) -> bool:
+    if isinstance(value, bool):
+        return value
+    raise ValueError(value)
+
+
+def _an(kind: type) -> str:
+    return {
+        bool: "true or false",
+        int: "a whole number",
+        float: "a number",
+        str: "a text",
+        Path: "a path",
+    }[kind]

@@ -1,0 +1,480 @@
+"""Jobs -> outcomes: many inputs through one session, reading, predicting and writing at the same time.
+
+Readers decode and shrink, the calling thread runs the network, writers merge and encode. Queues between them are short,
+so that memory does not grow with the number of inputs or the length of a film. One input's failure is its own. A run
+that is stopped, or killed, is taken up by the next one: pictures that are done are skipped, films go on after their
+last whole segment.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import logging
+import os
+import queue
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Generic, Protocol, TypeVar
+
+import numpy as np
+
+from colorpipe import hints, media, runtime
+from colorpipe.color import Float
+from colorpipe.errors import ColorpipeError, InputError, OutputError
+from colorpipe.journal import Journal, identity
+from colorpipe.media import atomic
+from colorpipe.media.base import Provenance, Sink
+from colorpipe.media.claim import Claim, holder
+from colorpipe.media.folder import DEFAULT_OUTPUT, Job, find_inputs, plan
+from colorpipe.pipeline import Prepared
+from colorpipe.plugins import PluginHost
+from colorpipe.session import Session
+from colorpipe.types import Frame, Outcome, Recipe
+
+log = logging.getLogger(__name__)
+ItemT = TypeVar("ItemT")
+POLL = 0.05
+"""Seconds between looks at whether the run was stopped, while waiting on a queue."""
+WAIT = 0.25
+"""Seconds between looks at whether another run has finished a result that it is making."""
+
+
+@dataclass(frozen=True)
+class RunRequest:
+    """What ``colorpipe run`` was asked for."""
+
+    inputs: Sequence[str | Path]
+    recipe: Recipe
+    output: Path | None = None
+    """A folder, or one file for one input; None is ``colorized/``."""
+    hints: Path | None = None
+    """For a single input; otherwise hint files are looked for beside each photo."""
+    reference: Path | None = None
+    require_gpu: bool = False
+    batch: int | None = None
+    """Pictures a network call; None chooses by device."""
+    jobs: int | None = None
+    """Inputs in work at once; None is the number of processors, at most 8."""
+    overwrite: bool = False
+    fail_fast: bool = False
+    compare: bool = False
+    """Beside each photo's result, also ``NAME.compare.jpg``: before and after."""
+
+
+class Listener(Protocol):
+    """Is told what happens, from several threads, one call at a time."""
+
+    def started(self, jobs: int) -> None: ...
+    def used(self, device: str, precision: str, weights: str) -> None: ...
+    def job_started(self, job: Job, frames: int | None) -> None: ...
+    def frame_done(self, job: Job) -> None: ...
+    def job_done(self, job: Job, outcome: Outcome) -> None: ...
+
+
+class Silent:
+    """A listener that keeps quiet."""
+
+    def started(self, jobs: int) -> None: ...
+    def used(self, device: str, precision: str, weights: str) -> None: ...
+    def job_started(self, job: Job, frames: int | None) -> None: ...
+    def frame_done(self, job: Job) -> None: ...
+    def job_done(self, job: Job, outcome: Outcome) -> None: ...
+
+
+def run(request: RunRequest, host: PluginHost, listener: Listener | None = None) -> list[Outcome]:
+    """Colorize every input and tell each one's fate, in the order of the inputs.
+
+    Raises:
+        ColorpipeError: nothing was started: an input that is not there, an unknown plugin, weights that are missing.
+        KeyboardInterrupt: after everything that was half done has been cleaned away; of films, whole segments stay in a
+            hidden folder, and the next call goes on after them.
+    """
+    runtime.share_heap()
+    found = find_inputs(request.inputs, exclude=request.output or DEFAULT_OUTPUT)
+    codec = request.recipe.settings.get("codec", "libx264")
+
+    def video_suffix(path: Path) -> str:
+        from colorpipe.media.remux import output_suffix  # PyAV costs a tenth of a second; photos do not need it
+
+        return output_suffix(path, codec)
+
+    jobs = plan(found, request.output, video_suffix=video_suffix)
+    session = Session(
+        request.recipe,
+        batch=request.batch,
+        require_gpu=request.require_gpu,
+        host=host,
+        reference=request.reference,
+    )
+    return _Run(request, session, jobs, listener or Silent()).go()
+
+
+class _Stopped(Exception):  # noqa: N818 - no error: it ends a wait
+    """The run was stopped while a thread waited."""
+
+
+class _Channel(Generic[ItemT]):
+    """A bounded queue whose waits end when the run stops."""
+
+    def __init__(self, size: int, stop: threading.Event) -> None:
+        self._queue: queue.Queue[ItemT] = queue.Queue(size)
+        self._stop = stop
+
+    def put(self, item: ItemT) -> None:
+        while not self._stop.is_set():
+            with contextlib.suppress(queue.Full):
+                return self._queue.put(item, timeout=POLL)
+        raise _Stopped
+
+    def get(self) -> ItemT:
+        while not self._stop.is_set():
+            with contextlib.suppress(queue.Empty):
+                return self._queue.get(timeout=POLL)
+        raise _Stopped
+
+    def get_soon(self) -> ItemT | None:
+        """The next item, or None when none comes for a moment."""
+        with contextlib.suppress(queue.Empty):
+            return self._queue.get(timeout=POLL)
+        return None
+
+
+@dataclass
+class _Task:
+    """One job in work. Its reader, the network's thread and its writer touch it in turn; the first error ends it."""
+
+    index: int
+    job: Job
+    sink: Sink | None = None
+    claim: Claim | None = None
+    source: dict[str, Any] | None = None
+    """The input's identity when it was opened."""
+    skipped: bool = False
+    error: str | None = None
+    hopeless: bool = False
+    """The input itself is at fault: there is nothing to go on with next time."""
+    size: tuple[int | None, int | None] = (None, None)
+    frames: int = 0
+    notes: list[str] = field(default_factory=list)
+    started: float = field(default_factory=time.perf_counter)
+    seconds: dict[str, float] = field(default_factory=lambda: {"read": 0.0, "predict": 0.0, "write": 0.0})
+
+    @contextlib.contextmanager
+    def step(self, stage: str) -> Iterator[None]:
+        """Times a stage; an error inside becomes this task's."""
+        start = time.perf_counter()
+        try:
+            yield
+        except Exception as error:
+            self.fail(error)
+        finally:
+            self.seconds[stage] += time.perf_counter() - start
+
+    def fail(self, error: Exception) -> None:
+        """This input fails, the others go on. What is not ours is a bug, here or in a plugin: its traceback is kept."""
+        reason = str(error)
+        self.hopeless = self.hopeless or isinstance(error, InputError)
+        if isinstance(error, MemoryError):
+            width, height = self.size
+            reason = f"{self.job.input}: not enough memory for {width} x {height} pixels; close other programs, or set "
+            reason += "--jobs 1"
+        elif not isinstance(error, ColorpipeError):
+            log.error("unexpected error on %s", self.job.input, exc_info=error)
+            reason = f"{self.job.input}: unexpected {type(error).__name__}: {error}"
+        self.error = self.error or reason
+
+
+@dataclass(frozen=True)
+class _Item:
+    """A frame of a task; without ``prepared``, the task's end. ``ab`` is there once it was predicted."""
+
+    task: _Task
+    prepared: Prepared | None = None
+    ab: Float | None = None
+
+
+class _Run:
+    """One call of ``run``: its threads and what lies between them."""
+
+    def __init__(self, request: RunRequest, session: Session, jobs: Sequence[Job], listener: Listener) -> None:
+        self.request, self.session, self.jobs = request, session, jobs
+        self.pipeline, self.runtime = session.pipeline, session.pipeline.runtime
+        self.digest = session.digest
+        self.lanes = max(1, min(request.jobs or min(8, os.cpu_count() or 1), len(jobs)))
+        self.stop = threading.Event()
+        self.ready: _Channel[_Item] = _Channel(2 * self.runtime.at_once + 2, self.stop)
+        self.results: list[_Channel[_Item | None]] = [_Channel(4, self.stop) for _ in range(self.lanes)]
+        self.lock = threading.Lock()
+        self.pending = deque(_Task(index, job) for index, job in enumerate(jobs))
+        self.claimed_elsewhere: deque[_Task] = deque()
+        """Results that another run is making: looked at again when all else has been begun."""
+        self.in_work: dict[int, _Task] = {}
+        self.outcomes: dict[int, Outcome] = {}
+        self.journals: dict[Path, Journal] = {}
+        self.listener = listener
+        self.crash: BaseException | None = None
+
+    def go(self) -> list[Outcome]:
+        recipe = self.session.recipe
+        self.listener.started(len(self.jobs))
+        precision = self.runtime.precision + (f" ({self.runtime.reason})" if self.runtime.reason else "")
+        self.listener.used(runtime.describe(self.runtime.device), precision, recipe.weights or "none")
+        threads = [self._thread(self._read) for _ in range(self.lanes)]
+        threads += [self._thread(self._write, channel) for channel in self.results]
+        try:
+            self._predict()
+            for thread in threads:
+                thread.join()
+        except _Stopped:
+            pass  # a thread crashed, or the first failure ends the run
+        finally:
+            self.stop.set()
+            for thread in threads:
+                thread.join()
+            for task in self.in_work.values():
+                if task.sink is not None:
+                    task.sink.abort()
+                if task.claim is not None:
+                    task.claim.release()
+        if self.crash is not None:
+            raise self.crash
+        return [self.outcomes[index] for index in sorted(self.outcomes)]
+
+    def _thread(self, work: Callable[..., None], *arguments: object) -> threading.Thread:
+        def guarded() -> None:
+            try:
+                work(*arguments)
+            except _Stopped:
+                pass
+            except BaseException as error:  # a bug in the runner itself surfaces in the caller, with its traceback
+                self.crash = error
+                self.stop.set()
+
+        thread = threading.Thread(target=guarded, daemon=True)
+        thread.start()
+        return thread
+
+    # --- reading -----------------------------------------------------------------------------------------------------
+
+    def _read(self) -> None:
+        while not self.stop.is_set():
+            task = self._next_task()
+            if task is None:
+                return
+            with task.step("read"):
+                if task.job.error:
+                    raise InputError(task.job.error)
+                task.skipped = self._is_done(task.job)
+            if not (task.skipped or task.error):
+                self._read_frames(task)
+            self.ready.put(_Item(task))
+
+    def _next_task(self) -> _Task | None:
+        """The next job whose result nobody else makes at the moment; None when there are no more."""
+        while not self.stop.is_set():
+            with self.lock:
+                fresh = bool(self.pending)
+                if not (fresh or self.claimed_elsewhere):
+                    return None
+                task = (self.pending if fresh else self.claimed_elsewhere).popleft()
+            output = task.job.output
+            if not fresh:
+                self.stop.wait(WAIT)
+            claim = None if task.job.error else Claim.take(output)
+            with self.lock:
+                if claim is not None or task.job.error:
+                    task.claim, task.started = claim, time.perf_counter()
+                    self.in_work[task.index] = task
+                    return task
+                self.claimed_elsewhere.append(task)
+            if fresh:
+                log.warning("%s is being made by %s; waiting for it to end", output, holder(output))
+        return None
+
+    def _is_done(self, job: Job) -> bool:
+        if self.request.overwrite:
+            return False
+        state = self._journal(job.output).state(job.input, job.output)
+        if state == "foreign":
+            raise OutputError(f"{job.output} exists and was not made by colorpipe", hint="--overwrite replaces it")
+        return state == "done"
+
+    def _read_frames(self, task: _Task) -> None:
+        job, options = task.job, self.session.media
+        with contextlib.ExitStack() as stack:
+            with task.step("read"):
+                hint_file = self._hint_file(job)
+                source = stack.enter_context(media.open_source(job.input, options))
+                task.size = (source.info.width, source.info.height)
+                provenance = Provenance(self.digest) if options.provenance else None
+                task.source = identity(job.input)
+                key = {"recipe": self.digest, **{name: task.source[name] for name in ("size", "sha256")}}
+                sink = media.open_sink(job.output, source, options, provenance, key)
+                task.sink = sink
+                frames = iter(source)
+            if task.error:
+                return
+            with self.lock:
+                self.listener.job_started(job, source.info.frames)
+            self._skip(task, frames, sink.start)
+            while not task.error:
+                prepared = None
+                with task.step("read"):
+                    frame = next(frames, None)
+                    if frame is not None:
+                        prepared = self.pipeline.prepare(frame, sink.encoding, hint_file)
+                if prepared is None:
+                    break
+                self.ready.put(_Item(task, prepared))
+            task.notes += source.info.notes
+
+    def _skip(self, task: _Task, frames: Iterator[Frame], count: int) -> None:
+        """Pass over frames that an earlier run has written. They are decoded: seeking is exact in few containers."""
+        if count:
+            task.notes.append(f"an earlier run had made {count} frames: this one went on from there")
+        for _ in range(count):
+            with task.step("read"):
+                if next(frames, None) is None:
+                    raise InputError(f"{task.job.input}: fewer than the {count} frames that an earlier run has read")
+            if task.error or self.stop.is_set():
+                return
+            with self.lock:
+                task.frames += 1
+                self.listener.frame_done(task.job)
+
+    def _hint_file(self, job: Job) -> Path | None:
+        if not self.runtime.colorizer.takes_hints:
+            return None
+        return self.request.hints or hints.beside(job.input)
+
+    # --- the network -------------------------------------------------------------------------------------------------
+
+    def _predict(self) -> None:
+        ended = 0
+        while ended < len(self.jobs):
+            items = [self.ready.get()]
+            frames = sum(item.prepared is not None for item in items)
+            while frames < self.runtime.at_once and ended + len(items) - frames < len(self.jobs):
+                item = self.ready.get_soon()
+                if item is None:
+                    break
+                items.append(item)
+                frames += item.prepared is not None
+            for item in self._with_chroma(items):
+                self.results[item.task.index % self.lanes].put(item)
+                ended += item.prepared is None
+        for channel in self.results:
+            channel.put(None)
+
+    def _with_chroma(self, items: Sequence[_Item]) -> Iterator[_Item]:
+        """The items in order, frames with their chroma; frames of one view size share a call."""
+        groups: dict[tuple[int, ...], list[tuple[int, Prepared]]] = {}
+        for index, item in enumerate(items):
+            if item.prepared is not None and not item.task.error:
+                groups.setdefault(item.prepared.L.shape, []).append((index, item.prepared))
+        chroma: dict[int, Float] = {}
+        for group in groups.values():
+            chroma.update(self._predict_group(items, group))
+        for index, item in enumerate(items):
+            yield dataclasses.replace(item, ab=chroma.get(index))
+
+    def _predict_group(self, items: Sequence[_Item], group: list[tuple[int, Prepared]]) -> dict[int, Float]:
+        start = time.perf_counter()
+        try:
+            results = self.pipeline.predict([prepared for _, prepared in group])
+        except Exception as error:
+            if len(group) > 1:  # find out whose fault it is
+                parts = [self._predict_group(items, [one]) for one in group]
+                return {index: ab for part in parts for index, ab in part.items()}
+            items[group[0][0]].task.fail(error)
+            return {}
+        share = (time.perf_counter() - start) / len(group)
+        for index, _ in group:
+            items[index].task.seconds["predict"] += share
+        return {index: ab for (index, _), ab in zip(group, results, strict=True)}
+
+    # --- writing -----------------------------------------------------------------------------------------------------
+
+    def _write(self, channel: _Channel[_Item | None]) -> None:
+        while (item := channel.get()) is not None:
+            task = item.task
+            if item.prepared is None:
+                self._end(task)
+            elif item.ab is not None and task.sink is not None and not task.error:
+                with task.step("write"):
+                    result = self.pipeline.finish(item.prepared, item.ab)
+                    task.sink.write(result)
+                    if self.request.compare:
+                        self._compare(task, result)
+                    task.frames += 1
+                    with self.lock:
+                        self.listener.frame_done(task.job)
+
+    def _compare(self, task: _Task, result: Frame) -> None:
+        if result.encoding.family != "rgb" or result.colour is None:
+            if not task.frames:
+                task.notes.append("no comparison is made for a film")
+            return
+        luma = np.hstack([result.luma, result.luma])
+        planes = tuple(np.hstack([result.luma, plane]) for plane in result.colour)
+        frame = dataclasses.replace(result, luma=luma, colour=planes, alpha=None)
+        path = task.job.output.with_name(f"{task.job.output.stem}.compare.jpg")
+        with media.open_still_sink(path, self.session.media) as sink:
+            sink.write(frame)
+
+    def _end(self, task: _Task) -> None:
+        """Put the result in its place, or leave nothing that counts, and tell."""
+        job = task.job
+        if task.sink is not None:
+            with task.step("write"):
+                if not task.error:
+                    journal = self._journal(job.output)
+                    journal.begin(job.input, job.output)
+                    task.sink.commit()
+                    journal.done(job.input, job.output, task.source)
+                    task.sink.tidy()
+            if task.error:
+                with task.step("write"):
+                    task.sink.abort()
+                    if task.hopeless:
+                        task.sink.tidy()
+                    elif task.sink.kept:
+                        task.notes.append(f"{task.sink.kept} frames are kept: the same command goes on from there")
+            task.notes += task.sink.notes
+        elif task.skipped:
+            atomic.remove(atomic.working_folder(job.output))  # of a run that was killed at its last step
+        if task.claim is not None:
+            task.claim.release()
+        status = "failed" if task.error else "skipped" if task.skipped else "done"
+        task.seconds["total"] = time.perf_counter() - task.started
+        outcome = Outcome(
+            input=task.job.input,
+            status=status,  # type: ignore[arg-type]
+            output=None if task.error else task.job.output,
+            width=task.size[0],
+            height=task.size[1],
+            frames=task.frames,
+            seconds=task.seconds,
+            device=str(self.runtime.device),
+            notes=tuple(task.notes),
+            error=task.error,
+        )
+        with self.lock:
+            self.in_work.pop(task.index, None)
+            self.outcomes[task.index] = outcome
+            self.listener.job_done(task.job, outcome)
+        if task.error and self.request.fail_fast:
+            self.stop.set()
+
+    def _journal(self, output: Path) -> Journal:
+        root = self.request.output or DEFAULT_OUTPUT
+        folder = root if root in output.parents else output.parent
+        with self.lock:
+            if folder not in self.journals:
+                self.journals[folder] = Journal(folder, self.digest)
+            return self.journals[folder]

@@ -1,0 +1,262 @@
+"""Device, precision, batching and back-off: a plugin gives an ``nn.Module``, this makes it fast and safe.
+
+Nothing falls back unseen: a device that was asked for and is absent is an error, and so is a picture that does not fit.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+import torch
+
+from colorpipe import precision as measuring
+from colorpipe.errors import DeviceError, PluginError, UsageError
+from colorpipe.types import Batch, Chroma, ChromaDistribution, Lab
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from colorpipe.color import Float
+    from colorpipe.interfaces import Colorizer, Decoder, InputSize
+
+Precision = Literal["auto", "fp32", "bf16", "fp16"]
+DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+AUTO_BATCH = {"cpu": 1, "cuda": 16, "mps": 8}
+"""On a CPU larger batches gain nothing and cost latency and memory."""
+_ARENA_MAX = -8
+"""M_ARENA_MAX of glibc's malloc.h."""
+MOST_LANES = 8
+"""Network calls at once on a CPU. One thread a picture wastes nothing on waiting for other threads, and while readers
+and writers want the same cores that is most of it: eccv16 beside PNG writers, two cores, 0.8 CPU seconds a picture with
+two threads a call and 0.3 with two calls of one thread."""
+
+
+def choose_device(name: str = "auto", *, require_gpu: bool = False) -> torch.device:
+    """The device of a name: ``auto`` (CUDA, then MPS, then CPU), ``cpu``, ``cuda``, ``cuda:N`` or ``mps``.
+
+    Raises:
+        UsageError: not a name of a device.
+        DeviceError: the device is not there, or a GPU is required and there is none.
+    """
+    kind, _, number = name.partition(":")
+    if kind not in ("auto", "cpu", "cuda", "mps") or (number and not (kind == "cuda" and number.isdigit())):
+        raise UsageError(f"there is no device {name!r}", hint="devices: auto, cpu, cuda, cuda:N, mps")
+    cuda, mps = torch.cuda.is_available(), torch.backends.mps.is_available()
+    if kind == "auto":
+        kind = "cuda" if cuda else "mps" if mps else "cpu"
+    if kind == "cpu" and require_gpu:
+        raise DeviceError("a GPU is required and this machine offers none", hint=_cuda_hint())
+    if kind == "cuda" and not cuda:
+        raise DeviceError(f"--device {name}: no CUDA device is available", hint=_cuda_hint())
+    if kind == "cuda" and int(number or 0) >= torch.cuda.device_count():
+        raise DeviceError(f"--device {name}: this machine has {torch.cuda.device_count()} CUDA device(s)")
+    if kind == "mps" and not mps:
+        raise DeviceError("--device mps: no Metal device is available", hint="use --device cpu")
+    return torch.device(kind, int(number)) if number else torch.device(kind)
+
+
+def _cuda_hint() -> str:
+    if torch.version.cuda is None:
+        return f"torch {torch.__version__} is built without CUDA; use --device cpu, or install a CUDA build of torch"
+    return "check the driver with nvidia-smi, or use --device cpu"
+
+
+class Runtime:
+    """One colorizer with its network on one device."""
+
+    def __init__(
+        self,
+        colorizer: Colorizer,
+        decoder: Decoder | None = None,
+        *,
+        weights: Path | None = None,
+        device: str = "auto",
+        precision: Precision = "auto",
+        require_gpu: bool = False,
+        batch: int | None = None,
+        reference: Lab | None = None,
+    ) -> None:
+        self.colorizer = colorizer
+        self.decoder = decoder
+        self.device = choose_device(device, require_gpu=require_gpu)
+        self.batch = batch or AUTO_BATCH[self.device.type]
+        self.reference = reference
+        with measuring.one_thread():
+            network = colorizer.build(weights)
+            if network is not None:
+                network = network.eval().requires_grad_(False).to(self.device)
+                colorizer.network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        cores = torch.get_num_threads()
+        self.lanes = min(cores, MOST_LANES) if self.device.type == "cpu" and network is not None else 1
+        """Calls of the network at once, each of ``batch`` pictures."""
+        self._threads = max(1, cores // self.lanes)
+        self._pool: ThreadPoolExecutor | None = None
+        self.precision, self.reason = self._choose(precision)
+        """Of the network's arithmetic; and why, where it was measured."""
+        if network is not None and self.precision != "fp32":
+            with measuring.one_thread():
+                _narrow(network, DTYPES[self.precision])
+
+    def _choose(self, name: Precision) -> tuple[Literal["fp32", "bf16", "fp16"], str]:
+        """A precision and why; ``auto`` is fp16 on CUDA, what is faster on a CPU, and fp32 elsewhere."""
+        if name != "auto":
+            return name, ""
+        if self.device.type == "cuda":
+            return "fp16", ""
+        if self.device.type != "cpu" or self.colorizer.network is None:
+            return "fp32", ""
+        found = measuring.fastest(self.colorizer.network, self._sample)
+        return found.precision, found.reason
+
+    def _sample(self, precision: measuring.CpuPrecision) -> Float:
+        """The chroma of a picture of waves, (h', w', 2), in a precision that is not chosen yet."""
+        size = self.input_size
+        side = size.side or -(-min(size.limit or 256, 256) // size.multiple) * size.multiple
+        x = np.linspace(0, 1, side, dtype=np.float32)
+        L = 50 + 30 * np.sin(9 * x) + 20 * np.cos(14 * x * x)[:, None]
+        return self._run(L[None, None].astype(np.float32), None, precision)[0]
+
+    @property
+    def input_size(self) -> InputSize:
+        return self.colorizer.input_size
+
+    @property
+    def at_once(self) -> int:
+        """Pictures that one ``predict`` should be given, where there are so many."""
+        return self.batch * self.lanes
+
+    def predict(self, L: Float, hints: Float | None = None) -> list[Float]:
+        """Chroma (h', w', 2) in CIE units for each picture of L (N, 1, h, w).
+
+        A picture's result does not depend on how many come with it. Out of memory halves the batch, then
+        the calls at once, for this call and those after it.
+
+        Raises:
+            DeviceError: not even one picture fits.
+        """
+        results: list[Float] = []
+        while len(results) < len(L):
+            start = len(results)
+            parts = [slice(i, i + self.batch) for i in range(start, min(start + self.at_once, len(L)), self.batch)]
+            try:
+                for chroma in self._calls(L, hints, parts):
+                    results += chroma
+            except (RuntimeError, MemoryError) as error:
+                if not _out_of_memory(error):
+                    raise
+                self._make_room(L.shape)
+        return results
+
+    def _calls(self, L: Float, hints: Float | None, parts: list[slice]) -> Iterator[list[Float]]:
+        """One call of the network for each part: side by side on a CPU, always with the same number of threads each."""
+
+        def call(part: slice) -> list[Float]:
+            return self._run(L[part], None if hints is None else hints[part], self.precision)
+
+        if self.device.type != "cpu" or self.colorizer.network is None:
+            return map(call, parts)
+        if self._pool is None:
+            self._pool = _pool(self.lanes, self._threads)
+        return self._pool.map(call, parts)
+
+    def _make_room(self, shape: tuple[int, ...]) -> None:
+        if self.batch == 1 and self.lanes > 1:
+            self.lanes //= 2
+            return
+        if self.batch == 1:
+            raise DeviceError(
+                f"{self.device} has not enough memory for one {shape[3]}x{shape[2]} view through {self.colorizer.name}",
+                hint="close other programs that use it, or choose another --device",
+            ) from None
+        self.batch //= 2
+        if self.device.type == "cuda":
+            torch.cuda.empty_cache()
+
+    @torch.inference_mode()
+    def _run(self, L: Float, hints: Float | None, precision: Literal["fp32", "bf16", "fp16"]) -> list[Float]:
+        """One batch, filled up to the fixed batch size so that a picture's result does not depend on its company."""
+        count = len(L)
+        batch = Batch(self._tensor(L), None if hints is None else self._tensor(hints), self.reference)
+        with torch.autocast(self.device.type, DTYPES[precision], enabled=precision != "fp32"):
+            predicted = self.colorizer.predict(batch)
+        if isinstance(predicted, ChromaDistribution):
+            if self.decoder is None:
+                raise PluginError(f"{self.colorizer.name} predicts a distribution and has no decoder attached")
+            predicted = self.decoder.decode(predicted)
+        if not isinstance(predicted, Chroma):
+            raise PluginError(f"{self.colorizer.name} returned {type(predicted).__name__}, not Chroma")
+        ab = predicted.ab[:count].float().permute(0, 2, 3, 1).contiguous().cpu().numpy()
+        if not np.isfinite(ab).all():
+            raise PluginError(
+                f"{self.colorizer.name} gave chroma that is not a number",
+                hint="try --precision fp32; if that fails too, the weights are damaged",
+            )
+        return list(ab)
+
+    def _tensor(self, values: Float) -> torch.Tensor:
+        if len(values) < self.batch:
+            values = np.concatenate([values, np.repeat(values[-1:], self.batch - len(values), axis=0)])
+        tensor = torch.from_numpy(np.ascontiguousarray(values))
+        if self.device.type == "cuda":
+            tensor = tensor.pin_memory()
+        return tensor.to(self.device, non_blocking=True).contiguous(memory_format=torch.channels_last)
+
+
+def _narrow(network: torch.nn.Module, dtype: torch.dtype) -> None:
+    """The weights of convolutions and linear layers in ``dtype``, so that autocast need not convert them every time.
+
+    Other layers, batch norm for one, keep fp32.
+    """
+    kinds = (torch.nn.Conv1d, torch.nn.Conv2d, torch.nn.ConvTranspose1d, torch.nn.ConvTranspose2d, torch.nn.Linear)
+    for module in network.modules():
+        if type(module) in kinds:
+            module.to(dtype)
+
+
+def _pool(lanes: int, threads: int) -> ThreadPoolExecutor:
+    """Threads that give each torch operation ``threads`` threads; the caller's own number stays."""
+    before = torch.get_num_threads()
+
+    def limit() -> None:
+        torch.get_num_threads()  # a thread's first question sets its number to the default, over what was set before
+        torch.set_num_threads(threads)
+
+    pool = ThreadPoolExecutor(lanes, "network", initializer=limit)
+    # torch's number is a thread's own and becomes the default of new threads: all start now, then it is put back
+    started = threading.Barrier(lanes)
+    for _ in pool.map(lambda _: started.wait(), range(lanes)):
+        pass
+    torch.set_num_threads(before)
+    return pool
+
+
+def _out_of_memory(error: BaseException) -> bool:
+    if isinstance(error, (torch.OutOfMemoryError, MemoryError)):
+        return True
+    text = str(error).lower()
+    return "out of memory" in text or "can't allocate memory" in text
+
+
+def share_heap() -> None:
+    """Lets threads that start from now on share one heap, where the C library is glibc.
+
+    By default each gets its own and keeps there what it once needed: a fifth of the memory of a run over photographs.
+    """
+    if sys.platform == "linux":
+        with contextlib.suppress(OSError, AttributeError):  # another C library has no such setting, nor the habit
+            ctypes.CDLL(None).mallopt(_ARENA_MAX, 1)
+
+
+def describe(device: torch.device) -> str:
+    """The device's name for a person: ``cpu`` or ``cuda:0 (NVIDIA H100)``."""
+    if device.type != "cuda":
+        return str(device)
+    properties: Any = torch.cuda.get_device_properties(device)
+    return f"{device} ({properties.name})"

@@ -1,0 +1,251 @@
+"""colorpipe from Python: a recipe turned into live stages.
+
+::
+
+    import colorpipe
+
+    rgb = colorpipe.colorize("grandmother.jpg")                    # (H, W, 3) uint8
+    session = colorpipe.Session("zhang", T=0.38, device="cpu")     # the network is loaded once
+    for path in paths:
+        rgb = session.colorize(path)
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from colorpipe import __version__, color, options
+from colorpipe.errors import OptionError, UsageError
+from colorpipe.models import ModelStore
+from colorpipe.pipeline import Pipeline
+from colorpipe.plugins import DEFAULT_COLORIZER, PluginHost
+from colorpipe.runtime import Precision, Runtime
+from colorpipe.settings import MediaOptions, MergeOptions
+from colorpipe.types import Encoding, Frame, Lab, Recipe, Stage
+
+if TYPE_CHECKING:
+    from colorpipe.interfaces import Plugin
+
+
+class Session:
+    """The stages of one recipe with the network loaded, for as many pictures as you like.
+
+    Args:
+        colorizer: Its name, or a whole ``Recipe``.
+        weights: Registry name or file; None takes the method's own.
+        preprocessors: Names, applied in order.
+        decoder: Its name; None takes the colorizer's own where it predicts a distribution.
+        device, precision, batch: As on the command line.
+        host: Plugins; None loads what is installed.
+        reference: A colour picture, for methods that take or learn from one.
+        options: Options of the chosen plugins and of merging, by name: ``T=0.38``, ``saturation=1.2``. A name that
+            several of them know is qualified: ``greyscale_formula="rec709"``.
+
+    Raises:
+        UsageError, PluginError, WeightsError, DeviceError: as their docstrings say.
+    """
+
+    recipe: Recipe
+    """Complete: with versions, the weights' SHA-256, the device and the precision that are in use."""
+    digest: str
+    """Of the recipe as it was asked for: what is done by it is not done again, here or on another machine."""
+
+    def __init__(
+        self,
+        colorizer: str | Recipe = DEFAULT_COLORIZER,
+        *,
+        weights: str | Path | None = None,
+        preprocessors: Sequence[str] = (),
+        decoder: str | None = None,
+        device: str = "auto",
+        precision: Precision = "auto",
+        batch: int | None = None,
+        require_gpu: bool = False,
+        host: PluginHost | None = None,
+        reference: str | Path | None = None,
+        **values: Any,
+    ) -> None:
+        self.host = host or PluginHost.load()
+        if isinstance(colorizer, Recipe):
+            if values or weights or preprocessors or decoder:
+                raise UsageError("a recipe says it all", hint="change the recipe with dataclasses.replace instead")
+            recipe = colorizer
+        else:
+            stages = [
+                *((self.host.preprocessor(name), name) for name in preprocessors),
+                (self.host.colorizer(colorizer), colorizer),
+            ]
+            decoder = decoder or self.host.colorizer(colorizer).default_decoder
+            if decoder:
+                stages.append((self.host.decoder(decoder), decoder))
+            per_stage, settings = _distribute(values, [cls for cls, _ in stages])
+            made = [Stage(name, taken) for (_, name), taken in zip(stages, per_stage, strict=True)]
+            recipe = Recipe(
+                colorizer=made[len(preprocessors)],
+                decoder=made[-1] if decoder else None,
+                preprocessors=tuple(made[: len(preprocessors)]),
+                weights=None if weights is None else str(weights),
+                settings=settings,
+                device=device,
+                precision=precision,
+            )
+        self._assemble(recipe, batch, require_gpu, None if reference is None else Path(reference))
+
+    def _assemble(self, recipe: Recipe, batch: int | None, require_gpu: bool, reference: Path | None) -> None:
+        host = self.host
+        colorizer_class = host.colorizer(recipe.colorizer.name)
+        decoder_stage = recipe.decoder
+        if decoder_stage is None and colorizer_class.default_decoder:
+            decoder_stage = Stage(colorizer_class.default_decoder)
+        if decoder_stage is not None and not colorizer_class.yields_distribution:
+            raise UsageError(
+                f"{colorizer_class.name} takes no decoder: it predicts chroma directly", hint="leave out --decoder"
+            )
+        merge = options.build(MergeOptions, _settings(recipe, MergeOptions), "the recipe")
+        media = options.build(MediaOptions, _settings(recipe, MediaOptions), "the recipe")
+        colorizer = _make(colorizer_class, recipe.colorizer)
+        decoder = None if decoder_stage is None else _make(host.decoder(decoder_stage.name), decoder_stage)
+        preprocessors = [_make(host.preprocessor(stage.name), stage) for stage in recipe.preprocessors]
+        weights = ModelStore(host.models).resolve(recipe.weights, colorizer_class)
+        runtime = Runtime(
+            colorizer,
+            decoder,
+            weights=weights.path if weights else None,
+            device=recipe.device,
+            precision=recipe.precision,  # type: ignore[arg-type]
+            require_gpu=require_gpu,
+            batch=batch,
+            reference=self._reference(reference, colorizer_class, media),
+        )
+        self.pipeline = Pipeline(preprocessors, runtime, merge, media)
+        self.media = media
+        self.recipe = dataclasses.replace(
+            recipe,
+            colorizer=self._stage(colorizer),
+            decoder=None if decoder is None else self._stage(decoder),
+            preprocessors=tuple(self._stage(preprocessor) for preprocessor in preprocessors),
+            weights=weights.name if weights else None,
+            weights_sha256=weights.sha256 if weights else None,
+            settings={**merge.as_dict(), **media.as_dict()},
+            device=str(runtime.device),
+            precision=runtime.precision,
+            version=__version__,
+        )
+        # As it was asked for: `auto` may be decided otherwise on the machine that goes on with a job.
+        self.digest = dataclasses.replace(self.recipe, precision=recipe.precision).digest()
+
+    def _stage(self, plugin: Plugin) -> Stage:
+        return Stage(plugin.name, plugin.options.as_dict(), self.host.version(type(plugin)))
+
+    def _reference(self, path: Path | None, colorizer: type[Any], media: MediaOptions) -> Lab | None:
+        wanted = colorizer.takes_reference or colorizer.learns_from_reference
+        if path is None:
+            if colorizer.learns_from_reference:
+                raise UsageError(f"{colorizer.name} learns from a colour picture", hint="give --reference FILE")
+            return None
+        if not wanted:
+            raise UsageError(f"{colorizer.name} does not use a reference", hint="leave out --reference")
+        from colorpipe.media import first_frame
+
+        frame = first_frame(path, media)
+        if frame.colour is None:
+            raise UsageError(f"{path}: the reference is grey", hint="give a colour picture")
+        if frame.encoding.family == "yuv":
+            return color.rgb_to_lab(color.yuv_to_rgb(frame))
+        return color.rgb_to_lab((np.dstack(frame.colour) / frame.encoding.peak).astype(np.float32))
+
+    def frame(self, frame: Frame, hints: Path | None = None) -> Frame:
+        """One frame in colour."""
+        prepared = self.pipeline.prepare(frame, hint_file=hints)
+        return self.pipeline.finish(prepared, self.pipeline.predict([prepared])[0])
+
+    def colorize(self, picture: str | Path | NDArray[Any], hints: str | Path | None = None) -> NDArray[Any]:
+        """A picture in colour.
+
+        Args:
+            picture: A file, or an array of uint8 or uint16: (H, W) grey, or (H, W, 3) RGB, whose BT.601 grey is taken.
+
+        Returns:
+            (H, W, 3) RGB of the picture's own depth.
+
+        Raises:
+            InputError: the file cannot be read.
+        """
+        if isinstance(picture, (str, Path)):
+            from colorpipe.media import first_frame
+
+            frame = first_frame(Path(picture), self.media)
+        else:
+            frame = _frame_of(picture)
+        result = self.frame(frame, None if hints is None else Path(hints))
+        if result.encoding.family == "yuv":
+            return np.rint(color.yuv_to_rgb(result) * 255).astype(np.uint8)
+        return np.dstack(result.colour or (result.luma,) * 3)
+
+
+def colorize(picture: str | Path | NDArray[Any], colorizer: str = DEFAULT_COLORIZER, **options: Any) -> NDArray[Any]:
+    """One picture in colour: ``Session(colorizer, **options).colorize(picture)``. For many, keep the session."""
+    return Session(colorizer, **options).colorize(picture)
+
+
+def _frame_of(array: NDArray[Any]) -> Frame:
+    array = np.asarray(array)
+    if array.dtype not in (np.uint8, np.uint16):
+        raise OptionError(f"a picture is uint8 or uint16, not {array.dtype}", hint="scale it to 0..255 first")
+    encoding = Encoding("rgb", 8 if array.dtype == np.uint8 else 16)
+    if array.ndim == 3 and array.shape[2] == 3:
+        planes = (array[..., 0], array[..., 1], array[..., 2])
+        return Frame(color.grey(planes), encoding, colour=planes)
+    if array.ndim == 2 and array.size:
+        return Frame(array, encoding)
+    raise OptionError(f"a picture is (H, W) or (H, W, 3), not {array.shape}")
+
+
+def _make(cls: type[Any], stage: Stage) -> Any:
+    return cls(options.build(cls.Options, stage.options, cls.name))
+
+
+def _settings(recipe: Recipe, cls: type[options.Options]) -> dict[str, Any]:
+    return {name: value for name, value in recipe.settings.items() if name in _names(cls)}
+
+
+def _names(cls: type[options.Options]) -> set[str]:
+    return {field.name for field in options.fields(cls)}
+
+
+def _distribute(values: Mapping[str, Any], stages: Sequence[type[Any]]) -> tuple[list[dict[str, Any]], dict[str, Any]]:
+    """Option values by bare or qualified name -> per stage, and the core's settings.
+
+    Raises:
+        OptionError: nobody knows the name, or several do.
+    """
+    taken: list[dict[str, Any]] = [{} for _ in stages]
+    settings: dict[str, Any] = {}
+    for name, value in values.items():
+        homes: list[tuple[dict[str, Any], str]] = []
+        if any(name in _names(cls) for cls in (MergeOptions, MediaOptions)):
+            homes.append((settings, name))
+        for home, cls in zip(taken, stages, strict=True):
+            known = _names(cls.Options)
+            prefix = cls.name.replace("-", "_") + "_"
+            if name.startswith(prefix) and name.removeprefix(prefix) in known:
+                homes.insert(0, (home, name.removeprefix(prefix)))
+            elif name in known:
+                homes.append((home, name))
+        if not homes:
+            chosen = ", ".join(cls.name for cls in stages)
+            raise OptionError(
+                f"none of {chosen} has an option {name!r}", hint="`colorpipe plugins show NAME` lists them"
+            )
+        bare = [home for home in homes if home[1] == name]
+        if len(bare) > 1:
+            raise OptionError(f"several stages have an option {name!r}", hint="qualify it: PLUGIN_NAME_" + name)
+        home, field = homes[0]
+        home[field] = value
+    return taken, settings

@@ -1,0 +1,56 @@
+"""The core's own options: how files are read and written, and how chroma is put under the source's luma.
+
+Light to import: the command line makes flags of them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from colorpipe.options import Options, option
+
+
+@dataclass(frozen=True)
+class Limits(Options):
+    """What is let in. They guard against files that would fill the memory or never end, and change no result."""
+
+    max_pixels: int = option(250_000_000, "refuse pictures, and frames of films, of more pixels than this", min=1)
+    max_seconds: int = option(
+        86_400,  # a day: longer than any film on a shelf, far below what damaged and hostile timestamps claim
+        "refuse films that last longer than this",
+        min=1,
+    )
+
+
+@dataclass(frozen=True)
+class MediaOptions(Limits):
+    """How files are read and written."""
+
+    codec: Literal["libx264", "libx265", "ffv1"] = option(
+        "libx264", "video encoder; ffv1 keeps every value of the luma, losslessly"
+    )
+    crf: int = option(16, "quality of libx264 and libx265: lower is better and larger", min=0, max=51)
+    preset: str = option("medium", "speed of libx264 and libx265, ultrafast .. veryslow")
+    quality: int = option(95, "quality of JPEG, WebP and AVIF", min=1, max=100)
+    provenance: bool = option(True, "mark results as colorized, in their metadata")
+
+
+@dataclass(frozen=True)
+class MergeOptions(Options):
+    """How chroma is put under the source's luma."""
+
+    upsample: Literal["guided", "bilinear"] | None = option(
+        None,
+        "how chroma reaches full size; guided follows the picture's edges "
+        "[default: guided for stills, bilinear for films]",
+    )
+    keep: Literal["lightness", "luma"] = option(
+        "lightness", "what a still keeps exactly: its CIE lightness, or its BT.601 luma; films keep their luma"
+    )
+    gamut: Literal["fit", "clip"] | None = option(
+        None,
+        "colour that sRGB cannot show: fit it, keeping the lightness, or clip it as the published scripts do "
+        "[default: fit, but clip for stills with --upsample bilinear]",
+    )
+    saturation: float = option(1.0, "chroma is multiplied by this", min=0.0, max=4.0)

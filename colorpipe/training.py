@@ -1,0 +1,186 @@
+"""Training: what any trainable colorizer shares.
+
+A plugin gives a :class:`Task`: its network, its loss, its scores and what is exported. :func:`fit` does the rest:
+pictures, order, optimizer, checkpoints that survive ``kill -9``, the loss curve, the weights file. Needs the extra
+``colorpipe[train]`` (Lightning, matplotlib), imported when a run starts.
+"""
+
+from __future__ import annotations
+
+import abc
+import json
+import os
+import sys
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from colorpipe.errors import TrainingError
+from colorpipe.options import Options, option
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor, nn
+
+    from colorpipe.training_data import Pictures
+
+
+@dataclass(frozen=True)
+class TrainingOptions(Options):
+    """What every run takes; a plugin's ``TrainOptions`` inherits it and adds its own."""
+
+    steps: int = option(4000, "optimizer steps of the whole run; the learning rate falls to 0 by then", min=1)
+    minutes: float | None = option(None, "wall time of the whole run, resumed parts included; ends it early", min=0.01)
+    batch: int = option(32, "pictures per step", min=1, max=4096)
+    rate: float = option(1.5e-3, "peak learning rate of AdamW, cosine schedule", min=0, max=1)
+    side: int = option(192, "side of the training crops, pixels, a multiple of 32", min=32, max=1024)
+    final_side: int = option(256, "side of the crops in the last part of the run", min=32, max=1024)
+    final_share: float = option(0.15, "share of the steps that is the last part", min=0, max=1)
+    age: float = option(0.3, "share of samples that imitate old photographs: blur, fading, grain, JPEG", min=0, max=1)
+    held_out: int = option(500, "pictures kept for validation; a tenth of all where that is fewer", min=1)
+    validate_every: int = option(250, "steps between validations", min=1)
+    patience: int | None = option(None, "stop after this many validations without improvement", min=1)
+    checkpoint_minutes: float = option(2.0, "minutes between checkpoints", min=0)
+    resume: bool = option(False, "go on from the last checkpoint of the same output file")
+    seed: int = option(0, "seed of everything random", min=0)
+    device: Literal["auto", "cpu", "cuda", "mps"] = option("auto", "where to train")
+    precision: Literal["auto", "fp32", "bf16", "fp16"] = option("auto", "arithmetic of the network while training")
+    workers: int | None = option(None, "processes that prepare pictures; none given: 0 on a CPU, 8 else", min=0)
+
+
+class Task(abc.ABC):
+    """What a trainable plugin knows that the loop does not.
+
+    ``options`` is the plugin's ``TrainOptions``. Methods are called in the order in which they stand here; all but
+    ``prepare`` on the training device.
+    """
+
+    stride: int = 4
+    """The targets given to ``loss`` are this much smaller than L, each way."""
+    picture_side: int = 256
+    """Pictures are squashed to a square of this side, as they are at inference."""
+    monitor: str = "loss"
+    """The score of ``validate`` that early stopping watches; lower is better."""
+
+    def __init__(self, options: TrainingOptions) -> None:
+        self.options = options
+
+    @abc.abstractmethod
+    def network(self) -> nn.Module:
+        """The network to train, made anew. Parameters that stay as they are have ``requires_grad`` off."""
+
+    def prepare(self, pictures: Pictures, training: list[int]) -> None:  # noqa: B027 - optional
+        """Look at the training pictures before the first step, for statistics; repeated when a run is resumed."""
+
+    def groups(self, network: nn.Module) -> Iterable[Mapping[str, Any]]:
+        """Parameter groups of the optimizer: ``params`` and, where it differs from 1, ``scale`` of the rate."""
+        return [{"params": [p for p in network.parameters() if p.requires_grad]}]
+
+    @abc.abstractmethod
+    def loss(self, network: nn.Module, L: Tensor, ab: Tensor, step: int) -> Tensor:
+        """L (N,1,h,w) 0..100 and ab (N,2,h/stride,w/stride) CIE units -> a scalar.
+
+        Anything random depends on ``step`` only, so that a resumed run repeats it.
+        """
+
+    @abc.abstractmethod
+    def validate(self, network: nn.Module, rgb: Tensor) -> Mapping[str, float]:
+        """Scores, averaged over the batch ``rgb`` (N,picture_side,picture_side,3) uint8; among them ``monitor``."""
+
+    @abc.abstractmethod
+    def export(self, network: nn.Module) -> tuple[Mapping[str, Tensor], Mapping[str, str]]:
+        """What the weights file holds: tensors by name, and metadata. Float tensors are stored as fp16."""
+
+
+@dataclass(frozen=True)
+class TrainingResult:
+    """How a run ended."""
+
+    output: Path
+    steps: int
+    minutes: float
+    """Wall time of all parts."""
+    scores: Mapping[str, float]
+    """Of the exported weights on the held-out pictures."""
+
+
+@dataclass(frozen=True)
+class RunFiles:
+    """Where a run keeps its things, all beside the output."""
+
+    output: Path
+
+    @property
+    def folder(self) -> Path:
+        """Checkpoint and decoded pictures; removed when the run is complete."""
+        return self.output.with_name(self.output.stem + ".training")
+
+    @property
+    def checkpoint(self) -> Path:
+        return self.folder / "last.ckpt"
+
+    @property
+    def log(self) -> Path:
+        return self.output.with_suffix(".csv")
+
+    @property
+    def plot(self) -> Path:
+        return self.output.with_suffix(".png")
+
+
+def fit(task: Task, data: Path, output: Path) -> TrainingResult:
+    """Train ``task`` on the pictures under ``data`` and write the weights to ``output`` (safetensors).
+
+    Beside it appear the log (``.csv``), the loss plot (``.png``) and, while it runs, a folder ``.training`` with the
+    checkpoint. A killed run goes on from there with ``resume``: same data order, same augmentation, same curve.
+
+    Raises:
+        TrainingError: Lightning is missing, too few pictures, a checkpoint is there but ``resume`` was not asked for,
+            none is there but it was, or the loss is not finite.
+    """
+    try:
+        from colorpipe import training_loop
+    except ImportError as error:
+        raise TrainingError(f"training needs {error.name}", hint='pip install "colorpipe[train]"') from error
+    if output.suffix != ".safetensors":
+        raise TrainingError(f"{output} does not end in .safetensors", hint="weights are written in that format")
+    for side in (task.options.side, task.options.final_side):
+        if side % 32:
+            raise TrainingError(f"the side of a crop is a multiple of 32, not {side}")
+    files = RunFiles(output)
+    if files.checkpoint.exists() and not task.options.resume:
+        raise TrainingError(
+            f"an unfinished run for {output} is in {files.folder}", hint="go on with --resume, or delete that folder"
+        )
+    if task.options.resume and not files.checkpoint.exists():
+        raise TrainingError(f"there is no checkpoint for {output}", hint="start without --resume")
+    output.parent.mkdir(parents=True, exist_ok=True)
+    return training_loop.run(task, data, files)
+
+
+def save_weights(path: Path, tensors: Mapping[str, torch.Tensor], metadata: Mapping[str, str]) -> None:
+    """Write safetensors, floats as fp16, whole or not at all. Equal input gives an equal file."""
+    from safetensors.torch import save_file
+
+    def stored(tensor: torch.Tensor) -> torch.Tensor:
+        tensor = tensor.detach().cpu()
+        return (tensor.half() if tensor.is_floating_point() else tensor).contiguous()
+
+    part = path.with_name(path.name + ".part")
+    save_file({name: stored(tensor) for name, tensor in sorted(tensors.items())}, part, dict(metadata))
+    # Through the disk before the rename: a power cut must not leave a name without its content.
+    with part.open("rb") as handle:
+        os.fsync(handle.fileno())
+    part.chmod(0o644)  # safetensors makes it private
+    part.replace(path)
+
+
+def warn(message: str) -> None:
+    """One line to standard error."""
+    print(message, file=sys.stderr, flush=True)
+
+
+def as_metadata(values: Mapping[str, Any]) -> dict[str, str]:
+    """safetensors holds texts only: everything that is none becomes JSON."""
+    return {key: value if isinstance(value, str) else json.dumps(value) for key, value in values.items()}
