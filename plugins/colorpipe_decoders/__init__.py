@@ -1,0 +1,73 @@
+"""Decoders: how a distribution over colours becomes one colour."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import colorpipe
+from colorpipe import Decoder, hookimpl, option
+
+if TYPE_CHECKING:
+    from colorpipe import Chroma, ChromaDistribution
+
+_PAPER = "Zhang, Isola and Efros 2016, Colorful Image Colorization, arXiv 1603.08511, section 2.3"
+
+
+class AnnealedMean(Decoder):
+    """The mean of the distribution after its temperature is lowered: between the mode and the mean."""
+
+    name = "annealed-mean"
+    summary = "mean of the distribution at a temperature: vivid when low, muted when high"
+    paper = _PAPER
+    licence = "Apache-2.0"
+
+    @dataclass(frozen=True)
+    class Options(colorpipe.Options):
+        T: float | None = option(
+            None,
+            "softmax temperature: low is vivid and may be blotchy, 1 is muted [default: the weights' own]",
+            min=0.0,
+            max=2.0,
+        )
+
+    options: Options
+
+    def decode(self, distribution: ChromaDistribution) -> Chroma:
+        from colorpipe_decoders.decode import annealed_mean
+
+        T = self.options.T
+        return annealed_mean(distribution, distribution.natural_T if T is None else T)
+
+
+class Mode(Decoder):
+    """The most probable colour."""
+
+    name = "mode"
+    summary = "most probable colour: the most vivid, with hard borders"
+    paper = _PAPER
+    licence = "Apache-2.0"
+
+    def decode(self, distribution: ChromaDistribution) -> Chroma:
+        from colorpipe_decoders.decode import mode
+
+        return mode(distribution)
+
+
+class Mean(Decoder):
+    """The mean of the distribution as it stands: annealed mean with T = 1."""
+
+    name = "mean"
+    summary = "mean of the distribution as it stands: smooth and muted"
+    paper = _PAPER
+    licence = "Apache-2.0"
+
+    def decode(self, distribution: ChromaDistribution) -> Chroma:
+        from colorpipe_decoders.decode import annealed_mean
+
+        return annealed_mean(distribution, 1.0)
+
+
+@hookimpl
+def colorpipe_decoders() -> list[type[Decoder]]:
+    return [AnnealedMean, Mean, Mode]

@@ -1,0 +1,148 @@
+"""Colorful image colorization: each place gets a distribution over 313 colours (Zhang, Isola and Efros 2016).
+
+Two networks read the same lightness and give the same kind of distribution: ``compact``, whose weights come with this
+plugin, and the published ``eccv16``. Which of them a file of weights holds is told from its keys.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from colorpipe import ChromaDistribution, Colorizer, Model, WeightsError, hookimpl
+from colorpipe.interfaces import InputSize
+from colorpipe_zhang.options import TrainOptions
+
+if TYPE_CHECKING:
+    import torch
+
+    from colorpipe import Batch, Options
+    from colorpipe.training import Task
+
+_COMPACT = Path(__file__).with_name("weights") / "compact.safetensors"
+# Beside it lies compact.sha256, as `sha256sum compact.safetensors` writes it, so that a new training changes no code.
+
+
+class Zhang(Colorizer):
+    """L at 256x256 -> a distribution over 313 ab bins at 64x64."""
+
+    name = "zhang"
+    summary = "classifies each place into 313 colours; vivid, automatic"
+    paper = "Zhang, Isola and Efros 2016, Colorful Image Colorization, arXiv 1603.08511"
+    licence = "Apache-2.0"
+    input_size = InputSize(side=256)
+    yields_distribution = True
+    default_decoder = "annealed-mean"
+    default_decoder = "annealed-mean"
+    default_weights = "zhang-compact"
+    TrainOptions = TrainOptions
+
+    def build(self, weights: Path | None) -> torch.nn.Module:
+        import torch
+
+        from colorpipe.models import load_strictly, read_tensors
+        from colorpipe_zhang.compact import CompactZhang
+        from colorpipe_zhang.eccv16 import Eccv16
+
+        if weights is None:
+            raise WeightsError("zhang needs weights", hint=f"--weights {self.default_weights}, or a file")
+        tensors, metadata = read_tensors(weights)
+        architecture = _architecture(tensors, weights)
+        network: Eccv16 | CompactZhang
+        if architecture == "eccv16":
+            with torch.device("meta"):  # the file's tensors take every place: random ones would cost time and memory
+                network = Eccv16()
+        else:  # small; and its own first values, on "meta", would import the whole of torch's compiler
+            network = CompactZhang()
+        load_strictly(network, tensors, f"{weights} as {architecture}")
+        if isinstance(network, Eccv16):
+            self._bins, self._natural_T = network.bins, 1.0
+        else:
+            self._bins, self._natural_T = _computed_bins(), _temperature(metadata, weights)
+        return network.eval()
+
+    def untrained(self) -> torch.nn.Module:
+        from colorpipe_zhang.compact import CompactZhang
+
+        self._bins, self._natural_T = _computed_bins(), 1.0
+        return CompactZhang().eval()
+
+    def predict(self, batch: Batch) -> ChromaDistribution:
+        assert self.network is not None  # the runtime builds before it predicts
+        logits = self.network(batch.L)  # (N, 313, 64, 64)
+        if self._bins.device != logits.device:
+            self._bins = self._bins.to(logits.device)
+        return ChromaDistribution(logits, self._bins, self._natural_T)
+
+    def training_task(self, options: Options) -> Task:
+        from colorpipe_zhang.training import ZhangTask
+
+        assert isinstance(options, TrainOptions)
+        return ZhangTask(options)
+
+
+def _architecture(tensors: dict[str, torch.Tensor], file: Path) -> str:
+    """``eccv16`` or ``compact``, by names that no other network of the family has."""
+    if any(key.startswith("model1short10.") for key in tensors):
+        raise WeightsError(f"{file} holds siggraph17's weights", hint="use --colorizer siggraph17")
+    if any(key.startswith(("model1.", "model8.")) for key in tensors):
+        return "eccv16"
+    if any(key.startswith(("stem.", "classify.")) for key in tensors):
+        return "compact"
+    few = ", ".join(sorted(tensors)[:3])
+    raise WeightsError(f"{file} holds neither of zhang's networks, eccv16 and compact (its keys: {few}, ..)")
+
+
+def _computed_bins() -> torch.Tensor:
+    """(313, 2) ab centres, CIE units, of the compact network: its file holds none."""
+    import torch
+
+    from colorpipe_zhang.bins import bin_centres
+
+    return torch.tensor(bin_centres())
+
+
+def _temperature(metadata: dict[str, str], file: Path) -> float:
+    """The temperature that the training stated for its weights; 1 where it states none."""
+    text = metadata.get("natural_T", "1")
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0 < value <= 2:
+        raise WeightsError(f"{file}: its metadata says natural_T = {text}, which is no temperature in 0..2")
+    return value
+
+
+@hookimpl
+def colorpipe_colorizers() -> list[type[Colorizer]]:
+    return [Zhang]
+
+
+@hookimpl
+def colorpipe_models() -> list[Model]:
+    return [
+        Model(
+            name="zhang-compact",
+            colorizer="zhang",
+            licence="Apache-2.0",
+            summary="4.0 M parameters, comes with colorpipe",
+            sha256=_COMPACT.with_suffix(".sha256").read_text("ascii").split()[0],
+            size=_COMPACT.stat().st_size,
+            bundled=_COMPACT,
+            paper=Zhang.paper,
+            trained_on="11,526 colour photographs; see the plugin's README",
+        ),
+        Model(
+            name="eccv16",
+            colorizer="zhang",
+            licence="BSD-2-Clause",
+            summary="the published network, 32.2 M parameters",
+            # https://github.com/richzhang/colorization, release of the PyTorch port
+            url="https://colorizers.s3.us-east-2.amazonaws.com/colorization_release_v2-9b330a0b.pth",
+            sha256="9b330a0bae53f4ded77b1e23defbf78beaa09c10ebc4c4999e8e4f4a160b93f9",
+            size=128_974_848,
+            paper=Zhang.paper,
+            trained_on="ImageNet (ILSVRC 2012), 1.3 M photographs",
+        ),
+    ]

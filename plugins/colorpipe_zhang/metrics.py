@@ -1,0 +1,79 @@
+"""Scores of a prediction against the truth while training, in torch, in batches.
+
+The protocol is the issue's and most papers': pictures squashed to 256x256, chroma predicted from the true lightness
+and put back over it, RGB in 0..1 clipped to the gamut, scores per picture and averaged.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from colorpipe.color import RGB_FROM_XYZ, WHITE, XYZ_FROM_RGB
+
+
+def to_ab(logits: Tensor, centres: Tensor, T: float) -> Tensor:
+    """Annealed mean: logits (N,Q,h,w) at temperature ``T`` -> ab (N,2,h,w); ``T`` 0 takes the likeliest bin."""
+    if T == 0:
+        return centres[logits.argmax(1)].permute(0, 3, 1, 2)
+    return torch.einsum("nqhw,qc->nchw", (logits / T).softmax(1), centres)
+
+
+def rgb_to_lab(rgb: Tensor) -> Tensor:
+    """(N,3,h,w) sRGB 0..1 -> Lab (N,3,h,w); the formulas of :func:`colorpipe.color.rgb_to_lab`."""
+    light = torch.where(rgb <= 0.04045, rgb / 12.92, ((rgb + 0.055) / 1.055) ** 2.4)
+    matrix = torch.tensor(XYZ_FROM_RGB / WHITE[:, None], dtype=rgb.dtype, device=rgb.device)
+    xyz = torch.einsum("nchw,dc->ndhw", light, matrix)
+    x, y, z = torch.where(xyz > 0.008856, xyz.clamp(min=0) ** (1 / 3), 7.787 * xyz + 16 / 116).unbind(1)
+    return torch.stack([116 * y - 16, 500 * (x - y), 200 * (y - z)], 1)
+
+
+def lab_to_rgb(lab: Tensor) -> Tensor:
+    """Lab (N,3,h,w) -> sRGB (N,3,h,w), clipped to 0..1."""
+    L, a, b = lab.unbind(1)
+    fy = (L + 16) / 116
+    f = torch.stack([fy + a / 500, fy, fy - b / 200], 1)
+    xyz = torch.where(f > 0.2068966, f**3, (f - 16 / 116) / 7.787)
+    matrix = torch.tensor(RGB_FROM_XYZ * WHITE, dtype=lab.dtype, device=lab.device)
+    light = torch.einsum("nchw,dc->ndhw", xyz, matrix).clamp(min=0)
+    return torch.where(light <= 0.0031308, light * 12.92, 1.055 * light ** (1 / 2.4) - 0.055).clamp(0, 1)
+
+
+def psnr(rgb: Tensor, truth: Tensor) -> Tensor:
+    """Peak signal to noise ratio per picture, dB, over all three channels; (N,3,h,w) 0..1 -> (N,)."""
+    return -10 * ((rgb - truth) ** 2).mean((1, 2, 3)).clamp(min=1e-10).log10()
+
+
+def colourfulness(rgb: Tensor) -> Tensor:
+    """Hasler and Suesstrunk 2003, signed opponents, on a scale of 0..255; (N,3,h,w) 0..1 -> (N,)."""
+    r, g, b = (rgb * 255).flatten(2).unbind(1)
+    rg, yb = r - g, (r + g) / 2 - b
+    spread = (rg.var(1, correction=0) + yb.var(1, correction=0)).sqrt()
+    return spread + 0.3 * (rg.mean(1) ** 2 + yb.mean(1) ** 2).sqrt()
+
+
+class Truth:
+    """A batch of colour pictures (N,h,w,3) uint8: what is known, ``L`` (N,1,h,w), and what is not, ``ab``."""
+
+    def __init__(self, rgb: Tensor) -> None:
+        self.rgb = rgb.permute(0, 3, 1, 2).float() / 255
+        lab = rgb_to_lab(self.rgb)
+        self.L, self.ab = lab[:, :1], lab[:, 1:]
+
+    def colourize(self, ab: Tensor) -> Tensor:
+        """ab (N,2,h',w') of any resolution over the true lightness: sRGB (N,3,h,w) 0..1."""
+        ab = F.interpolate(ab, self.L.shape[2:], mode="bilinear", align_corners=False)
+        return lab_to_rgb(torch.cat([self.L, ab], 1))
+
+    def score(self, ab: Tensor) -> Mapping[str, float]:
+        """Averages over the batch, of the prediction, of grey and of the truth."""
+        result, grey = self.colourize(ab), lab_to_rgb(torch.cat([self.L, torch.zeros_like(self.ab)], 1))
+        return {
+            "psnr": float(psnr(result, self.rgb).mean()),
+            "psnr_grey": float(psnr(grey, self.rgb).mean()),
+            "colourfulness": float(colourfulness(result).mean()),
+            "colourfulness_truth": float(colourfulness(self.rgb).mean()),
+        }

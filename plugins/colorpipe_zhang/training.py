@@ -1,0 +1,154 @@
+"""Training of the compact network: Zhang, Isola and Efros 2016 (arXiv 1603.08511), with one step added on export.
+
+The loss is theirs: cross entropy against ground truth softly encoded over the five nearest bins, each position
+weighed by the rarity of its colour. A network that minimises it is vivid, but further from the truth than leaving the
+picture grey. On export a constant per class is added to the logits (:func:`bins.logit_shift`) that gives both: it
+goes into the last layer's bias, and the file runs like any other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
+import cv2
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from colorpipe.training import Task, as_metadata
+
+from . import bins
+from .compact import BINS, CompactZhang, InvertedResidual, load_encoder
+from .options import TrainOptions
+
+if TYPE_CHECKING:
+    from colorpipe.training_data import Pictures
+
+LATTICE = 2
+"""The loss looks at every second position, each way: a quarter of them carries nearly all there is to learn."""
+
+
+class ZhangTask(Task):
+    """L (N,1,h,w) -> logits (N,313,h/4,w/4), trained as classification of colour."""
+
+    options: TrainOptions
+
+    def __init__(self, options: TrainOptions) -> None:
+        super().__init__(options)
+        table = bins.encoding_table()
+        self.bins, self.shares = torch.from_numpy(table[0].astype(np.int64)), torch.from_numpy(table[1].copy())
+        self.centres = torch.from_numpy(bins.bin_centres().copy())
+        self.weights = torch.ones(BINS)
+
+    def network(self) -> CompactZhang:
+        network = CompactZhang()
+        if self.options.encoder is not None:
+            load_encoder(network, self.options.encoder)
+            # The lowest layers see edges, grey or not, and their depthwise convolutions are the dearest to train.
+            network.stem.requires_grad_(False)
+            for block in network.blocks[: self.options.frozen_blocks]:
+                block.requires_grad_(False)
+        return network
+
+    def prepare(self, pictures: Pictures, training: list[int]) -> None:
+        """Class prior over the training pictures, at the resolution of the logits, and the weights it gives."""
+        from colorpipe.color import rgb_to_lab
+
+        side = self.picture_side // self.stride
+        counts = np.zeros(BINS)
+        for index in training:
+            small = cv2.resize(pictures[index], (side, side), interpolation=cv2.INTER_AREA)
+            ab = rgb_to_lab(small.astype(np.float32) / np.float32(255)).ab
+            assert ab is not None
+            counts += bins.count(ab)
+        prior = bins.smooth_prior(counts)
+        self.weights = torch.from_numpy(bins.rebalancing_weights(prior, self.options.rebalance)).float()
+
+    def groups(self, network: nn.Module) -> Iterable[Mapping[str, Any]]:
+        """A pretrained encoder learns slower than the fresh decoder."""
+        assert isinstance(network, CompactZhang)
+        encoder = [p for part in (network.stem, network.blocks) for p in part.parameters() if p.requires_grad]
+        known = {id(p) for p in encoder}
+        decoder = [p for p in network.parameters() if p.requires_grad and id(p) not in known]
+        if self.options.encoder is None:
+            return [{"params": encoder + decoder}]
+        return [{"params": decoder}] + ([{"params": encoder, "scale": self.options.encoder_rate}] if encoder else [])
+
+    def encode(self, ab: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """ab (N,2,h,w) -> bins (N,5,h,w) int64, their shares (N,5,h,w), rebalancing weights (N,h,w)."""
+        self._to(ab.device)
+        cell = (ab.round().long() + 128).clamp_(0, 255)
+        row = cell[:, 0] * 256 + cell[:, 1]
+        nearest = self.bins[row].permute(0, 3, 1, 2)
+        return nearest, self.shares[row].permute(0, 3, 1, 2), self.weights[nearest[:, 0]]
+
+    def _to(self, device: torch.device) -> None:
+        if self.weights.device != device:
+            for name in ("bins", "shares", "centres", "weights"):
+                setattr(self, name, getattr(self, name).to(device))
+
+    def loss(self, network: nn.Module, L: Tensor, ab: Tensor, step: int) -> Tensor:
+        assert isinstance(network, CompactZhang)
+        dy, dx = step % LATTICE, step // LATTICE % LATTICE
+        logits = network.classify(self._features(network, L)[..., dy::LATTICE, dx::LATTICE])
+        return self._cross_entropy(logits, ab[..., dy::LATTICE, dx::LATTICE])
+
+    def _features(self, network: CompactZhang, L: Tensor) -> Tensor:
+        """``network.features`` without keeping what frozen layers would need for gradients."""
+        frozen = 0
+        for block in network.blocks:
+            assert isinstance(block, InvertedResidual)
+            if block.project.weight.requires_grad:
+                break
+            frozen += 1
+        with torch.set_grad_enabled(torch.is_grad_enabled() and network.stem.weight.requires_grad):
+            x = network.embed(L)
+            taps = network.encode(x, 0, frozen) if frozen else {}
+            x = taps[frozen - 1] if frozen else x
+        taps.update(network.encode(x, frozen, len(network.blocks)))
+        return network.decode(taps)
+
+    def _cross_entropy(self, logits: Tensor, ab: Tensor) -> Tensor:
+        nearest, shares, weights = self.encode(ab)
+        chosen = logits.float().log_softmax(1).gather(1, nearest)
+        return -((chosen * shares).sum(1) * weights).mean()
+
+    def validate(self, network: nn.Module, rgb: Tensor) -> Mapping[str, float]:
+        """``loss``; ``gain``, dB of PSNR over grey; ``vivid``, colourfulness over the truth's; both at natural_T."""
+        from .metrics import Truth, to_ab
+
+        truth = Truth(rgb)
+        logits = network(truth.L).float()
+        self._to(rgb.device)
+        shifted = logits + self._shift().to(rgb.device).view(1, -1, 1, 1)
+        with torch.autocast(rgb.device.type, enabled=False):  # scores are not worth a thousandth in bfloat16
+            scores = truth.score(to_ab(shifted, self.centres, self.options.natural_T))
+        return {
+            "loss": float(self._cross_entropy(logits, F.avg_pool2d(truth.ab, self.stride))),
+            "gain": scores["psnr"] - scores["psnr_grey"],
+            "vivid": scores["colourfulness"] / max(scores["colourfulness_truth"], 1e-6),
+        }
+
+    def _shift(self) -> Tensor:
+        """(313,) what export adds to the logits."""
+        options = self.options
+        weights = self.weights.cpu().double().numpy()
+        shift = bins.logit_shift(weights, options.rebalance_correction, options.lift, options.restraint)
+        return torch.from_numpy(shift).float()
+
+    def export(self, network: nn.Module) -> tuple[Mapping[str, Tensor], Mapping[str, str]]:
+        """The state dict with the shift in ``classify.bias``; ``natural_T``, the shift and log w in the metadata."""
+        tensors = {name: value.detach().clone() for name, value in network.state_dict().items()}
+        tensors["classify.bias"] += self._shift().to(tensors["classify.bias"].device)
+        options = {k: v for k, v in self.options.as_dict().items() if k not in ("encoder", "resume", "workers")}
+        options["encoder"] = self.options.encoder.name if self.options.encoder else None
+        facts = {
+            "architecture": "colorpipe-compact-zhang",
+            "natural_T": self.options.natural_T,
+            "logit_shift": [round(float(value), 4) for value in self._shift()],
+            "log_weights": [round(float(value), 4) for value in self.weights.log()],
+            "training": options,
+        }
+        return tensors, as_metadata(facts)
