@@ -1,0 +1,47 @@
+"""What the table of the benchmarks says of what was measured. The measuring itself is not a test."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from benchmarks import rows, run, table
+
+
+def measured(theirs: list[float], ours: list[float], dE: float = 0.1, peak: float = 400) -> dict[str, Any]:
+    def side(wall: list[float], peak_mb: float) -> dict[str, Any]:
+        answers = [{"seconds": 2 * seconds, "cpu": 2 * seconds, "peak_mb": peak_mb} for seconds in wall]
+        return run._rates(answers, 2)
+
+    return {"reference": side(theirs, 1000), "ours": side(ours, peak), "precision": "bf16", "dE": dE}
+
+
+@pytest.mark.parametrize(
+    ("result", "words"),
+    [
+        (measured([1.0] * 5, [0.1] * 5), "| 10.0x | 10.0x | 0.1000 | 0.40x | met |"),
+        (measured([1.0] * 5, [0.25] * 5), "not met: 80% of the speed |"),
+        (measured([1.0] * 5, [0.1] * 5, dE=0.31), "not met: colour |"),
+        (measured([1.0] * 5, [0.1] * 5, peak=700), "not met: memory |"),
+        (measured([0.7, 1, 1, 1, 1], [0.1] * 5), "not judged, unsteady |"),
+        (measured([1.0] * 5, [0.1, 0.1, 0.13, 0.13, 0.13]), "not judged, unsteady |"),
+    ],
+)
+def test_a_row_is_judged_by_what_was_measured(result: dict[str, Any], words: str) -> None:
+    page = table.page({"eccv16-png": result}, 5, 2)
+    row = next(line for line in page.splitlines() if line.startswith("| eccv16, 1080p JPEG -> PNG |"))
+    assert row.endswith(words)
+
+
+def test_memory_and_start_up_are_judged() -> None:
+    found = {"memory-film": {"peaks": [400, 420]}, "help": {"seconds": [0.3, 0.15]}, "one-picture": {"seconds": [2.6]}}
+    page = table.page(found, 5, 2)
+    assert "| 400 to 420 MB, +5.0%: not met |" in page
+    assert "| 0.15 s (median 0.22): met |" in page
+    assert "| 2.60 s (median 2.60): not met |" in page
+
+
+def test_rows_have_names_of_their_own_and_shipped_checkpoints_none() -> None:
+    assert len(set(rows.EVERY)) == len(rows.EVERY)
+    assert {row.network for row in rows.ROWS} == {"eccv16", "siggraph17"}

@@ -1,0 +1,101 @@
+"""Decoders against equation 5 of Zhang, Isola and Efros (2016) in float64, and at their extremes."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+
+from colorpipe import ChromaDistribution, OptionError
+from colorpipe_decoders import AnnealedMean, Mean, Mode
+
+Q = 313
+
+
+def distribution(spread: float = 3.0, natural_T: float = 1.0, dtype: torch.dtype = torch.float32) -> ChromaDistribution:
+    generator = torch.Generator().manual_seed(0)
+    logits = (torch.randn(2, Q, 5, 7, generator=generator) * spread).to(dtype)
+    bins = torch.rand(Q, 2, generator=generator) * 220 - 110
+    return ChromaDistribution(logits, bins, natural_T)
+
+
+def equation_5(given: ChromaDistribution, T: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """exp(log z / T) / sum, z being the softmax; ab and largest probability, by the letter and in float64."""
+    logits = given.logits.double().numpy()
+    z = np.exp(logits - logits.max(1, keepdims=True))
+    z /= z.sum(1, keepdims=True)
+    annealed = np.exp(np.log(z) / T)
+    annealed /= annealed.sum(1, keepdims=True)
+    return np.einsum("nqhw,qc->nchw", annealed, given.bins.double().numpy()), annealed.max(1, keepdims=True)
+
+
+def at(T: float | None) -> AnnealedMean:
+    return AnnealedMean(AnnealedMean.Options(T=T))
+
+
+@pytest.mark.parametrize("T", [0.05, 0.09, 0.38, 1.0, 2.0])
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
+def test_annealed_mean_is_equation_5(T: float, layout: torch.memory_format) -> None:
+    given = distribution()
+    given = ChromaDistribution(given.logits.contiguous(memory_format=layout), given.bins)
+    ab, confidence = equation_5(given, T)
+    chroma = at(T).decode(given)
+    np.testing.assert_allclose(chroma.ab.numpy(), ab, atol=2e-3)
+    np.testing.assert_allclose(chroma.confidence.numpy(), confidence, atol=1e-5)
+
+
+def test_the_weights_own_temperature_counts_unless_one_is_given() -> None:
+    given = distribution(natural_T=0.38)
+    np.testing.assert_allclose(at(None).decode(given).ab.numpy(), equation_5(given, 0.38)[0], atol=2e-3)
+    np.testing.assert_allclose(at(1.0).decode(given).ab.numpy(), equation_5(given, 1.0)[0], atol=2e-3)
+
+
+def test_mean_is_at_temperature_1_whatever_the_weights_say() -> None:
+    given = distribution(natural_T=0.38)
+    assert torch.equal(Mean().decode(given).ab, at(1.0).decode(given).ab)
+
+
+def test_mode_is_the_limit_of_low_temperatures() -> None:
+    given = distribution()
+    modes = given.bins.numpy()[given.logits.numpy().argmax(1)].transpose(0, 3, 1, 2)
+    for decoder in (Mode(), at(0.0), at(1e-30), at(1e-5)):
+        np.testing.assert_allclose(decoder.decode(given).ab.numpy(), modes, atol=1e-3)
+    np.testing.assert_allclose(Mode().decode(given).confidence.numpy(), equation_5(given, 1.0)[1], atol=1e-6)
+
+
+@pytest.mark.parametrize("T", [0.0, 1e-6, 0.09, 2.0])
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32])
+def test_large_logits_of_any_precision_stay_finite_and_inside_the_bins(T: float, dtype: torch.dtype) -> None:
+    given = distribution(spread=5000.0, dtype=dtype)
+    chroma = at(T).decode(given)
+    assert chroma.ab.dtype == torch.float32
+    low, high = given.bins.amin(0).view(1, 2, 1, 1), given.bins.amax(0).view(1, 2, 1, 1)
+    assert bool(((chroma.ab >= low - 1e-3) & (chroma.ab <= high + 1e-3)).all())
+    assert bool(((chroma.confidence > 0) & (chroma.confidence <= 1 + 1e-6)).all())
+
+
+def test_half_precision_logits_decode_as_their_float_values() -> None:
+    half = distribution(dtype=torch.float16)
+    full = ChromaDistribution(half.logits.float(), half.bins)
+    torch.testing.assert_close(at(0.38).decode(half).ab, at(0.38).decode(full).ab)
+
+
+def test_lower_temperature_is_more_vivid() -> None:
+    given = distribution()
+    chroma = [at(T).decode(given).ab.norm(dim=1).mean().item() for T in (0.09, 0.38, 1.0)]
+    assert chroma[0] > chroma[1] * 1.2 > chroma[2] * 1.44
+
+
+def test_logits_are_not_changed() -> None:
+    given = distribution()
+    before = given.logits.clone()
+    for decoder in (at(0.38), Mean(), Mode()):
+        decoder.decode(given)
+    assert torch.equal(given.logits, before)
+
+
+@pytest.mark.parametrize("T", [-0.1, 2.1, float("nan")])
+def test_a_temperature_out_of_range_is_refused(T: float) -> None:
+    with pytest.raises(OptionError, match=r"T takes a number in 0\.\.2"):
+        at(T)

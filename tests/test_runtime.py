@@ -1,0 +1,98 @@
+"""Devices, precision, batches, and what happens when memory runs out."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from colorpipe import runtime
+from colorpipe.errors import DeviceError, PluginError, UsageError
+from colorpipe.runtime import Runtime
+from colorpipe.types import Batch, Chroma
+from tests.helpers import Painter
+
+L = np.random.default_rng(0).uniform(0, 100, (5, 1, 32, 32)).astype(np.float32)
+no_cuda = pytest.mark.skipif(torch.cuda.is_available(), reason="a CUDA device is present")
+
+
+@no_cuda
+def test_an_absent_gpu_is_an_error_and_never_a_fallback() -> None:
+    with pytest.raises(DeviceError, match="no CUDA device"):
+        runtime.choose_device("cuda")
+    with pytest.raises(DeviceError, match="GPU is required"):
+        runtime.choose_device("auto", require_gpu=True)
+    assert runtime.choose_device("auto").type in ("cpu", "mps")
+
+
+@pytest.mark.parametrize("name", ["gpu", "cuda:x", "cpu:1", ""])
+def test_an_unknown_device_is_named(name: str) -> None:
+    with pytest.raises(UsageError, match="no device"):
+        runtime.choose_device(name)
+
+
+def test_batching_changes_nothing() -> None:
+    whole = Runtime(Painter(), device="cpu", batch=5).predict(L)
+    single = Runtime(Painter(), device="cpu", batch=1).predict(L)
+    uneven = Runtime(Painter(), device="cpu", batch=3).predict(L)
+    for a, b, c in zip(whole, single, uneven, strict=True):
+        assert np.array_equal(a, b)
+        assert np.array_equal(a, c)
+
+
+class Greedy(Painter):
+    """Holds only so many pictures."""
+
+    capacity = 2
+    calls: list[int]
+
+    def predict(self, batch: Batch) -> Chroma:
+        self.calls.append(len(batch))
+        if len(batch) > self.capacity:
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB")
+        return super().predict(batch)
+
+
+def test_out_of_memory_halves_the_batch_and_the_result_is_complete() -> None:
+    greedy = Greedy()
+    greedy.calls = []
+    run = Runtime(greedy, device="cpu", batch=8)
+    results = run.predict(L)
+    assert len(results) == 5
+    assert greedy.calls == [8, 4, 2, 2, 2]
+    assert all(np.array_equal(a, b) for a, b in zip(results, Runtime(Painter(), device="cpu").predict(L), strict=True))
+
+
+def test_a_picture_that_does_not_fit_is_a_clear_error_never_a_grey_picture() -> None:
+    greedy = Greedy()
+    greedy.calls, greedy.capacity = [], 0
+    with pytest.raises(DeviceError, match="not enough memory for one 32x32"):
+        Runtime(greedy, device="cpu", batch=2).predict(L)
+
+
+def test_other_errors_of_a_network_are_not_taken_for_memory() -> None:
+    class Broken(Painter):
+        def predict(self, batch: Batch) -> Chroma:
+            raise RuntimeError("mat1 and mat2 shapes cannot be multiplied")
+
+    with pytest.raises(RuntimeError, match="mat1"):
+        Runtime(Broken(), device="cpu", batch=4).predict(L)
+
+
+def test_chroma_that_is_not_a_number_is_refused() -> None:
+    class Undefined(Painter):
+        def predict(self, batch: Batch) -> Chroma:
+            return Chroma(torch.full((len(batch), 2, 4, 4), float("nan")))
+
+    with pytest.raises(PluginError, match="not a number"):
+        Runtime(Undefined(), device="cpu").predict(L)
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+@pytest.mark.parametrize("precision", ["fp32", "bf16", "fp16"])
+def test_cuda_agrees_with_the_cpu(precision: runtime.Precision) -> None:
+    cpu = Runtime(Painter(), device="cpu").predict(L)
+    cuda = Runtime(Painter(), device="cuda", precision=precision, batch=4).predict(L)
+    for a, b in zip(cpu, cuda, strict=True):
+        assert np.abs(a - b).max() < 0.5

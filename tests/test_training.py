@@ -1,0 +1,346 @@
+"""The training loop: data, order, checkpoints, resume after a kill, export."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import torch
+
+from colorpipe import training
+from colorpipe.errors import TrainingError
+from colorpipe.training_data import (
+    BatchOrder,
+    Pictures,
+    Samples,
+    find_pictures,
+    imitate_age,
+    load_square,
+    split,
+    to_grey,
+)
+
+pytest.importorskip("lightning")
+
+SIDE = 32
+
+
+class TinyTask(training.Task):
+    """One convolution from L to ab: enough of a network to be trained."""
+
+    picture_side = SIDE
+
+    def network(self) -> torch.nn.Module:
+        return torch.nn.Conv2d(1, 2, 4, 4)
+
+    def loss(self, network: torch.nn.Module, L: torch.Tensor, ab: torch.Tensor, step: int) -> torch.Tensor:
+        error: torch.Tensor = network(L / 100) - ab / 100
+        return error.square().mean()
+
+    def validate(self, network: torch.nn.Module, rgb: torch.Tensor) -> Mapping[str, float]:
+        return {"loss": float(network(rgb[..., :1].permute(0, 3, 1, 2) / 255).square().mean())}
+
+    def export(self, network: torch.nn.Module) -> tuple[Mapping[str, torch.Tensor], Mapping[str, str]]:
+        return network.state_dict(), {"architecture": "tiny"}
+
+
+def options(**changes: object) -> training.TrainingOptions:
+    small: dict[str, object] = {
+        "steps": 12,
+        "batch": 4,
+        "side": SIDE,
+        "final_side": SIDE,
+        "validate_every": 4,
+        "device": "cpu",
+    }
+    return training.TrainingOptions(**{**small, "precision": "fp32", **changes})  # type: ignore[arg-type]
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """24 small pictures, four of them in a folder below."""
+    folder = tmp_path_factory.mktemp("pictures")
+    (folder / "more").mkdir()
+    rng = np.random.default_rng(0)
+    for index in range(24):
+        coarse = rng.integers(0, 256, (4, 5, 3), np.uint8)
+        picture = cv2.resize(coarse, (60, 40), interpolation=cv2.INTER_CUBIC)
+        cv2.imwrite(str(folder / ("more" if index % 6 == 0 else ".") / f"{index:02d}.png"), picture)
+    return folder
+
+
+def losses(output: Path) -> list[tuple[str, str]]:
+    with training.RunFiles(output).log.open() as handle:
+        return [(row["step"], row["loss"]) for row in csv.DictReader(handle) if row["loss"]]
+
+
+def test_a_run_leaves_weights_log_and_plot(data: Path, tmp_path: Path) -> None:
+    from safetensors import safe_open
+
+    output = tmp_path / "new" / "tiny.safetensors"
+    result = training.fit(TinyTask(options()), data, output)
+    assert result.steps == 12
+    assert result.scores["loss"] > 0
+    assert [step for step, _ in losses(output)] == ["4", "8", "12"]
+    assert training.RunFiles(output).plot.read_bytes().startswith(b"\x89PNG")
+    with safe_open(output, "pt") as file:
+        assert file.metadata() == {"architecture": "tiny"}
+        assert {name: file.get_tensor(name).dtype for name in file.keys()} == {  # noqa: SIM118
+            "weight": torch.float16,
+            "bias": torch.float16,
+        }
+    assert sorted(p.name for p in output.parent.iterdir()) == ["tiny.csv", "tiny.png", "tiny.safetensors"]
+
+
+def test_the_same_seed_gives_the_same_weights(data: Path, tmp_path: Path) -> None:
+    outputs = [tmp_path / f"{name}.safetensors" for name in "abc"]
+    for output, seed in zip(outputs, (1, 1, 2), strict=True):
+        training.fit(TinyTask(options(seed=seed, steps=3)), data, output)
+    a, b, c = (output.read_bytes() for output in outputs)
+    assert a == b != c
+
+
+def test_a_killed_run_goes_on_along_the_same_curve(data: Path, tmp_path: Path) -> None:
+    """SIGKILL in the middle, then resume: log and weights equal those of a run that was left alone."""
+    whole, cut = tmp_path / "whole.safetensors", tmp_path / "cut.safetensors"
+    training.fit(TinyTask(options(steps=40)), data, whole)
+    script = (
+        "import sys, time; sys.path[:0] = [sys.argv[1]]\n"
+        "from pathlib import Path\n"
+        "import test_training as t\n"
+        "class Slow(t.TinyTask):\n"
+        "    def loss(self, network, L, ab, step):\n"
+        "        time.sleep(0.05 if step < 9 else 60)\n"
+        "        return super().loss(network, L, ab, step)\n"
+        "t.training.fit(Slow(t.options(steps=40, checkpoint_minutes=0)), Path(sys.argv[2]), Path(sys.argv[3]))\n"
+    )
+    here = str(Path(__file__).parent)
+    child = subprocess.Popen([sys.executable, "-c", script, here, str(data), str(cut)])
+    checkpoint = training.RunFiles(cut).checkpoint
+    try:
+        deadline = time.monotonic() + 60
+        while not any(step == "8" for step, _ in losses(cut)) if training.RunFiles(cut).log.exists() else True:
+            assert child.poll() is None
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        while not checkpoint.exists():
+            time.sleep(0.05)
+    finally:
+        os.kill(child.pid, signal.SIGKILL)
+        child.wait()
+    with pytest.raises(TrainingError, match="unfinished run"):
+        training.fit(TinyTask(options(steps=40)), data, cut)
+    training.fit(TinyTask(options(steps=40, resume=True)), data, cut)
+    assert losses(cut) == losses(whole)
+    assert cut.read_bytes() == whole.read_bytes()
+
+
+def test_minutes_end_a_run(data: Path, tmp_path: Path) -> None:
+    output = tmp_path / "short.safetensors"
+    result = training.fit(TinyTask(options(steps=10**6, minutes=0.02)), data, output)
+    assert 0 < result.steps < 10**6
+    assert output.exists()
+
+
+def test_patience_ends_a_run(data: Path, tmp_path: Path) -> None:
+    class Stuck(TinyTask):
+        def validate(self, network: torch.nn.Module, rgb: torch.Tensor) -> Mapping[str, float]:
+            return {"loss": 1.0}
+
+    result = training.fit(Stuck(options(steps=400, patience=2)), data, tmp_path / "stuck.safetensors")
+    assert result.steps == 12  # the first validation sets the mark, the next two do not pass it
+
+
+def test_nothing_is_printed_without_a_terminal(data: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    training.fit(TinyTask(options(steps=2)), data, tmp_path / "quiet.safetensors")
+    assert capfd.readouterr() == ("", "")
+
+
+def test_too_few_pictures(tmp_path: Path) -> None:
+    folder = tmp_path / "few"
+    folder.mkdir()
+    for index in range(3):
+        cv2.imwrite(str(folder / f"{index}.png"), np.zeros((8, 8, 3), np.uint8))
+    with pytest.raises(TrainingError, match="3 readable pictures are too few"):
+        training.fit(TinyTask(options()), folder, tmp_path / "o.safetensors")
+    with pytest.raises(TrainingError, match="is not a folder"):
+        training.fit(TinyTask(options()), tmp_path / "absent", tmp_path / "p.safetensors")
+
+
+def test_what_is_wrong_with_the_call_is_said(data: Path, tmp_path: Path) -> None:
+    with pytest.raises(TrainingError, match="no checkpoint"):
+        training.fit(TinyTask(options(resume=True)), data, tmp_path / "o.safetensors")
+    with pytest.raises(TrainingError, match="safetensors"):
+        training.fit(TinyTask(options()), data, tmp_path / "o.pth")
+    with pytest.raises(TrainingError, match="multiple of 32, not 100"):
+        training.fit(TinyTask(options(side=100)), data, tmp_path / "o.safetensors")
+
+
+def test_a_loss_that_is_not_finite_stops_the_run(data: Path, tmp_path: Path) -> None:
+    class Broken(TinyTask):
+        def loss(self, network: torch.nn.Module, L: torch.Tensor, ab: torch.Tensor, step: int) -> torch.Tensor:
+            return super().loss(network, L, ab, step) * float("nan")
+
+    with pytest.raises(TrainingError, match="loss is nan at step 4"):
+        training.fit(Broken(options()), data, tmp_path / "o.safetensors")
+
+
+def test_an_unreadable_picture_is_named_once_and_skipped(data: Path, tmp_path: Path) -> None:
+    (tmp_path / "broken.jpg").write_bytes(b"\xff\xd8\xff no picture")
+    lines: list[str] = []
+    files = [*find_pictures(data), tmp_path / "broken.jpg"]
+    pictures = Pictures(files, SIDE, tmp_path / "map", lines.append)
+    assert len(pictures) == 24
+    assert len(lines) == 1
+    assert "broken.jpg" in lines[0]
+    Pictures(files, SIDE, tmp_path / "map", lines.append)  # taken up again: nothing is decoded, nothing said
+    assert len(lines) == 1
+
+
+def test_pictures_are_found_below_and_hidden_ones_are_not(data: Path, tmp_path: Path) -> None:
+    assert len(find_pictures(data)) == 24
+    for name in (".hidden.png", "notes.txt", "real.PNG"):
+        (tmp_path / name).touch()
+    (tmp_path / ".git").mkdir()
+    (tmp_path / ".git" / "icon.png").touch()
+    assert [p.name for p in find_pictures(tmp_path)] == ["real.PNG"]
+
+
+def test_a_picture_is_squashed_to_srgb(tmp_path: Path) -> None:
+    alpha = np.dstack([np.full((20, 50, 3), (10, 20, 200), np.uint8), np.full((20, 50), 255, np.uint8)])
+    cv2.imwrite(str(tmp_path / "a.png"), alpha)
+    cv2.imwrite(str(tmp_path / "g.png"), np.full((9, 7), 77, np.uint8))
+    assert load_square(tmp_path / "a.png", 32).shape == (32, 32, 3)
+    assert load_square(tmp_path / "a.png", 32)[5, 5].tolist() == [200, 20, 10]
+    assert load_square(tmp_path / "g.png", 32)[0, 0].tolist() == [77, 77, 77]
+
+
+def test_the_split_hangs_on_file_names_only() -> None:
+    names = [f"/a/{i}.jpg" for i in range(100)]
+    training_part, held = split(names, 500)
+    assert len(held) == 10
+    assert sorted(training_part + held) == list(range(100))
+    moved = [f"/elsewhere/{i}.jpg" for i in range(100)]
+    assert split(moved, 500) == (training_part, held)
+    assert len(split(names, 5)[1]) == 5
+
+
+def test_the_order_is_a_function_of_the_step() -> None:
+    def side(step: int) -> int:
+        return SIDE
+
+    indices = list(range(10, 20))
+    whole = iter(BatchOrder(indices, 3, 7, 0, side))
+    first = [next(whole) for _ in range(12)]
+    late = iter(BatchOrder(indices, 3, 7, 5, side))
+    assert [next(late) for _ in range(7)] == first[5:]
+    drawn = [draw.index for batch in first for draw in batch]
+    assert all(sorted(drawn[i : i + 10]) == indices for i in (0, 10, 20))
+    assert drawn[:10] != drawn[10:20]
+
+
+def test_a_sample_is_a_function_of_its_number(data: Path, tmp_path: Path) -> None:
+    pictures = Pictures(find_pictures(data), SIDE, tmp_path, pytest.fail)
+    samples = Samples(pictures, seed=3, stride=4, age=1.0)
+    batch = next(iter(BatchOrder(list(range(24)), 4, 3, 0, lambda step: 64)))
+    L, ab = samples[batch[0]]
+    assert L.shape == (1, 64, 64)
+    assert L.dtype == np.float32
+    assert 0 <= L.min() <= L.max() <= 100
+    assert ab.shape == (2, 16, 16)
+    assert ab.dtype == np.float32
+    assert np.abs(ab).max() > 5
+    np.testing.assert_array_equal(samples[batch[0]][0], L)
+    assert not np.array_equal(samples[batch[1]][0], L)
+
+
+def test_grey_stays_grey_whatever_the_film() -> None:
+    ramp = np.arange(256, dtype=np.uint8).reshape(16, 16)
+    for seed in range(20):
+        result = to_grey(np.dstack([ramp] * 3), np.random.default_rng(seed))
+        assert result.dtype == np.uint8
+        assert np.abs(result.astype(int) - ramp).max() <= 1
+
+
+def test_age_is_modest() -> None:
+    picture = cv2.resize(np.random.default_rng(0).integers(0, 256, (8, 8), np.uint8), (64, 64)).astype(np.uint8)
+    for seed in range(20):
+        aged = imitate_age(picture, np.random.default_rng(seed))
+        assert aged.shape == picture.shape
+        assert aged.dtype == np.uint8
+        assert np.corrcoef(aged.ravel(), picture.ravel())[0, 1] > 0.9
+
+
+@pytest.fixture(scope="module")
+def trained(data: Path, tmp_path_factory: pytest.TempPathFactory) -> training.TrainingResult:
+    """Three steps of the compact network."""
+    from colorpipe_zhang.options import TrainOptions
+    from colorpipe_zhang.training import ZhangTask
+
+    settings = TrainOptions(
+        steps=3, batch=2, side=SIDE, final_side=64, final_share=0.4, validate_every=3, device="cpu", natural_T=0.5
+    )
+    return training.fit(ZhangTask(settings), data, tmp_path_factory.mktemp("zhang") / "w.safetensors")
+
+
+class TestZhang:
+    """The first task that uses the loop."""
+
+    def test_the_export_loads_back_strictly(self, trained: training.TrainingResult) -> None:
+        from safetensors.torch import load_file
+
+        from colorpipe_zhang.compact import CompactZhang
+
+        network = CompactZhang()
+        network.load_state_dict(load_file(trained.output), strict=True)
+        with torch.no_grad():
+            assert network(torch.full((1, 1, 64, 64), 50.0)).isfinite().all()
+
+    def test_the_metadata_say_how_it_was_made(self, trained: training.TrainingResult) -> None:
+        from safetensors import safe_open
+
+        with safe_open(trained.output, "pt") as file:
+            metadata = file.metadata()
+        assert metadata["architecture"] == "colorpipe-compact-zhang"
+        assert float(metadata["natural_T"]) == 0.5
+        assert len(json.loads(metadata["log_weights"])) == 313
+        assert json.loads(metadata["training"])["rebalance"] == 0.5
+
+    def test_scores(self, trained: training.TrainingResult) -> None:
+        assert set(trained.scores) == {"loss", "gain", "vivid"}
+        assert all(np.isfinite(v) for v in trained.scores.values())
+
+    def test_the_correction_moves_the_bias_by_log_w(self) -> None:
+        from colorpipe_zhang.options import TrainOptions
+        from colorpipe_zhang.training import ZhangTask
+
+        biases = []
+        for share in (0.0, 0.25):
+            task = ZhangTask(TrainOptions(rebalance_correction=share, lift=0, restraint=0))
+            task.weights = torch.linspace(0.5, 8, 313)
+            torch.manual_seed(0)
+            biases.append(task.export(task.network())[0]["classify.bias"])
+        torch.testing.assert_close(biases[0] - biases[1], 0.25 * torch.linspace(0.5, 8, 313).log())
+
+    def test_the_loss_prefers_the_right_colour(self) -> None:
+        from colorpipe_zhang import bins
+        from colorpipe_zhang.options import TrainOptions
+        from colorpipe_zhang.training import ZhangTask
+
+        task = ZhangTask(TrainOptions())
+        ab = torch.tensor([30.0, -20.0]).view(1, 2, 1, 1).expand(1, 2, 4, 4)
+        centre = bins.bin_centres().tolist().index([30.0, -20.0])
+        right, wrong = torch.zeros(1, 313, 4, 4), torch.zeros(1, 313, 4, 4)
+        right[:, centre], wrong[:, (centre + 100) % 313] = 5, 5
+        assert task._cross_entropy(right, ab) < task._cross_entropy(torch.zeros_like(right), ab)
+        assert task._cross_entropy(torch.zeros_like(right), ab) < task._cross_entropy(wrong, ab)
