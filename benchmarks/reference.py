@@ -1,0 +1,68 @@
+"""What a user would run instead: the published demo, written plainly, one picture after the other.
+
+https://github.com/richzhang/colorization, demo_release.py and colorizers/util.py: Pillow, eager fp32, batch 1,
+scikit-image's Lab of the full picture, ``F.interpolate``, ``lab2rgb``, matplotlib's ``imsave``. The layers are the
+plugins', which have the published keys; nothing of what colorpipe does to make them fast is done here.
+"""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from PIL import Image
+from skimage.color import lab2rgb, rgb2lab
+
+matplotlib.use("agg")
+# Random weights leave the gamut more often than trained ones; scikit-image says so for each picture.
+warnings.filterwarnings("ignore", message="Conversion from CIE-LAB")
+
+
+class Script:
+    """The demo with its network loaded."""
+
+    def __init__(self, network: str, checkpoint: Path) -> None:
+        self.network = network
+        state = torch.load(checkpoint, weights_only=True)
+        if network == "eccv16":
+            from colorpipe_zhang.eccv16 import Eccv16
+
+            self.layers: torch.nn.Module = Eccv16()
+        else:
+            from colorpipe_siggraph17.network import Siggraph17
+
+            self.layers = Siggraph17()
+        self.layers.load_state_dict(state)
+        self.layers.eval()
+
+    def colorize(self, picture: Path) -> NDArray[np.float64]:
+        """RGB (H, W, 3), 0..1."""
+        rgb = np.asarray(Image.open(picture))
+        if rgb.ndim == 2:
+            rgb = np.tile(rgb[:, :, None], 3)
+        small = np.asarray(Image.fromarray(rgb).resize((256, 256), resample=Image.Resampling.BICUBIC))
+        L_full = torch.Tensor(rgb2lab(rgb)[:, :, 0])[None, None]
+        L_small = torch.Tensor(rgb2lab(small)[:, :, 0])[None, None]
+        with torch.no_grad():
+            ab = self._forward(L_small)
+        ab = F.interpolate(ab, size=L_full.shape[2:], mode="bilinear")
+        lab = torch.cat((L_full, ab), dim=1)
+        return np.asarray(lab2rgb(lab.numpy()[0].transpose((1, 2, 0))))
+
+    def _forward(self, L: Any) -> Any:
+        if self.network == "siggraph17":
+            return self.layers(L, torch.zeros(1, 3, *L.shape[2:]))
+        ab = self.layers.model_out(self.layers(L).softmax(dim=1))  # type: ignore[operator]
+        return F.interpolate(ab, scale_factor=4, mode="bilinear") * 110
+
+    def save(self, rgb: NDArray[np.float64], result: Path) -> None:
+        import matplotlib.pyplot as plt
+
+        quality = {"pil_kwargs": {"quality": 95}} if result.suffix == ".jpg" else {}
+        plt.imsave(result, rgb, **quality)

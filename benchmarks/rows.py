@@ -1,0 +1,58 @@
+"""What is timed against what: the rows of the table."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+PUBLISHED = {"upsample": "bilinear", "gamut": "clip"}
+"""What the published script does after the network, which makes the results comparable pixel by pixel."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of the table."""
+
+    name: str
+    work: str
+    target: float
+    """Times the reference's pictures a second."""
+    network: str = "eccv16"
+    """The reference's network."""
+    colorizer: str = "zhang"
+    weights: str | None = "eccv16"
+    """Made from random numbers under the published keys; None is the bundled model."""
+    size: str = "1080p"
+    suffix: str = ".png"
+    reference_suffix: str | None = None
+    """Where the reference writes another format."""
+    settings: dict[str, Any] = field(default_factory=lambda: dict(PUBLISHED))
+    precision: str = "auto"
+    dE: float | None = None
+    """The largest mean colour difference; None where results differ by intent or by a lossy format."""
+    pictures: tuple[int, int] = (2, 16)
+    """A round's pictures: the reference's, ours."""
+
+
+ROWS = (
+    Row("eccv16-png", "eccv16, 1080p JPEG -> PNG", 5.0, dE=0.3),
+    Row("eccv16-jpeg", "the same -> JPEG, quality 95", 3.3, suffix=".jpg"),
+    Row("eccv16-default", "the same -> PNG, guided upsampling and gamut fitting (the defaults)", 5.0, settings={}),
+    Row("siggraph17-png", "siggraph17, 1080p JPEG -> PNG", 5.5, "siggraph17", "siggraph17", "siggraph17", dE=0.3),
+    Row("eccv16-12mp", "eccv16, 12 megapixels -> PNG", 12.0, size="12mp", dE=0.3, pictures=(1, 6)),
+    Row(
+        "eccv16-12mp-fp32", "the same, fp32", 2.8, size="12mp", precision="fp32", dE=0.01, pictures=(1, 6)
+    ),
+    Row("eccv16-fp32", "eccv16, 1080p JPEG -> PNG, fp32", 2.8, precision="fp32", dE=0.01),
+    Row(
+        "compact-jpeg", "bundled compact model, 1080p -> JPEG, against eccv16's reference -> PNG", 25.0,
+        weights=None, suffix=".jpg", reference_suffix=".png", settings={}, pictures=(2, 32),
+    ),
+    Row(
+        "compact-jpeg-jpeg", "bundled compact model, 1080p -> JPEG, against eccv16's reference -> JPEG", 25.0,
+        weights=None, suffix=".jpg", settings={}, pictures=(2, 32),
+    ),
+)  # fmt: skip
+MEMORY = ("memory-pictures", "memory-film")
+STARTS = ("help", "one-picture")
+EVERY = (*(row.name for row in ROWS), *MEMORY, *STARTS)

@@ -1,0 +1,131 @@
+"""What was measured, as a page of Markdown."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+import platform
+import statistics
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+from benchmarks import rows
+
+FEATURES = ("avx2", "avx512f", "avx512_bf16", "amx_bf16", "asimd", "bf16")
+LIBRARIES = ("torch", "numpy", "opencv-python", "pyvips", "pyvips-binary", "scikit-image", "pillow", "matplotlib")
+MOST_MEMORY, MOST_GROWTH, MOST_HELP, MOST_PICTURE = 0.6, 0.03, 0.2, 2.5
+
+
+def page(measured: dict[str, dict[str, Any]], rounds: int, threads: int, options: str = "") -> str:
+    """The whole of ``docs/benchmarks.md``."""
+    speed = [row for row in rows.ROWS if row.name in measured]
+    facts = {"machine": _machine(), "libraries": _libraries(), "day": date.today(), "options": options}
+    parts = [_HEAD.format(rounds=rounds, threads=threads, **facts)]
+    if speed:
+        parts.append(_SPEED_HEAD + "\n".join(_speed(row, measured[row.name]) for row in speed))
+        parts.append(_SECONDS_HEAD + "\n".join(_seconds(row, measured[row.name]) for row in speed))
+    other = [_other(name, measured[name]) for name in (*rows.MEMORY, *rows.STARTS) if measured.get(name)]
+    if other:
+        parts.append("| what | at most | measured |\n|---|---|---|\n" + "\n".join(other))
+    parts.append(_FOOT)
+    return "\n\n".join(parts) + "\n"
+
+
+_HEAD = """# Benchmarks
+
+Made on {day} by `python benchmarks/run.py{options}`. `--quick` takes fewer pictures a round, `--rows NAME...` some of
+the rows.
+
+{machine} {libraries}.
+
+The reference is what a user would run instead: the published demo, written plainly in `benchmarks/reference.py`
+(eager fp32, one picture after the other, scikit-image's Lab of the full picture, Pillow's bicubic 256 x 256,
+`F.interpolate`, `lab2rgb`, matplotlib's `imsave`), with the same random weights under the published keys. Both have
+{threads} threads and take turns, {rounds} rounds, each in a process that has its network loaded. Ratios are of the
+fastest rounds; a row of which either side's fastest is under 0.8 of its median was disturbed and is not judged. The
+colour difference is the mean dE2000 to the reference's float result, rounded to 8 bits; of 12-megapixel pictures every
+fourth pixel each way is compared. The published networks run with `--upsample bilinear --gamut clip`, the script's own
+steps, unless said; the compact one with the defaults. Pictures are made from `samples/`: enlarged, with grain, as grey
+JPEG."""
+
+_SPEED_HEAD = """| work | at least | pictures a second | per CPU second | mean dE | peak memory | verdict |
+|---|---|---|---|---|---|---|
+"""
+
+_SECONDS_HEAD = """| row | reference s (median) | CPU s | MB | ours s (median) | CPU s | MB | precision |
+|---|---|---|---|---|---|---|---|
+"""
+
+_FOOT = """Nothing here has run on a GPU: the code for one is the same, with fp16 and pinned transfers, and its tests
+are marked `gpu`."""
+
+
+def _speed(row: rows.Row, result: dict[str, Any]) -> str:
+    theirs, ours = result["reference"], result["ours"]
+    wall = min(theirs["wall"]) / min(ours["wall"])
+    cpu = min(theirs["cpu"]) / min(ours["cpu"])
+    memory = ours["peak_mb"] / theirs["peak_mb"]
+    failed = [f"{wall / row.target:.0%} of the speed"] if wall < row.target else []
+    if row.dE is not None and result["dE"] > row.dE:
+        failed.append("colour")
+    if memory > MOST_MEMORY:
+        failed.append("memory")
+    verdict = "not met: " + ", ".join(failed) if failed else "met"
+    if not (theirs["steady"] and ours["steady"]):
+        verdict = "not judged, unsteady"
+    target = f"{row.target:g}x" + (f", dE {row.dE:g}" if row.dE is not None else "")
+    dE = "" if result["dE"] is None else f"{result['dE']:.4f}"
+    return f"| {row.work} | {target} | {wall:.1f}x | {cpu:.1f}x | {dE} | {memory:.2f}x | {verdict} |"
+
+
+def _seconds(row: rows.Row, result: dict[str, Any]) -> str:
+    def side(times: dict[str, Any]) -> str:
+        wall = f"{min(times['wall']):.3f} ({statistics.median(times['wall']):.3f})"
+        return f"{wall} | {min(times['cpu']):.3f} | {times['peak_mb']:.0f}"
+
+    return f"| {row.name} | {side(result['reference'])} | {side(result['ours'])} | {result['precision']} |"
+
+
+def _other(name: str, result: dict[str, Any]) -> str:
+    if name in rows.MEMORY:
+        few, many = result["peaks"]
+        what = "40 to 400 pictures" if name == "memory-pictures" else "a film of 240 to 2,400 frames"
+        growth = many / few - 1
+        verdict = "met" if growth <= MOST_GROWTH else "not met"
+        return (
+            f"| peak memory from {what} | +{MOST_GROWTH:.0%} | {few:.0f} to {many:.0f} MB, {growth:+.1%}: {verdict} |"
+        )
+    what, most = ("`colorpipe --help`", MOST_HELP) if name == "help" else (
+        "one 1080p picture, fresh process, compact model", MOST_PICTURE)  # fmt: skip
+    seconds = result["seconds"]
+    verdict = "met" if min(seconds) <= most else "not met"
+    return f"| {what} | {most:g} s | {min(seconds):.2f} s (median {statistics.median(seconds):.2f}): {verdict} |"
+
+
+def _machine() -> str:
+    """In general words: cores and what they can do, no names of hosts."""
+    flags: set[str] = set()
+    model = platform.processor() or platform.machine()
+    try:
+        for line in Path("/proc/cpuinfo").read_text("utf-8").splitlines():
+            name, _, value = line.partition(":")
+            if name.strip() in ("flags", "Features"):
+                flags = set(value.split())
+            elif name.strip() == "model name":
+                model = value.strip()
+    except OSError:
+        pass
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30 if hasattr(os, "sysconf") else 0
+    features = ", ".join(feature for feature in FEATURES if feature in flags) or "features unknown"
+    return f"{os.cpu_count()} cores ({model}; {features}), {memory:.0f} GB, {platform.system()}."
+
+
+def _libraries() -> str:
+    found = [f"Python {platform.python_version()}"]
+    for name in LIBRARIES:
+        try:
+            found.append(f"{name} {importlib.metadata.version(name)}")
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return ", ".join(found)
