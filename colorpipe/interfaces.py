@@ -128,7 +128,9 @@ class Colorizer(Plugin):
     """The decoder attached when none is asked for; for a method that yields a distribution."""
     takes_hints: ClassVar[bool] = False
     takes_reference: ClassVar[bool] = False
+    """``Batch.reference`` is looked at."""
     learns_from_reference: ClassVar[bool] = False
+    """``learn`` is called with the reference. One must be given, unless there are ``default_weights`` to do without."""
     default_weights: ClassVar[str | None] = None
     """Registry name of the weights used when none are asked for; None for a method without weights."""
     TrainOptions: ClassVar[type[BaseOptions] | None] = None
@@ -152,6 +154,14 @@ class Colorizer(Plugin):
         """The network with random weights, in evaluation mode: what the conformance suite tests where the real weights
         are not on the machine. None for a method without a network."""
         return None
+
+    def learn(self, reference: Lab, device: torch.device) -> None:
+        """Take up the colours of a picture, for a method with ``learns_from_reference``.
+
+        Called after ``build`` and before ``predict``; again for each new reference, of which the last one counts.
+        ``reference`` has ab, at its own size; gradients may be computed. Anything random comes from the options' seed.
+        """
+        raise PluginError(f"{self.name} does not learn from a reference", hint="set learns_from_reference to False")
 
     @abc.abstractmethod
     def predict(self, batch: Batch) -> Chroma | ChromaDistribution:
@@ -183,10 +193,32 @@ class Evaluator(Plugin):
     kind = "evaluator"
     higher_is_better: ClassVar[Mapping[str, bool]] = {}
     """Score name -> direction, for each score it gives."""
+    needs_distribution: ClassVar[bool] = False
+    """True: it scores what ``observe`` is told, and is left out for methods that predict chroma directly."""
+    default_weights: ClassVar[str | None] = None
+    """Registry name of the weights of the network that it looks with; ``build`` is given their file."""
+
+    def build(self, weights: Path) -> None:
+        """Load the network that it looks with, for an evaluator with ``default_weights``; once, before ``update``.
+
+        Raises:
+            WeightsError: the file does not hold that network, to the key.
+        """
+        raise PluginError(f"{self.name} has default_weights and no build()", hint="load the network there")
+
+    def observe(self, distribution: ChromaDistribution) -> None:
+        """What the colorizer predicted for the picture of the next ``update``: N is 1. Only where it predicts one."""
 
     @abc.abstractmethod
     def update(self, result: Frame, truth: Frame) -> Mapping[str, float]:
-        """Take in one picture and return its own scores."""
+        """Take in one picture and return its own scores.
+
+        Both have the same size and are in colour (``colour`` holds R, G and B), but for a result left grey.
+        """
+
+    def remarks(self) -> Mapping[str, str]:
+        """Texts about the picture of the last ``update``, for its row: the class that a network saw, say."""
+        return {}
 
     @abc.abstractmethod
     def finish(self) -> Mapping[str, float]:

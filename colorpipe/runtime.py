@@ -87,12 +87,14 @@ class Runtime:
         self.decoder = decoder
         self.device = choose_device(device, require_gpu=require_gpu)
         self.batch = batch or AUTO_BATCH[self.device.type]
-        self.reference = reference
+        self.reference: Lab | None = None
         with measuring.one_thread():
             network = colorizer.build(weights)
             if network is not None:
                 network = network.eval().requires_grad_(False).to(self.device)
                 colorizer.network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        if reference is not None:
+            self.learn(reference)
         cores = torch.get_num_threads()
         self.lanes = min(cores, MOST_LANES) if self.device.type == "cpu" and network is not None else 1
         """Calls of the network at once, each of ``batch`` pictures."""
@@ -122,6 +124,12 @@ class Runtime:
         x = np.linspace(0, 1, side, dtype=np.float32)
         L = 50 + 30 * np.sin(9 * x) + 20 * np.cos(14 * x * x)[:, None]
         return self._run(L[None, None].astype(np.float32), None, precision)[0]
+
+    def learn(self, reference: Lab) -> None:
+        """Take colour from this picture from now on."""
+        self.reference = reference
+        if self.colorizer.learns_from_reference:
+            self.colorizer.learn(reference, self.device)
 
     @property
     def input_size(self) -> InputSize:

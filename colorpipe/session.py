@@ -13,6 +13,7 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,7 +23,7 @@ from numpy.typing import NDArray
 
 from colorpipe import __version__, color, options
 from colorpipe.errors import OptionError, UsageError
-from colorpipe.models import ModelStore
+from colorpipe.models import ModelStore, sha256
 from colorpipe.pipeline import Pipeline
 from colorpipe.plugins import DEFAULT_COLORIZER, PluginHost
 from colorpipe.runtime import Precision, Runtime
@@ -30,7 +31,7 @@ from colorpipe.settings import MediaOptions, MergeOptions
 from colorpipe.types import Encoding, Frame, Lab, Recipe, Stage
 
 if TYPE_CHECKING:
-    from colorpipe.interfaces import Plugin
+    from colorpipe.interfaces import Colorizer, Plugin
 
 
 class Session:
@@ -43,7 +44,7 @@ class Session:
         decoder: Its name; None takes the colorizer's own where it predicts a distribution.
         device, precision, batch: As on the command line.
         host: Plugins; None loads what is installed.
-        reference: A colour picture, for methods that take or learn from one.
+        reference: A colour picture, a file or ``Lab``, for methods that take or learn from one.
         options: Options of the chosen plugins and of merging, by name: ``T=0.38``, ``saturation=1.2``. A name that
             several of them know is qualified: ``greyscale_formula="rec709"``.
 
@@ -68,7 +69,7 @@ class Session:
         batch: int | None = None,
         require_gpu: bool = False,
         host: PluginHost | None = None,
-        reference: str | Path | None = None,
+        reference: str | Path | Lab | None = None,
         **values: Any,
     ) -> None:
         self.host = host or PluginHost.load()
@@ -95,9 +96,11 @@ class Session:
                 device=device,
                 precision=precision,
             )
-        self._assemble(recipe, batch, require_gpu, None if reference is None else Path(reference))
+        self._assemble(recipe, batch, require_gpu, reference)
 
-    def _assemble(self, recipe: Recipe, batch: int | None, require_gpu: bool, reference: Path | None) -> None:
+    def _assemble(
+        self, recipe: Recipe, batch: int | None, require_gpu: bool, reference: str | Path | Lab | None
+    ) -> None:
         host = self.host
         colorizer_class = host.colorizer(recipe.colorizer.name)
         decoder_stage = recipe.decoder
@@ -113,6 +116,7 @@ class Session:
         decoder = None if decoder_stage is None else _make(host.decoder(decoder_stage.name), decoder_stage)
         preprocessors = [_make(host.preprocessor(stage.name), stage) for stage in recipe.preprocessors]
         weights = ModelStore(host.models).resolve(recipe.weights, colorizer_class)
+        lab, reference_sha256 = self._reference(reference, recipe, colorizer_class, media)
         runtime = Runtime(
             colorizer,
             decoder,
@@ -121,7 +125,7 @@ class Session:
             precision=recipe.precision,  # type: ignore[arg-type]
             require_gpu=require_gpu,
             batch=batch,
-            reference=self._reference(reference, colorizer_class, media),
+            reference=lab,
         )
         self.pipeline = Pipeline(preprocessors, runtime, merge, media)
         self.media = media
@@ -135,6 +139,7 @@ class Session:
             settings={**merge.as_dict(), **media.as_dict()},
             device=str(runtime.device),
             precision=runtime.precision,
+            reference_sha256=reference_sha256,
             version=__version__,
         )
         # As it was asked for: `auto` may be decided otherwise on the machine that goes on with a job.
@@ -143,22 +148,31 @@ class Session:
     def _stage(self, plugin: Plugin) -> Stage:
         return Stage(plugin.name, plugin.options.as_dict(), self.host.version(type(plugin)))
 
-    def _reference(self, path: Path | None, colorizer: type[Any], media: MediaOptions) -> Lab | None:
-        wanted = colorizer.takes_reference or colorizer.learns_from_reference
-        if path is None:
-            if colorizer.learns_from_reference:
+    def _reference(
+        self, given: str | Path | Lab | None, recipe: Recipe, colorizer: type[Colorizer], media: MediaOptions
+    ) -> tuple[Lab | None, str | None]:
+        """The reference and its SHA-256."""
+        if given is None:
+            if recipe.reference_sha256:
+                raise UsageError(
+                    "the recipe was made with a reference", hint=f"give it: its SHA-256 is {recipe.reference_sha256}"
+                )
+            if colorizer.learns_from_reference and colorizer.default_weights is None:
                 raise UsageError(f"{colorizer.name} learns from a colour picture", hint="give --reference FILE")
-            return None
-        if not wanted:
+            return None, None
+        if not (colorizer.takes_reference or colorizer.learns_from_reference):
             raise UsageError(f"{colorizer.name} does not use a reference", hint="leave out --reference")
-        from colorpipe.media import first_frame
-
-        frame = first_frame(path, media)
-        if frame.colour is None:
-            raise UsageError(f"{path}: the reference is grey", hint="give a colour picture")
-        if frame.encoding.family == "yuv":
-            return color.rgb_to_lab(color.yuv_to_rgb(frame))
-        return color.rgb_to_lab((np.dstack(frame.colour) / frame.encoding.peak).astype(np.float32))
+        if isinstance(given, Lab):
+            if given.ab is None:
+                raise UsageError("the reference is grey", hint="give a colour picture")
+            return given, hashlib.sha256(given.L.tobytes() + given.ab.tobytes()).hexdigest()
+        path = Path(given)
+        lab, digest = read_lab(path, media), sha256(path)
+        if recipe.reference_sha256 not in (None, digest):
+            raise UsageError(
+                f"{path} is not the recipe's reference", hint=f"that one's SHA-256 is {recipe.reference_sha256}"
+            )
+        return lab, digest
 
     def frame(self, frame: Frame, hints: Path | None = None) -> Frame:
         """One frame in colour."""
@@ -192,6 +206,23 @@ class Session:
 def colorize(picture: str | Path | NDArray[Any], colorizer: str = DEFAULT_COLORIZER, **options: Any) -> NDArray[Any]:
     """One picture in colour: ``Session(colorizer, **options).colorize(picture)``. For many, keep the session."""
     return Session(colorizer, **options).colorize(picture)
+
+
+def read_lab(path: Path, media: MediaOptions) -> Lab:
+    """A colour picture, or a film's first frame, in Lab.
+
+    Raises:
+        InputError: it cannot be read.
+        UsageError: it has no colour.
+    """
+    from colorpipe.media import first_frame
+
+    frame = first_frame(path, media)
+    if frame.colour is None:
+        raise UsageError(f"{path}: the reference is grey", hint="give a colour picture")
+    if frame.encoding.family == "yuv":
+        return color.rgb_to_lab(color.yuv_to_rgb(frame))
+    return color.rgb_to_lab((np.dstack(frame.colour) / frame.encoding.peak).astype(np.float32))
 
 
 def _frame_of(array: NDArray[Any]) -> Frame:

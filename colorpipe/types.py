@@ -225,6 +225,8 @@ class Recipe:
     device: str = "auto"
     precision: str = "auto"
     seed: int = 0
+    reference_sha256: str | None = None
+    """Of the colour reference, where one was given."""
     version: str = ""
     """colorpipe's."""
 

@@ -5,11 +5,14 @@ from __future__ import annotations
 import dataclasses
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
+import torch
 
 import colorpipe
 from colorpipe import OptionError, Recipe, Session, UsageError
+from colorpipe.types import Batch, Chroma, Lab
 from tests.helpers import Painter, host_with, write_grey
 
 
@@ -88,3 +91,42 @@ def test_a_precision_left_to_the_machine_does_not_decide_what_is_done_already() 
     assert auto.recipe.precision == "fp32"
     assert auto.recipe.digest() == exact.recipe.digest() == exact.digest
     assert auto.digest != exact.digest
+
+
+class Copyist(Painter):
+    """Every place gets the reference's mean colour."""
+
+    name = "painter"
+    learns_from_reference = True
+
+    def learn(self, reference: Lab, device: torch.device) -> None:
+        assert reference.ab is not None
+        self.mean = torch.from_numpy(reference.ab.mean((0, 1))).to(device)
+
+    def predict(self, batch: Batch) -> Chroma:
+        return Chroma(self.mean.view(1, 2, 1, 1).expand(len(batch), 2, 4, 4))
+
+
+def test_a_method_learns_from_a_reference_and_the_recipe_knows_which(tmp_path: Path) -> None:
+    host, grey = host_with(Copyist), np.full((6, 8), 120, np.uint8)
+    with pytest.raises(UsageError, match="learns from a colour picture"):
+        Session("painter", host=host)
+    for name, colour in (("red", (200, 90, 90)), ("green", (90, 200, 90))):
+        cv2.imwrite(str(tmp_path / f"{name}.png"), np.full((5, 7, 3), colour[::-1], np.uint8))
+    red, green = (Session("painter", host=host, reference=tmp_path / f"{name}.png") for name in ("red", "green"))
+    assert red.colorize(grey)[0, 0, 0] > 130 > 110 > red.colorize(grey)[0, 0, 1]
+    assert green.colorize(grey)[0, 0, 1] > green.colorize(grey)[0, 0, 0]
+    assert red.digest != green.digest
+    recipe = Recipe.from_json(red.recipe.to_json())
+    with pytest.raises(UsageError, match=f"give it: its SHA-256 is {red.recipe.reference_sha256}"):
+        Session(recipe, host=host)
+    with pytest.raises(UsageError, match=r"green\.png is not the recipe's reference"):
+        Session(recipe, host=host, reference=tmp_path / "green.png")
+    assert Session(recipe, host=host, reference=tmp_path / "red.png").digest == red.digest
+
+
+def test_a_reference_without_colour_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"grey\.png: the reference is grey"):
+        Session("painter", host=host_with(Copyist), reference=write_grey(tmp_path / "grey.png"))
+    with pytest.raises(UsageError, match="the reference is grey"):
+        Session("painter", host=host_with(Copyist), reference=Lab(np.zeros((3, 3), np.float32)))

@@ -30,12 +30,16 @@ class ColorizerSuite(PluginSuite[Colorizer]):
     """Predictions that several checks look at; large networks take seconds for each."""
 
     def colorizer(self) -> Colorizer:
-        """The plugin with its network, made once."""
+        """The plugin with its network, made once; one that learns from a reference has learned from ours."""
+        import torch
+
         if self.plugin not in self._made:
             made = self.plugin()
             if self._has_network():
                 with tempfile.TemporaryDirectory(prefix="colorpipe-") as folder:
                     made.network = made.build(self._weights(made, Path(folder)))
+            if made.learns_from_reference:
+                made.learn(_reference(), torch.device("cpu"))
             self._made[self.plugin] = made
         return self._made[self.plugin]
 
