@@ -201,9 +201,9 @@ def test_key_frames_of_a_shot_agree_and_the_network_has_its_way_slowly() -> None
     chroma = carry(plan(still), [flat(20, 0)] * 24 * 4 + [flat(0, 20)] * 24 * 12)
     way = np.array([ab[30, 40, 1] for ab in chroma])
     assert (way[: 24 * 3] == 0).all()
-    assert np.abs(np.diff(way)).max() < 0.4
+    assert np.abs(np.diff(way)).max() < 0.6
     assert np.diff(way).min() > -1e-4
-    assert 6 < way[24 * 5] < 13  # the second key frame that says so
+    assert 8 < way[24 * 5] < 17  # the second key frame that says so
     assert way[-1] > 19
 
 
