@@ -310,6 +310,15 @@ def _chroma_planes(frame: Frame, ab: Float, gamut: Gamut) -> tuple[Plane, Plane]
     return np.ascontiguousarray(u), np.ascontiguousarray(v)
 
 
+def rgb(frame: Frame) -> Float:
+    """Any frame as sRGB-coded (H, W, 3) 0..1; without colour, its grey three times."""
+    if frame.colour is None:
+        return np.asarray(cv2.merge([grey_plane(frame)] * 3))
+    if frame.encoding.family == "yuv":
+        return yuv_to_rgb(frame)
+    return np.asarray(cv2.merge(frame.colour) / np.float32(frame.encoding.peak), np.float32)
+
+
 def yuv_to_rgb(frame: Frame) -> Float:
     """A yuv frame with colour as sRGB-coded (H, W, 3) 0..1; chroma is brought to full size bilinearly.
 
