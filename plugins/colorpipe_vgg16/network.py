@@ -7,6 +7,7 @@ the key.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import cast
 
 import torch
 import torch.nn.functional as F
@@ -66,8 +67,8 @@ def view(frame: Frame) -> Tensor:
     return (x - torch.tensor(MEAN).view(3, 1, 1)) / torch.tensor(DEVIATION).view(3, 1, 1)
 
 
-def probabilities(network: nn.Module, frames: Sequence[Frame]) -> Tensor:
-    """(N, 1000)"""
+def probabilities(network: nn.Module, frames: Sequence[Frame]) -> list[list[float]]:
+    """Of the 1000 classes, for each frame."""
     with torch.inference_mode():
         found: Tensor = network(torch.stack([view(frame) for frame in frames])).softmax(1)
-    return found
+    return cast("list[list[float]]", found.tolist())
