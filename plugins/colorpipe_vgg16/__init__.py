@@ -35,7 +35,8 @@ class VGG16(Evaluator):
     All scores are 0..1, of a set the mean over its pictures:
 
     - ``vgg16-agreement``: 1 if the result's most probable class is the truth's, else 0; higher is better;
-    - ``vgg16-truth-class``: probability of the truth's class in the result; higher is better;
+    - ``vgg16-truth-class``: probability of the truth's class in the result; higher is better, though the truth itself
+      need not have the most;
     - ``vgg16-confidence``: probability of the result's own class, right or wrong;
     - ``vgg16-original-confidence``: the same of the truth. Its class agrees with itself by definition;
     - ``vgg16-grey-agreement``, ``vgg16-grey-truth-class``, ``vgg16-grey-confidence``: of the truth's luma as a picture.
