@@ -95,13 +95,13 @@ class Pipeline:
         method = self.merge.upsample or ("guided" if still else "bilinear")
         size = (frame.height, frame.width) if still else frame.encoding.chroma_shape(frame.height, frame.width)
         ab, via = _crop(ab, prepared.L.shape, prepared.region)
-        guide = color.grey_plane(frame) if method == "guided" else np.empty((0, 0), np.float32)
-        ab = resample.upsample(ab, guide, size, method, via)
         if self.merge.saturation != 1:
             ab = ab * np.float32(self.merge.saturation)
+        black, white = color.luma_range(frame.encoding)
+        full = resample.upsample(ab, frame.luma, size, method, via, white - black)
         # Bilinear and clipped is the published scripts' way: who asks for the one gets their very picture.
         gamut = self.merge.gamut or ("clip" if still and method == "bilinear" else "fit")
-        return color.merge(frame, ab, self.merge.keep, gamut)
+        return color.merge(frame, full, self.merge.keep, gamut)
 
 
 def _within(
