@@ -16,6 +16,8 @@ from colorpipe.interfaces import InputSize
 
 Upsampling = Literal["guided", "bilinear"]
 
+SHRUNK_AT_ONCE = 1 << 19
+"""Pixels: torch copies them four channels wide, and works out its weights anew for each call."""
 GUIDE_SIDE = 320
 """The guided filter's coefficients are fitted on a copy of at most this side: they are smooth, the guide is not."""
 GUIDE_REGULARISATION = 2e-3
@@ -41,10 +43,21 @@ def shrink(grey: NDArray[Any], size: tuple[int, int]) -> NDArray[Any]:
     """
     if grey.shape == size:
         return grey
+    # some rows at a time, then the columns: as torch does it itself, but for its copy of the whole
+    narrow = np.empty((grey.shape[0], size[1]), grey.dtype)
+    rows = max(1, SHRUNK_AT_ONCE // grey.shape[1])
+    for top in range(0, grey.shape[0], rows):
+        strip = grey[top : top + rows]
+        narrow[top : top + rows] = _bicubic(strip, (len(strip), size[1]))
+    small = _bicubic(narrow, size)
+    return small if grey.dtype == np.uint8 else np.clip(small, 0, 1)
+
+
+def _bicubic(grey: NDArray[Any], size: tuple[int, int]) -> NDArray[Any]:
     # a film's planes are read-only, which torch cannot say of a tensor: it gets a copy of those
     tensor = torch.from_numpy(np.require(grey, requirements=["C", "W"]))[None, None]
-    small = F.interpolate(tensor, size, mode="bicubic", antialias=True, align_corners=False)[0, 0]
-    return (small if grey.dtype == np.uint8 else small.clamp_(0, 1)).numpy()
+    small: NDArray[Any] = F.interpolate(tensor, size, mode="bicubic", antialias=True, align_corners=False)[0, 0].numpy()
+    return small
 
 
 class Upsampled:

@@ -110,3 +110,10 @@ def test_a_picture_that_must_not_be_written_to_shrinks_all_the_same() -> None:
     expected = resample.shrink(picture, (64, 64))
     picture.setflags(write=False)
     assert np.array_equal(resample.shrink(picture, (64, 64)), expected)
+
+
+def test_shrinking_in_parts_equals_shrinking_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    for picture in (RNG.integers(0, 256, (300, 401), dtype=np.uint8), RNG.random((300, 401), np.float32)):
+        at_once = resample.shrink(picture, (64, 96))
+        monkeypatch.setattr(resample, "SHRUNK_AT_ONCE", 40 * 401)
+        assert np.array_equal(resample.shrink(picture, (64, 96)), at_once)
