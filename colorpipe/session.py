@@ -200,7 +200,7 @@ class Session:
         result = self.frame(frame, None if hints is None else Path(hints))
         if result.encoding.family == "yuv":
             return np.rint(color.yuv_to_rgb(result) * 255).astype(np.uint8)
-        return np.dstack(result.colour or (result.luma,) * 3)
+        return color.interleaved(result.colour or (result.luma,) * 3)
 
 
 def colorize(picture: str | Path | NDArray[Any], colorizer: str = DEFAULT_COLORIZER, **options: Any) -> NDArray[Any]:
