@@ -15,9 +15,9 @@ from colorpipe.temporal.motion import Path, warp
 from colorpipe.temporal.plan import Step
 
 MEMORY = 32.0
-"""Frames over which a shot's colour is the mean of what the network said, about. Less lets the network's changes of mind
-show; more keeps what it got wrong: with 72, a scene that comes nearer, and that the network sees more colour in by and
-by, stayed a tenth paler."""
+"""Frames over which a shot's colour is the mean of what the network said, about. Less lets its changes of mind show,
+more keeps what it got wrong: with 72, a scene that comes nearer, in which it saw more colour by and by, was a tenth
+paler."""
 FIRST = 16.0
 """Frames that a shot's first key frame counts for: about what a later one does."""
 MOST_GAIN = np.float32(0.5)

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from colorpipe import Frame
-from colorpipe.color import Float, rgb_to_lab
+from colorpipe.color import Float, rgb, rgb_to_lab
 
 BINS = 256
 SIDE = 512
@@ -22,11 +22,6 @@ SLACK, SHARE = 0.5, 0.01
 2018 take it. Their second test, on the flow's gradient at motion borders, is left out."""
 LEAST_VISIBLE = 0.2
 """Share of the picture below which two frames are of different shots and are not compared."""
-
-
-def rgb(frame: Frame) -> Float:
-    """(H, W, 3) 0..1; grey where the frame has no colour."""
-    return (np.dstack(frame.colour or (frame.luma,) * 3) / frame.encoding.peak).astype(np.float32)
 
 
 def histograms(frame: Frame) -> Float:
