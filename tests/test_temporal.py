@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import cv2
@@ -10,14 +10,23 @@ import numpy as np
 import pytest
 
 from colorpipe.media.video import open_video
-from colorpipe.settings import MediaOptions
+from colorpipe.settings import KEY_DISTANCE, MediaOptions
 from colorpipe.temporal import Carrier, Planner, Step, shrink
 from colorpipe.temporal.carry import fill
 from colorpipe.temporal.motion import FlowFinder, Small, warp
-from colorpipe.temporal.plan import DISTANCE, FLASH
+from colorpipe.temporal.plan import FLASH
 
 SAMPLES = Path(__file__).parent.parent / "samples"
 HEIGHT, WIDTH = 120, 160
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> Iterator[None]:
+    """As in a run."""
+    threads = cv2.getNumThreads()
+    cv2.setNumThreads(1)
+    yield
+    cv2.setNumThreads(threads)
 
 
 def texture(name: str = "migrant-mother-1936.jpg", size: tuple[int, int] = (400, 480)) -> np.ndarray:
@@ -42,7 +51,7 @@ def painting(picture: np.ndarray) -> np.ndarray:
     return np.dstack([30 * np.sin(rows / 25), 30 * np.cos(columns / 30)]).astype(np.float32)
 
 
-def plan(frames: Sequence[Small], distance: int = DISTANCE) -> list[Step]:
+def plan(frames: Sequence[Small], distance: int = KEY_DISTANCE) -> list[Step]:
     planner = Planner(distance)
     return [step for frame in frames for step in planner.push(frame)] + planner.finish()
 
@@ -201,9 +210,9 @@ def test_key_frames_of_a_shot_agree_and_the_network_has_its_way_slowly() -> None
     chroma = carry(plan(still), [flat(20, 0)] * 24 * 4 + [flat(0, 20)] * 24 * 12)
     way = np.array([ab[30, 40, 1] for ab in chroma])
     assert (way[: 24 * 3] == 0).all()
-    assert np.abs(np.diff(way)).max() < 0.6
+    assert np.abs(np.diff(way)).max() < 0.8  # of 28 at once
     assert np.diff(way).min() > -1e-4
-    assert 8 < way[24 * 5] < 17  # the second key frame that says so
+    assert 15 < way[24 * 5] < 18.5  # the second key frame that says so
     assert way[-1] > 19
 
 
@@ -237,7 +246,7 @@ def test_memory_is_bounded_by_the_distance(old_film: list[Small]) -> None:
     for given, luma in enumerate(old_film, 1):
         for step in planner.push(luma):
             back += len(carrier.push(step, flat(1, 1) if step.key else None))
-        assert given - back <= 12 + FLASH + 1
+        assert given - back <= 12 + FLASH + 2
 
 
 # --- small things -----------------------------------------------------------------------------------------------------

@@ -13,6 +13,6 @@ by chance, and memory is bounded by the distance between key frames.
 
 from colorpipe.temporal.carry import Carrier, Colour
 from colorpipe.temporal.motion import shrink
-from colorpipe.temporal.plan import DISTANCE, Planner, Step
+from colorpipe.temporal.plan import Planner, Step
 
-__all__ = ["DISTANCE", "Carrier", "Colour", "Planner", "Step", "shrink"]
+__all__ = ["Carrier", "Colour", "Planner", "Step", "shrink"]

@@ -5,6 +5,7 @@ Chroma is (h, w, 2) float32 in CIE units, at the size of the small luma.
 
 from __future__ import annotations
 
+import struct
 from dataclasses import dataclass
 
 import cv2
@@ -22,6 +23,8 @@ FIRST = 16.0
 """Frames that a shot's first key frame counts for: about what a later one does."""
 MOST_GAIN = np.float32(0.5)
 """By how much a mixture is made more colourful at most: where two hues are opposite, either would be a lie."""
+_HEAD = struct.Struct("<IId")
+"""Height, width and age of a stored colour."""
 SURE = 0.05
 """Weight from which on a place's own chroma is taken; below it, the more of its neighbours' the less there is."""
 
@@ -35,11 +38,22 @@ class Colour:
     age: float
     """Frames of its shot that it is the mean of; at most ``MEMORY``."""
 
+    def to_bytes(self) -> bytes:
+        height, width = self.chroma.shape[:2]
+        return _HEAD.pack(height, width, self.age) + self.chroma.astype("<f4").tobytes()
+
+    @classmethod
+    def from_bytes(cls, stored: bytes) -> Colour:
+        """The inverse of ``to_bytes``, bit for bit."""
+        height, width, age = _HEAD.unpack_from(stored)
+        values = np.frombuffer(stored, "<f4", offset=_HEAD.size).reshape(height, width, 2)
+        return cls(values.astype(np.float32), age)
+
 
 class Carrier:
     """Takes steps, the key frames' with the network's chroma, and gives chroma for every frame, in order.
 
-    A frame's chroma comes once the next key frame is there: as many frames are held as lie between two.
+    A frame's chroma comes once the next key frame is there: those from one to the next are held.
 
     Args:
         colour: Of the key frame that comes first, where a film is taken up there; what follows is then what it would
@@ -56,14 +70,14 @@ class Carrier:
         """Since the last key frame."""
 
     def push(self, step: Step, predicted: Float | None = None) -> list[Float]:
-        """Chroma of the frames that are settled by this one.
+        """Chroma of the frames before this one, if it is a key frame.
 
         Args:
             predicted: Of a key frame, what the network says, of any size.
         """
-        if self._resumed and self.colour is not None:
+        if self._resumed:
             self._resumed = False
-            return [self.colour.chroma]
+            return []
         if not step.key:
             self._held.append(step)
             return []
@@ -76,26 +90,25 @@ class Carrier:
             agreed = agree(fresh, self.colour, step.path, len(self._held) + 1)
             settled, self.colour = self._between(step, self.colour.chroma, agreed.chroma), agreed
         self._held = []
-        return [*settled, self.colour.chroma]
-
-    def finish(self) -> list[Float]:
-        """Chroma of the frames after the last key frame, where no other follows."""
-        settled = []
-        for step in self._held:
-            assert self.colour is not None
-            settled.append(fill(warp(self.colour.chroma, step.path.shift), step.path.trust))
-        self._held = []
         return settled
 
+    def finish(self) -> list[Float]:
+        """Chroma of the last key frame and those after it, where no other follows."""
+        if self.colour is None:
+            return []
+        chroma, held, self._held = self.colour.chroma, self._held, []
+        return [chroma, *(fill(warp(chroma, step.path.shift), step.path.trust) for step in held)]
+
     def _between(self, key: Step, earlier: Float, later: Float) -> list[Float]:
-        """Of the frames held, from the key frames on either side, nearer and surer ones counting for more."""
+        """Of the last key frame and the frames held, from the key frames on either side of those, nearer and surer ones
+        counting for more."""
         steps, count = [*self._held, key], len(self._held) + 1
         path, paths = Path.start(key.luma.shape), []
         for step, following in zip(steps[-2::-1], steps[:0:-1], strict=True):
             motion = following.motion
             path = path.longer(motion.ahead, motion.ahead_trust).checked(step.luma, key.luma)
             paths.append(path)
-        settled = []
+        settled = [earlier]
         for number, (step, ahead) in enumerate(zip(self._held, reversed(paths), strict=True), 1):
             near, far = step.path.trust * (1 - number / count), ahead.trust * (number / count)
             weight = near + far

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 import cv2
 import numpy as np
 
+from colorpipe.settings import KEY_DISTANCE
 from colorpipe.temporal.motion import FlowFinder, Motion, Path, Small, still, warp
 
 CUT = 27.0
@@ -24,8 +25,6 @@ SAME_SCENE = 0.5
 """Correlation with the frame before from which a flash lights the same scene; below it another picture was cut in."""
 BLANK = 6.0
 """Standard deviation, 8-bit codes, up to which a frame shows nothing: a white-out or a black frame."""
-DISTANCE = 24
-"""Frames between key frames, at most, with ``auto``: one second."""
 LEAST_DISTANCE = 8
 """Frames between key frames that are set because trust is lost gradually."""
 LOST = 0.35
@@ -60,7 +59,7 @@ class Planner:
     The first frame that is given is a shot's first: after a kill, that is the key frame at which a segment begins.
     """
 
-    def __init__(self, distance: int = DISTANCE) -> None:
+    def __init__(self, distance: int = KEY_DISTANCE) -> None:
         self._distance = distance
         self._flow = FlowFinder()
         self._content = _Content()
