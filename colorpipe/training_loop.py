@@ -42,7 +42,7 @@ def run(task: Task, data: Path, files: RunFiles) -> TrainingResult:
     disable_possible_user_warnings()
     logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
     lightning.seed_everything(options.seed, verbose=False)
-    pictures = Pictures(find_pictures(data), task.picture_side, files.folder, warn)
+    pictures = Pictures(find_pictures(data), task.picture_side, files.folder, warn, task.padded)
     training, validation = split(pictures.names, options.held_out, options.held_out_share)
     task.prepare(pictures, training)
     clock = Clock(options)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from colorpipe.rebalancing import rebalancing_weights, smooth_prior
 from colorpipe_zhang import bins
 
 
@@ -73,7 +74,7 @@ def test_the_smoothed_prior_spreads_to_neighbours_only() -> None:
     counts = np.zeros(313)
     centre = bins.bin_centres().tolist().index([0.0, 0.0])
     counts[centre] = 7
-    prior = bins.smooth_prior(counts)
+    prior = smooth_prior(counts, bins.bin_centres())
     assert prior.sum() == pytest.approx(1)
     assert prior.argmax() == centre
     far = np.abs(bins.bin_centres()).max(1) >= 60
@@ -93,8 +94,8 @@ def test_the_shift_lifts_colour_and_restrains_far_bins() -> None:
 
 @pytest.mark.parametrize("lam", [0.0, 0.5, 1.0])
 def test_the_expectation_of_the_weights_is_one(lam: float) -> None:
-    prior = bins.smooth_prior(np.random.default_rng(2).exponential(1, 313) ** 3)
-    weights = bins.rebalancing_weights(prior, lam)
+    prior = smooth_prior(np.random.default_rng(2).exponential(1, 313) ** 3, bins.bin_centres())
+    weights = rebalancing_weights(prior, lam)
     assert (prior * weights).sum() == pytest.approx(1)
     if lam == 1:
         np.testing.assert_allclose(weights, 1)
