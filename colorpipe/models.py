@@ -442,7 +442,7 @@ def load_strictly(module: torch.nn.Module, tensors: Mapping[str, torch.Tensor], 
     module.load_state_dict(state, strict=True, assign=True)
 
 
-def natural_T(metadata: Mapping[str, str], file: Path, default: float = 1.0) -> float:
+def read_temperature(metadata: Mapping[str, str], file: Path, default: float = 1.0) -> float:
     """The temperature that a training stated for its weights, for a ``ChromaDistribution``.
 
     Raises:

@@ -40,7 +40,7 @@ class Zhang(Colorizer):
     def build(self, weights: Path | None) -> torch.nn.Module:
         import torch
 
-        from colorpipe.models import load_strictly, natural_T, read_tensors
+        from colorpipe.models import load_strictly, read_temperature, read_tensors
         from colorpipe_zhang.compact import CompactZhang
         from colorpipe_zhang.eccv16 import Eccv16
 
@@ -58,7 +58,7 @@ class Zhang(Colorizer):
         if isinstance(network, Eccv16):
             self._bins, self._natural_T = network.bins, 1.0
         else:
-            self._bins, self._natural_T = _computed_bins(), natural_T(metadata, weights)
+            self._bins, self._natural_T = _computed_bins(), read_temperature(metadata, weights)
         return network.eval()
 
     def untrained(self) -> torch.nn.Module:
