@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from colorpipe import Chroma, Colorizer, Model, WeightsError, hookimpl
 from colorpipe.interfaces import InputSize
-from colorpipe_fcn.options import Options, TrainOptions
+from colorpipe_fcn.options import LearnOptions, TrainOptions
 
 if TYPE_CHECKING:
     import torch
@@ -28,10 +28,10 @@ class Fcn(Colorizer):
     input_size = InputSize(side=None, limit=256)
     learns_from_reference = True
     default_weights = "fcn"
-    Options = Options
+    Options = LearnOptions
     TrainOptions = TrainOptions
 
-    options: Options
+    options: LearnOptions
 
     def build(self, weights: Path | None) -> torch.nn.Module:
         from colorpipe.models import load_strictly, read_tensors

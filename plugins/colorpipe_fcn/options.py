@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import colorpipe
-from colorpipe.options import option
+from colorpipe.options import Options, option
 from colorpipe.training import TrainingOptions
 
 
 @dataclass(frozen=True)
-class Options(colorpipe.Options):
+class LearnOptions(Options):
     """How a reference is learned; without one, nothing of it matters."""
 
     epochs: int = option(4000, "steps of learning, each over the whole reference", min=1, max=100_000)

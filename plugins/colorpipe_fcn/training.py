@@ -13,23 +13,25 @@ from torch.optim import Optimizer
 from colorpipe import Lab, PluginError
 from colorpipe.color import grey_of, lightness_of
 from colorpipe.interfaces import InputSize
+from colorpipe.precision import one_thread
 from colorpipe.resample import shrink, view_size
 from colorpipe.training import Task, as_metadata
 from colorpipe.training_scores import Truth
 
 from .network import AB_SCALE, FCN, STRIDE
-from .options import Options, TrainOptions
+from .options import LearnOptions, TrainOptions
 
 MOMENTUM = 0.9
 
 
-def learn(reference: Lab, size: InputSize, options: Options, device: torch.device) -> FCN:
+def learn(reference: Lab, size: InputSize, options: LearnOptions, device: torch.device) -> FCN:
     """A network that knows the reference by heart: the same one for the same seed and machine.
 
     It sees the reference as it will see a picture. Raises :class:`~colorpipe.PluginError` where learning diverges.
     """
     assert reference.ab is not None
-    L = lightness_of(shrink(grey_of(reference.L), view_size(*reference.L.shape, size)))
+    height, width = view_size(reference.L.shape[0], reference.L.shape[1], size)
+    L = lightness_of(shrink(grey_of(reference.L), (height, width)))
     x = torch.from_numpy(L)[None, None].to(device)
     ab = torch.from_numpy(np.ascontiguousarray(reference.ab.transpose(2, 0, 1)))[None].to(device)
     with torch.random.fork_rng(devices=[]):  # weights are drawn on the CPU
@@ -37,12 +39,12 @@ def learn(reference: Lab, size: InputSize, options: Options, device: torch.devic
         network = FCN(options.width)
     network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     optimizer = _optimizer(network, options.rate)
-    with torch.enable_grad():
+    with one_thread(), torch.enable_grad():
         truth = F.interpolate(ab, network(x).shape[2:], mode="area")
         for _ in range(options.epochs):
             optimizer.zero_grad()
             loss = _error(network(x), truth)
-            loss.backward()
+            torch.autograd.backward(loss)
             optimizer.step()
     if not loss.isfinite():
         raise PluginError(f"fcn did not learn the reference: its error is {loss:.3g}", hint="lower --rate")
