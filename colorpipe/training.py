@@ -223,18 +223,25 @@ def fit(task: Task, data: Path, output: Path, host: PluginHost | None = None) ->
 
 def save_weights(path: Path, tensors: Mapping[str, torch.Tensor], metadata: Mapping[str, str]) -> None:
     """Write safetensors, floats as fp16, whole or not at all. Equal input gives an equal file."""
-    from safetensors.torch import save_file
+    from safetensors.torch import save
 
     def stored(tensor: torch.Tensor) -> torch.Tensor:
         tensor = tensor.detach().cpu()
         return (tensor.half() if tensor.is_floating_point() else tensor).contiguous()
 
+    content = save({name: stored(tensor) for name, tensor in tensors.items()}, dict(metadata))
+    # Eight bytes of length, a JSON header, the tensors. safetensors leaves the order of the metadata to chance.
+    start = 8 + int.from_bytes(content[:8], "little")
+    header = json.dumps(json.loads(content[8:start]), sort_keys=True).encode()
+    header += b" " * (-len(header) % 8)  # the tensors stay aligned
     part = path.with_name(path.name + ".part")
-    save_file({name: stored(tensor) for name, tensor in sorted(tensors.items())}, part, dict(metadata))
-    # Through the disk before the rename: a power cut must not leave a name without its content.
-    with part.open("rb") as handle:
-        os.fsync(handle.fileno())
-    part.chmod(0o644)  # safetensors makes it private
+    with part.open("wb") as handle:
+        handle.write(len(header).to_bytes(8, "little") + header)
+        handle.write(memoryview(content)[start:])
+        handle.flush()
+        os.fsync(
+            handle.fileno()
+        )  # through the disk before the rename: a power cut must not leave a name without content
     part.replace(path)
 
 

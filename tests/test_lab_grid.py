@@ -19,7 +19,7 @@ from colorpipe_lab_grid.network import GridNetwork
 from colorpipe_lab_grid.options import TrainOptions
 from colorpipe_lab_grid.training import GridTask, cells, middles
 
-COLOURS = np.uint8([[128, 128, 128], [200, 60, 50], [40, 90, 180]])
+COLOURS = np.uint8([[128, 120, 105], [200, 60, 50], [40, 90, 180]])
 """R, G, B of the pictures, in shares of 5:2:1."""
 SHARES = np.array([5, 2, 1]) / 8
 
@@ -30,7 +30,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("pictures")
     stripes = np.repeat(COLOURS[[0, 0, 1, 0, 2, 0, 1, 0]], 32, 0)
     for index in range(20):
-        cv2.imwrite(str(folder / f"{index}.png"), np.broadcast_to(stripes[:, None, ::-1], (256, 64, 3)))
+        cv2.imwrite(str(folder / f"{index}.png"), np.broadcast_to(stripes[:, None, ::-1], (256, 256, 3)))
     return folder
 
 

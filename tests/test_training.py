@@ -227,6 +227,21 @@ def test_a_preprocessor_changes_what_the_network_sees(data: Path, tmp_path: Path
         assert (task.highest > 99) == stretched
 
 
+def test_equal_weights_give_an_equal_file(tmp_path: Path) -> None:
+    from safetensors.torch import load_file
+
+    from colorpipe.models import read_tensors
+
+    tensors = {name: torch.randn(5, generator=torch.Generator().manual_seed(0)) for name in "bca"}
+    metadata = {name: name * 3 for name in "zyxwvut"}
+    for name in ("first", "second"):
+        training.save_weights(tmp_path / name, tensors, metadata)
+        tensors, metadata = dict(reversed(tensors.items())), dict(reversed(metadata.items()))
+    assert (tmp_path / "first").read_bytes() == (tmp_path / "second").read_bytes()
+    assert torch.equal(load_file(tmp_path / "first")["c"], tensors["c"].half())
+    assert read_tensors(tmp_path / "first")[1] == metadata
+
+
 def test_minutes_end_a_run(data: Path, tmp_path: Path) -> None:
     output = tmp_path / "short.safetensors"
     result = training.fit(TinyTask(options(steps=10**6, minutes=0.02)), data, output)
