@@ -239,9 +239,7 @@ def save_weights(path: Path, tensors: Mapping[str, torch.Tensor], metadata: Mapp
         handle.write(len(header).to_bytes(8, "little") + header)
         handle.write(memoryview(content)[start:])
         handle.flush()
-        os.fsync(
-            handle.fileno()
-        )  # through the disk before the rename: a power cut must not leave a name without content
+        os.fsync(handle.fileno())  # before the rename: a power cut must not leave a name without content
     part.replace(path)
 
 

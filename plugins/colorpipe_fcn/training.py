@@ -39,6 +39,7 @@ def learn(reference: Lab, size: InputSize, options: LearnOptions, device: torch.
         network = FCN(options.width)
     network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     optimizer = _optimizer(network, options.rate)
+    # Layers this small keep a second thread waiting for most of its time; on a busy machine, that of others too.
     with one_thread(), torch.enable_grad():
         truth = F.interpolate(ab, network(x).shape[2:], mode="area")
         for _ in range(options.epochs):
