@@ -220,9 +220,7 @@ def read_lab(path: Path, media: MediaOptions) -> Lab:
     frame = first_frame(path, media)
     if frame.colour is None:
         raise UsageError(f"{path}: the reference is grey", hint="give a colour picture")
-    if frame.encoding.family == "yuv":
-        return color.rgb_to_lab(color.yuv_to_rgb(frame))
-    return color.rgb_to_lab((np.dstack(frame.colour) / frame.encoding.peak).astype(np.float32))
+    return color.rgb_to_lab(color.rgb(frame))
 
 
 def _frame_of(array: NDArray[Any]) -> Frame:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from colorpipe import ChromaDistribution, Colorizer, Model, WeightsError, hookimpl
 from colorpipe.interfaces import InputSize
@@ -55,10 +55,9 @@ class LabGrid(Colorizer):
         return GridNetwork(12, 114).eval()
 
     def predict(self, batch: Batch) -> ChromaDistribution:
-        from colorpipe_lab_grid.network import GridNetwork
-
-        assert isinstance(self.network, GridNetwork)  # the runtime builds before it predicts
-        return ChromaDistribution(self.network(batch.L), self.network.colours, self._natural_T)
+        network = self.network
+        assert network is not None  # the runtime builds before it predicts
+        return ChromaDistribution(network(batch.L), cast("torch.Tensor", network.colours), self._natural_T)
 
     def training_task(self, options: Options) -> Task:
         from colorpipe_lab_grid.training import GridTask

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from colorpipe import ChromaDistribution, Colorizer, Model, WeightsError, hookimpl
 from colorpipe.interfaces import InputSize
@@ -58,15 +58,14 @@ class PaletteCNN(Colorizer):
     def predict(self, batch: Batch) -> ChromaDistribution:
         import torch.nn.functional as F
 
-        from colorpipe_palette_cnn.network import PaletteNetwork
-
-        assert isinstance(self.network, PaletteNetwork)  # the runtime builds before it predicts
+        network = self.network
+        assert network is not None  # the runtime builds before it predicts
         side, (height, width) = self.input_size.limit, batch.L.shape[2:]
         assert side is not None
         top, left = (side - height) // 2, (side - width) // 2
         padded = F.pad(batch.L, (left, side - width - left, top, side - height - top), value=WHITE)
-        logits = self.network(padded)[..., top : top + height, left : left + width]
-        return ChromaDistribution(logits, self.network.palette)
+        logits = network(padded)[..., top : top + height, left : left + width]
+        return ChromaDistribution(logits, cast("torch.Tensor", network.palette))
 
     def training_task(self, options: Options) -> Task:
         from colorpipe_palette_cnn.training import PaletteTask
