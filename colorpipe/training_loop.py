@@ -171,7 +171,7 @@ class Module(lightning.LightningModule):
         losses = self.task.losses(self.network, *batch, step=self.clock.step)
         if self.automatic_optimization:
             loss = next(losses)
-            self.losses.append(loss.detach()[None])
+            self.losses.append(loss.detach().clone()[None])  # a mean may hold on to all that it was taken over
             return loss
         taken = []
         for optimizer, schedule, loss in zip(self.optimizers(), self.lr_schedulers(), losses, strict=True):  # type: ignore[arg-type]
