@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from colorpipe import Batch, Lab
     from colorpipe.training import Task
 
+REACH = 110.0
+"""CIE units: sRGB's ab lies within 108. A network that learned one picture goes beyond on what it has never seen."""
 _WEIGHTS = Path(__file__).with_name("weights") / "fcn.safetensors"
 
 
@@ -60,7 +62,7 @@ class Fcn(Colorizer):
 
     def predict(self, batch: Batch) -> Chroma:
         assert self.network is not None  # the runtime builds before it predicts
-        return Chroma(self.network(batch.L))
+        return Chroma(self.network(batch.L).clamp(-REACH, REACH))
 
     def training_task(self, options: colorpipe.Options) -> Task:
         from colorpipe_fcn.training import FCNTask
