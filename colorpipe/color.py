@@ -299,15 +299,19 @@ def _chroma_planes(frame: Frame, ab: Float, gamut: Gamut) -> tuple[Plane, Plane]
     if L.shape != (height, width):
         L = np.asarray(cv2.resize(L, (width, height), interpolation=cv2.INTER_AREA), np.float32)
     rgb = _exact_rgb(L, ab, gamut) if encoding.bits > 10 else _coded(L, ab, gamut, _srgb_table())
+    u, v = np.moveaxis(quantize(np.asarray(cv2.transform(rgb, chroma_matrix(encoding)), np.float32), encoding), -1, 0)
+    return np.ascontiguousarray(u), np.ascontiguousarray(v)
+
+
+def chroma_matrix(encoding: Encoding) -> Float:
+    """(2, 4): U and V code values from R, G, B (0..1) and 1, in a yuv encoding's own matrix and range."""
     kr, kb = MATRICES[encoding.matrix]
     luma = np.array([kr, 1 - kr - kb, kb])
     middle = 1 << (encoding.bits - 1)
     scale = encoding.peak if encoding.full_range else 224 << (encoding.bits - 8)  # BT.601 2.5.3: 16..240
     blue = (np.array([0, 0, 1]) - luma) * scale / (2 * (1 - kb))
     red = (np.array([1, 0, 0]) - luma) * scale / (2 * (1 - kr))
-    matrix = np.array([[*blue, middle], [*red, middle]], np.float32)  # U and V from R, G, B and 1
-    u, v = np.moveaxis(quantize(np.asarray(cv2.transform(rgb, matrix), np.float32), encoding), -1, 0)
-    return np.ascontiguousarray(u), np.ascontiguousarray(v)
+    return np.array([[*blue, middle], [*red, middle]], np.float32)
 
 
 def yuv_to_rgb(frame: Frame) -> Float:

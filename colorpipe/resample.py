@@ -67,7 +67,7 @@ def upsample(ab: Float, guide: Float, size: tuple[int, int], method: Upsampling,
     scale = min(1.0, GUIDE_SIDE / max(guide.shape))
     fit = max(1, round(guide.shape[0] * scale)), max(1, round(guide.shape[1] * scale))
     small = _average(guide, fit)
-    radius = _radius(fit, ab.shape[:2])
+    radius = radius_of(fit, ab.shape[:2])
     mean_guide = _mean(small, radius)
     variance = np.maximum(_mean(small * small, radius) - mean_guide * mean_guide, 0) + np.float32(GUIDE_REGULARISATION)
     if guide.shape != size:
@@ -93,7 +93,7 @@ def _mean(plane: Float, radius: int) -> Float:
     return np.asarray(cv2.blur(plane, (side, side), borderType=cv2.BORDER_REFLECT), np.float32)
 
 
-def _radius(fit: tuple[int, int], cells: tuple[int, ...]) -> int:
+def radius_of(fit: tuple[int, int], cells: tuple[int, ...]) -> int:
     """Windows of two of the network's cells, so that each sees chroma from both sides of an edge."""
     return max(1, round(max(fit[0] / cells[0], fit[1] / cells[1])))
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import logging
 import sys
 import threading
 import time
@@ -28,10 +29,13 @@ if TYPE_CHECKING:
     from colorpipe.color import Float
     from colorpipe.interfaces import Colorizer, Decoder, InputSize
 
+log = logging.getLogger(__name__)
 Precision = Literal["auto", "fp32", "bf16", "fp16"]
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 AUTO_BATCH = {"cpu": 1, "cuda": 16, "mps": 8}
 """On a CPU larger batches gain nothing and cost latency and memory."""
+COMPILE_FROM = 2000
+"""Pictures from which compiling the network for a GPU, a minute of work, is worth it."""
 _ARENA_MAX = -8
 """M_ARENA_MAX of glibc's malloc.h."""
 MOST_LANES = 8
@@ -140,6 +144,30 @@ class Runtime:
             if self.device.type == "cuda":
                 torch.cuda.synchronize(self.device)
         self.learning = time.perf_counter() - start
+
+    def expect(self, pictures: int) -> None:
+        """Be told how many pictures will come: for many, the network is compiled on CUDA.
+
+        What comes out may then differ in the last bits, as between any two devices. A network that cannot be compiled
+        runs as it is, and that is said.
+        """
+        if self.device.type == "cuda" and pictures >= COMPILE_FROM:
+            self.compile()
+
+    def compile(self) -> None:
+        """Compile the network, for views of one size, with ``torch.compile``; in place of what it was before."""
+        network, side = self.colorizer.network, self.input_size.side
+        if network is None or side is None:
+            return
+        self.colorizer.network = torch.compile(network, dynamic=False)  # type: ignore[assignment]
+        try:
+            self._run(np.full((self.batch, 1, side, side), 50, np.float32), None, self.precision)
+        except Exception as error:
+            if _out_of_memory(error):
+                raise
+            self.colorizer.network = network
+            reason = str(error).strip().splitlines() or [type(error).__name__]
+            log.warning("the network of %s runs uncompiled: %s", self.colorizer.name, reason[0])
 
     @property
     def input_size(self) -> InputSize:
