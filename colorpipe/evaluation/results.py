@@ -29,6 +29,7 @@ MEANING = {
     "pictures": "how many pictures the mean is over: those for which no method lacks the score",
     "seconds": "learning, predicting and merging, one picture at a time, without reading, start-up and scoring",
     "start_up": "seconds for plugins, weights and the choice of a precision, once",
+    "higher_is_better": "null for a score that says what a result is like, not how near it is to the truth",
     "Infinity": "a score without bound, as text, since JSON has no number for it",
 }
 
@@ -42,11 +43,18 @@ class Column:
     measure: str
     """As it was asked for."""
     higher_is_better: bool
+    describes: bool = False
+    """It says what a result is like, and none is best."""
 
     @property
     def arrow(self) -> str:
         """Where better is."""
-        return "↑" if self.higher_is_better else "↓"
+        return "" if self.describes else "↑" if self.higher_is_better else "↓"
+
+    @property
+    def better(self) -> str:
+        """The same in words."""
+        return "" if self.describes else "higher is better" if self.higher_is_better else "lower is better"
 
 
 @dataclass(frozen=True)
@@ -145,10 +153,10 @@ class Evaluation:
         return {column.label: _in_all([_having(row, column.label) for row in self.rows]) for column in self.columns}
 
     def best(self, column: Column) -> set[str]:
-        """Labels of the rows with the best value; none where all are equal."""
+        """Labels of the rows with the best value; none where all are equal, or the score only describes."""
         values = {row.label: self.summary(row, column).value for row in self.rows}
         known = [value for value in values.values() if value is not None]
-        if len(set(known)) < 2:
+        if len(set(known)) < 2 or column.describes:
             return set()
         best = max(known) if column.higher_is_better else min(known)
         return {label for label, value in values.items() if value == best}
@@ -186,7 +194,10 @@ class Evaluation:
             "protocol": dataclasses.asdict(self.protocol),
             "measures": {label: dict(about) for label, about in self.measures.items()},
             "scores": {
-                column.label: {"measure": column.measure, "higher_is_better": column.higher_is_better}
+                column.label: {
+                    "measure": column.measure,
+                    "higher_is_better": None if column.describes else column.higher_is_better,
+                }
                 for column in self.columns
             },
             "methods": [self._row(row) for row in self.rows],

@@ -183,7 +183,7 @@ class _Scorer:
     def columns(self) -> tuple[Column, ...]:
         """Every score that the measures can give, in their order."""
         return tuple(
-            Column(self._labels[measure.label, name], measure.label, higher)
+            Column(self._labels[measure.label, name], measure.label, higher, name in measure.evaluator.describes)
             for measure in self.measures
             for name, higher in measure.evaluator.higher_is_better.items()
         )

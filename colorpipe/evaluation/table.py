@@ -33,7 +33,7 @@ def _width(made: Table) -> int:
 
 def _made(evaluation: Evaluation, *, turned: bool) -> Table:
     columns = evaluation.shown_columns
-    heads = [Text(f"{column.label} {column.arrow}", style="bold") for column in columns]
+    heads = [Text(f"{column.label} {column.arrow}".strip(), style="bold") for column in columns]
     lines = [[Text(""), *heads, Text(SECONDS, style="bold")]]
     for row in evaluation.rows:
         took = median_seconds(evaluation, row)

@@ -86,15 +86,13 @@ def _head(texts: Sequence[str], columns: Iterable[Column], seconds: str, more: S
     """Texts, scores, seconds and more texts, each a button that sorts by its column; scores the best first."""
 
     def cell(label: str, down: bool = False, kind: str = "") -> str:
-        return (
-            f'<th scope="col"{kind} aria-sort="none" data-down="{down:d}"><button type="button">{label}</button></th>'
-        )
+        button = f'<button type="button">{label}</button>'
+        return f'<th scope="col"{kind} aria-sort="none" data-down="{down:d}">{button}</th>'
 
     cells = [cell(text, kind=' class="text"') for text in texts]
     for column in columns:
-        word = "higher" if column.higher_is_better else "lower"
-        arrow = f'<abbr title="{word} is better">{column.arrow}</abbr>'
-        cells.append(cell(f"{_text(column.label)} {arrow}", column.higher_is_better))
+        arrow = f' <abbr title="{column.better}">{column.arrow}</abbr>' if column.arrow else ""
+        cells.append(cell(_text(column.label) + arrow, column.higher_is_better))
     cells += [cell(seconds), *(cell(text, kind=' class="text"') for text in more)]
     return f"<thead><tr>{''.join(cells)}</tr></thead>"
 

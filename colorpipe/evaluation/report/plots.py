@@ -70,8 +70,7 @@ def plot(evaluation: Evaluation, column: Column) -> str:
         places = table.decimals(evaluation, column)
         lowest, middlemost, highest = (table.written(quarters[n], places) for n in (0, 2, 4))
         told.append(f"{label}: median {middlemost}, from {lowest} to {highest}")
-    word = "higher" if column.higher_is_better else "lower"
-    heading = f"<figcaption><b>{html.escape(column.label)}</b> {column.arrow} {word} is better</figcaption>"
+    heading = f"<figcaption><b>{html.escape(column.label)}</b> {column.arrow} {column.better}</figcaption>"
     says = html.escape(f"{column.label} of each picture. {'. '.join(told)}.")
     return (
         f'<figure class="plot">{heading}<svg role="img" aria-label="{says}" width="100%" height="{bottom + AXIS}">'
