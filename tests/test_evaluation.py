@@ -634,6 +634,10 @@ def test_the_table_fits_eighty_columns_the_one_way_or_the_other(tmp_path: Path, 
     assert lines[0].startswith("whole-256.v1, 3 pictures")
     assert lines[1].split() == ["distance", "↓", "largest", "↓", "s/picture"]
     assert [line.split()[0] for line in lines[2:]] == ["(grey)", "painter"]
+    slim = drawn(few, 36)
+    assert "±" in drawn(few, 80)
+    assert "±" not in slim
+    assert max(map(len, slim.splitlines())) <= 36
     many = evaluate(tmp_path, ["painter"], [f"distance:scale={n}" for n in range(1, 6)], host=host)
     narrow = drawn(many, 80).splitlines()
     assert narrow[1].split() == ["(grey)", "painter"]

@@ -187,7 +187,7 @@ def _show(evaluation: Evaluation, quiet: bool) -> None:
         return
     out = console.stdout()
     out.print(table(evaluation, out.width))
-    for line in [] if quiet else notes(evaluation):
+    for line in [] if quiet else notes(evaluation, out.width):
         out.print(Text(line, style="dim"))
 
 

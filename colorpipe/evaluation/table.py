@@ -19,31 +19,31 @@ _NATURAL = Console(width=10_000)
 
 
 def table(evaluation: Evaluation, width: int | None = None) -> Table:
-    """A row for each method; where that is wider than ``width`` and the other way is not, a column for each."""
-    across = _made(evaluation, turned=False)
-    if width is None or _width(across) <= width:
-        return across
-    down = _made(evaluation, turned=True)
-    return down if _width(down) < _width(across) else across
+    """A row for each method. Where that is wider than ``width``: a column for each; if need be without spreads."""
+    return _made(evaluation, *_layout(evaluation, width))
 
 
-def _width(made: Table) -> int:
-    return _NATURAL.measure(made).maximum
+def _layout(evaluation: Evaluation, width: int | None) -> tuple[bool, bool]:
+    """Whether methods are columns, and whether spreads are shown: the first that fits, else the narrowest."""
+    layouts = [(turned, spread) for spread in (True, False) for turned in (False, True)]
+    widths = {layout: _NATURAL.measure(_made(evaluation, *layout)).maximum for layout in layouts}
+    fitting = [layout for layout in layouts if width is None or widths[layout] <= width]
+    return fitting[0] if fitting else min(layouts, key=widths.__getitem__)
 
 
-def _made(evaluation: Evaluation, *, turned: bool) -> Table:
+def _made(evaluation: Evaluation, turned: bool, spread: bool) -> Table:
     columns = evaluation.shown_columns
     heads = [Text(f"{column.label} {column.arrow}".strip(), style="bold") for column in columns]
     lines = [[Text(""), *heads, Text(SECONDS, style="bold")]]
     for row in evaluation.rows:
         took = median_seconds(evaluation, row)
-        scores = [_score(evaluation, row, column) for column in columns]
+        scores = [_score(evaluation, row, column, spread) for column in columns]
         lines.append([Text(row.label, style="bold"), *scores, Text("-" if took is None else seconds(took))])
     if turned:
         lines = [list(line) for line in zip(*lines, strict=True)]
     made = Table(title=title(evaluation), title_justify="left", title_style="", box=None, pad_edge=False)
     for index, head in enumerate(lines[0]):
-        made.add_column(head, justify="right" if index else "left", overflow="fold", no_wrap=index > 0)
+        made.add_column(head, justify="right" if index else "left", overflow="fold")
     for line in lines[1:]:
         made.add_row(*line)
     return made
@@ -55,14 +55,14 @@ def title(evaluation: Evaluation) -> str:
     return f"{evaluation.protocol.name}, {count} picture{'s' * (count != 1)}"
 
 
-def _score(evaluation: Evaluation, row: Row, column: Column) -> Text:
+def _score(evaluation: Evaluation, row: Row, column: Column, spread: bool) -> Text:
     found = evaluation.summary(row, column)
     if found.value is None:
         return Text("-", style="dim")
     digits = decimals(evaluation, column)
     best = row.label in evaluation.best(column)
     cell = Text.assemble((written(found.value, digits), "bold green" if best else ""))
-    if found.spread is not None:
+    if spread and found.spread is not None:
         cell.append(f" ±{written(found.spread, digits)}", style="dim")
     return cell
 
@@ -94,11 +94,13 @@ def seconds(value: float) -> str:
     return f"{value:.3g}" if value < 100 else f"{value:.0f}"
 
 
-def notes(evaluation: Evaluation) -> list[str]:
-    """What a reader of the table should know, a line each."""
+def notes(evaluation: Evaluation, width: int | None = None) -> list[str]:
+    """What a reader of the table of that width should know, a line each."""
     lines = [evaluation.protocol.summary]
     if len(evaluation.pictures) > 1:
-        lines.append("± is the standard deviation over the pictures; seconds are the median, without start-up")
+        _, spread = _layout(evaluation, width)
+        sigma = "± is the standard deviation over the pictures; " if spread else ""
+        lines.append(f"{sigma}seconds are the median, without start-up")
     started = [f"{row.label} {seconds(row.start_up)} s" for row in evaluation.rows if row.recipe]
     if started:
         lines.append(f"start-up: {', '.join(started)}")
