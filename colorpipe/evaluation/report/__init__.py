@@ -37,6 +37,7 @@ def page(evaluation: Evaluation) -> str:
         "scores": _scores(evaluation),
         "notes": "".join(f"<p>{_text(line)}</p>" for line in table.notes(evaluation)[1:]),
         "viewer": "" if evaluation.images else " hidden",
+        "few": _few(evaluation),
         "plots": "".join(plot(evaluation, column) for column in evaluation.shown_columns),
         "pictures": _pictures(evaluation),
         "about": _about(evaluation),
@@ -77,6 +78,14 @@ def _failures(evaluation: Evaluation) -> str:
         return ""
     items = "".join(f"<li>{_text(failure)}</li>" for failure in evaluation.failures)
     return f'<section class="failures" aria-labelledby="failed"><h2 id="failed">Left out</h2><ul>{items}</ul></section>'
+
+
+def _few(evaluation: Evaluation) -> str:
+    """How many pictures can be looked at, where it is not all."""
+    count = len({index for index, _ in evaluation.images})
+    if count == len(evaluation.pictures):
+        return ""
+    return f'<p class="hint">The first {count} of {len(evaluation.pictures)} pictures.</p>'
 
 
 # --- tables -----------------------------------------------------------------------------------------------------------

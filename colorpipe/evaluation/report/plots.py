@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 ROW = 46
 """Pixels of a method's strip, its label included."""
 AXIS = 26
+MANY = 60
+"""Pictures from which dots are smaller and let through what is behind them."""
 TITLED = 200
 """Pictures up to which each dot tells its name."""
 
@@ -54,19 +56,19 @@ def plot(evaluation: Evaluation, column: Column) -> str:
         middle = place * ROW + 30
         quarters = _quarters(list(values.values()))
         least, first, half, _, most = (at(value) for value in quarters)
-        body.append(f'<g class="{"strip grey" if label == GREY else "strip"}">')
-        body.append(f'<text class="label" x="0" y="{middle - 16}">{html.escape(label)}</text>')
-        width = f"{100 * (quarters[3] - quarters[1]) / (high - low):.2f}%"
+        kind = f"strip{' grey' * (label == GREY)}{' many' * (len(values) > MANY)}"
+        body.append(f'<g class="{kind}"><text class="label" x="0" y="{middle - 16}">{html.escape(label)}</text>')
         body.append(f'<line class="whisker" x1="{least}" x2="{most}" y1="{middle}" y2="{middle}"/>')
-        body.append(f'<rect class="box" x="{first}" width="{width}" y="{middle - 8}" height="16" rx="2"/>')
         for index, value in values.items():
             name = evaluation.names[index]
             title = f"<title>{html.escape(name)}: {value:.5g}</title>" if len(values) <= TITLED else ""
             body.append(
-                f'<circle cx="{at(value)}" cy="{middle + index * 7 % 13 - 6}" r="3" data-picture="{index}" '
-                f'data-row="{numbers[label]}">{title}</circle>'
+                f'<circle cx="{at(value)}" cy="{middle + index * 7 % 17 - 8}" r="{2 if len(values) > MANY else 3}" '
+                f'data-picture="{index}" data-row="{numbers[label]}">{title}</circle>'
             )
-        body.append(f'<line class="median" x1="{half}" x2="{half}" y1="{middle - 10}" y2="{middle + 10}"/></g>')
+        width = f"{100 * (quarters[3] - quarters[1]) / (high - low):.2f}%"
+        body.append(f'<rect class="box" x="{first}" width="{width}" y="{middle - 9}" height="18" rx="2"/>')
+        body.append(f'<line class="median" x1="{half}" x2="{half}" y1="{middle - 11}" y2="{middle + 11}"/></g>')
         places = table.decimals(evaluation, column)
         lowest, middlemost, highest = (table.written(quarters[n], places) for n in (0, 2, 4))
         told.append(f"{label}: median {middlemost}, from {lowest} to {highest}")
