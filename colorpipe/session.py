@@ -184,7 +184,7 @@ class Session:
         result = self.frame(frame, None if hints is None else Path(hints))
         if result.encoding.family == "yuv":
             return np.rint(color.yuv_to_rgb(result) * 255).astype(np.uint8)
-        return np.dstack(result.colour or (result.luma,) * 3)
+        return color.interleaved(result.colour or (result.luma,) * 3)
 
 
 def colorize(picture: str | Path | NDArray[Any], colorizer: str = DEFAULT_COLORIZER, **options: Any) -> NDArray[Any]:
@@ -281,9 +281,7 @@ def read_lab(path: Path, media: MediaOptions) -> Lab:
     frame = first_frame(path, media)
     if frame.colour is None:
         raise UsageError(f"{path}: the reference is grey", hint="give a colour picture")
-    if frame.encoding.family == "yuv":
-        return color.rgb_to_lab(color.yuv_to_rgb(frame))
-    return color.rgb_to_lab((np.dstack(frame.colour) / frame.encoding.peak).astype(np.float32))
+    return color.rgb_to_lab(color.rgb(frame))
 
 
 def _frame_of(array: NDArray[Any]) -> Frame:

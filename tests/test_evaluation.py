@@ -604,9 +604,10 @@ def test_a_measure_that_looks_with_a_network_is_given_its_file(tmp_path: Path) -
     )
     other = tmp_path / "other.bin"
     other.write_bytes(b"other")
-    evaluate(picture, ["painter"], ["looker", f"looker:weights={other}"], host=bare)
+    evaluation = evaluate(picture, ["painter"], ["looker", f"looker:weights={other}"], host=bare)
+    assert evaluation.as_dict()["measures"]["looker"]["weights_sha256"] == digest
     assert Looker.built == [tmp_path / "looks.bin", other]
-    with pytest.raises(WeightsError, match="nowhere: no such file, and no such name"):
+    with pytest.raises(UsageError, match="nowhere: no such file, and no such name"):
         evaluate(picture, ["painter"], ["looker:weights=nowhere"], host=bare)
     bare.models["looks"] = dataclasses.replace(registered, bundled=None)
     with pytest.raises(WeightsError, match="the weights looks are not on this machine"):

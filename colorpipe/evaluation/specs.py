@@ -15,8 +15,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from colorpipe.errors import ColorpipeError, UsageError, WeightsError
-from colorpipe.models import ModelStore
+from colorpipe.errors import ColorpipeError, UsageError
+from colorpipe.models import ModelStore, Weights
 from colorpipe.options import Options, build, fields
 from colorpipe.session import parts_of, read_lab, recipe_of
 from colorpipe.settings import MediaOptions, MergeOptions
@@ -52,10 +52,18 @@ class Measure:
     label: str
     evaluator: Evaluator
     version: str
+    weights: Weights | None
+    """Of the network that it looks with."""
 
     def about(self) -> dict[str, Any]:
         """For the record."""
-        return {"name": self.evaluator.name, "version": self.version, "options": self.evaluator.options.as_dict()}
+        return {
+            "name": self.evaluator.name,
+            "version": self.version,
+            "options": self.evaluator.options.as_dict(),
+            "weights": None if self.weights is None else self.weights.name,
+            "weights_sha256": None if self.weights is None else self.weights.sha256,
+        }
 
 
 def methods(specs: Sequence[str], protocol: Protocol, host: PluginHost, media: MediaOptions) -> list[Method]:
@@ -126,17 +134,11 @@ def _measure(spec: str, host: PluginHost) -> Measure:
     name, values = _read(spec)
     with _named(spec):
         cls = host.evaluator(name)
-        weights = values.pop("weights", cls.default_weights)
+        weights = ModelStore(host.models).resolve(values.pop("weights", None), cls)
         evaluator = cls(build(cls.Options, _typed(Stage(cls.name, values), cls.Options).options, cls.name))
-        if cls.default_weights is not None and weights is not None:
-            store = ModelStore(host.models)
-            file = store.path(weights) if weights in store.models else Path(weights).expanduser()
-            if not file.is_file():
-                raise WeightsError(f"{weights}: no such file, and no such name", hint="see `colorpipe models`")
-            evaluator.build(file)
-        elif weights is not None:
-            raise UsageError(f"{cls.name} works without weights", hint="leave weights= out")
-    return Measure(spec, evaluator, host.version(cls))
+        if weights is not None:
+            evaluator.build(weights.path)
+    return Measure(spec, evaluator, host.version(cls), weights)
 
 
 def _read(spec: str) -> tuple[str, dict[str, str]]:
