@@ -320,18 +320,18 @@ def test_means_spreads_and_set_scores_are_exact(tmp_path: Path, host: PluginHost
     wanted = [56.0, 172 / 3, (130 + 35 + 25) / 3]
     evaluation = evaluate(tmp_path, [], ["distance", "distance:scale=2"], "left-right-120.v1", host=host)
     assert [row.label for row in evaluation.rows] == ["(grey)"]
-    found = value(evaluation, "(grey)", "distance distance")
+    found = value(evaluation, "(grey)", "distance")
     assert found.mean == pytest.approx(statistics.mean(wanted), abs=1e-12)
     assert found.spread == pytest.approx(statistics.stdev(wanted), abs=1e-12)
     assert found.pictures == 3
-    assert value(evaluation, "(grey)", "distance:scale=2 distance").mean == pytest.approx(2 * found.mean)
+    assert value(evaluation, "(grey)", "distance:scale=2").mean == pytest.approx(2 * found.mean)
     largest = value(evaluation, "(grey)", "distance largest")
     assert (largest.mean, largest.spread, largest.over_all, largest.value) == (None, None, max(wanted), max(wanted))
     scores = evaluation.as_dict()["methods"][0]["scores"]
-    assert scores["distance distance"] == {"mean": found.mean, "spread": found.spread, "pictures": 3}
+    assert scores["distance"] == {"mean": found.mean, "spread": found.spread, "pictures": 3}
     assert scores["distance largest"] == {"mean": None, "spread": None, "pictures": 0, "set": max(wanted)}
     per_picture = evaluation.as_dict()["pictures"]
-    assert [row["methods"]["(grey)"]["scores"]["distance distance"] for row in per_picture] == wanted
+    assert [row["methods"]["(grey)"]["scores"]["distance"] for row in per_picture] == wanted
 
 
 def test_a_method_learns_from_each_picture_and_is_loaded_once(tmp_path: Path, host: PluginHost) -> None:

@@ -210,8 +210,9 @@ class _Listener:
         if self._bar is not None:
             self._bars.update(self._bar, description=row)
         if self._verbose:
-            scores = "".join(f", {name} {value:.5g}" for name, value in scored.scores.items())
-            self._say((f"{row} ", "green"), f"{picture} in {scored.seconds:.3g} s{scores}")
+            told = [f"{name} {value:.5g}" for name, value in scored.scores.items()]
+            told += [f"{name}: {text}" for name, text in scored.remarks.items()]
+            self._say((f"{row} ", "green"), ", ".join([f"{picture} in {scored.seconds:.3g} s", *told]))
 
     def failed(self, failure: Failure) -> None:
         self._say(("failed ", "bold red"), str(failure))

@@ -39,7 +39,7 @@ class Column:
     """One score of one measure."""
 
     label: str
-    """The score's name; with the measure's text before it where several measures give a score of that name."""
+    """The score's name; where several measures give a score of that name, the measure's text and the name."""
     measure: str
     """As it was asked for."""
     higher_is_better: bool

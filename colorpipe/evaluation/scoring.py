@@ -303,10 +303,14 @@ class _Scorer:
 
 
 def _labels(measures: Sequence[Measure]) -> dict[tuple[str, str], str]:
-    """Measure and its score's name -> the column's label, no two the same."""
-    names = [(measure.label, name) for measure in measures for name in measure.evaluator.higher_is_better]
-    shared = Counter(name for _, name in names)
-    return {(label, name): name if shared[name] == 1 else f"{label} {name}" for label, name in names}
+    """Measure and its score's name -> the column's label: the name, with the measure's text where several have it."""
+    named = [(measure, name) for measure in measures for name in measure.evaluator.higher_is_better]
+    shared = Counter(name for _, name in named)
+    labels = {}
+    for measure, name in named:
+        full = measure.label if name == measure.evaluator.name else f"{measure.label} {name}"
+        labels[measure.label, name] = name if shared[name] == 1 else full
+    return labels
 
 
 def _versions() -> dict[str, str]:

@@ -104,6 +104,9 @@ def notes(evaluation: Evaluation, width: int | None = None) -> list[str]:
     started = [f"{row.label} {seconds(row.start_up)} s" for row in evaluation.rows if row.recipe]
     if started:
         lines.append(f"start-up: {', '.join(started)}")
+    learned = [f"{row.label} {seconds(row.learning)} s" for row in evaluation.rows if row.learning]
+    if learned:
+        lines.append(f"learning from the reference, once: {', '.join(learned)}")
     for column in evaluation.shown_columns:
         summaries = [evaluation.summary(row, column) for row in evaluation.rows]
         most = max(found.pictures for found in summaries)

@@ -19,6 +19,8 @@ from colorpipe.evaluation.results import GREY, MEANING, TRUTH, number, shown
 if TYPE_CHECKING:
     from colorpipe.evaluation.results import Column, Evaluation, Row
 
+FEW_SCORES = 5
+"""Told under a small picture."""
 _HERE = Path(__file__).parent
 
 
@@ -218,10 +220,11 @@ def _data(evaluation: Evaluation) -> str:
 
 
 def _told(evaluation: Evaluation, row: Row, index: int) -> list[str]:
-    """``psnr 23.88`` for each score of a picture."""
+    """``psnr 23.88`` for a picture's first scores; the table below has all."""
     scores = row.results[index].scores
-    return [
+    told = [
         f"{column.label} {table.written(scores[column.label], table.decimals(evaluation, column))}"
         for column in evaluation.shown_columns
         if column.label in scores
     ]
+    return told[:FEW_SCORES]
