@@ -10,6 +10,8 @@ import ctypes
 import logging
 import sys
 import threading
+import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -92,6 +94,10 @@ class Runtime:
         self.device = choose_device(device, require_gpu=require_gpu)
         self.batch = batch or AUTO_BATCH[self.device.type]
         self.reference: Lab | None = None
+        self.learning = 0.0
+        """Seconds of the last ``learn``."""
+        self.watch: Callable[[ChromaDistribution], None] | None = None
+        """Is told of each distribution before it is decoded, N as many as were asked for."""
         with measuring.one_thread():
             network = colorizer.build(weights)
             if network is not None:
@@ -131,9 +137,13 @@ class Runtime:
 
     def learn(self, reference: Lab) -> None:
         """Take colour from this picture from now on."""
+        start = time.perf_counter()
         self.reference = reference
         if self.colorizer.learns_from_reference:
             self.colorizer.learn(reference, self.device)
+            if self.device.type == "cuda":
+                torch.cuda.synchronize(self.device)
+        self.learning = time.perf_counter() - start
 
     def expect(self, pictures: int) -> None:
         """Be told how many pictures will come: for many, the network is compiled on CUDA.
@@ -223,6 +233,8 @@ class Runtime:
         with torch.autocast(self.device.type, DTYPES[precision], enabled=precision != "fp32"):
             predicted = self.colorizer.predict(batch)
         if isinstance(predicted, ChromaDistribution):
+            if self.watch is not None:
+                self.watch(ChromaDistribution(predicted.logits[:count], predicted.bins, predicted.natural_T))
             if self.decoder is None:
                 raise PluginError(f"{self.colorizer.name} predicts a distribution and has no decoder attached")
             predicted = self.decoder.decode(predicted)
