@@ -49,7 +49,6 @@ class DeviceMerge:
         *,
         method: Upsampling,
         via: tuple[int, int],
-        saturation: float,
         keep: Keep,
         gamut: Gamut,
     ) -> Frame:
@@ -60,7 +59,7 @@ class DeviceMerge:
         size = grey.shape[0], grey.shape[1]
         if encoding.family == "yuv":
             size = encoding.chroma_shape(*size)
-        chroma = self._upsample(self._tensor(ab).permute(2, 0, 1), grey, size, method, via) * saturation
+        chroma = self._upsample(self._tensor(ab).permute(2, 0, 1), grey, size, method, via)
         if encoding.family == "yuv":
             return replace(frame, colour=self._chroma_planes(grey, chroma, encoding, gamut))
         rows = max(1, STRIP // size[1])

@@ -99,15 +99,13 @@ class Pipeline:
         ab, via = _crop(ab, prepared.L.shape, prepared.region)
         # Bilinear and clipped is the published scripts' way: who asks for the one gets their very picture.
         gamut = self.merge.gamut or ("clip" if still and method == "bilinear" else "fit")
-        if self.on_device is not None:
-            return self.on_device(
-                frame, ab, method=method, via=via, saturation=self.merge.saturation, keep=self.merge.keep, gamut=gamut
-            )
-        guide = color.grey_plane(frame) if method == "guided" else np.empty((0, 0), np.float32)
-        ab = resample.upsample(ab, guide, size, method, via)
         if self.merge.saturation != 1:
             ab = ab * np.float32(self.merge.saturation)
-        return color.merge(frame, ab, self.merge.keep, gamut)
+        if self.on_device is not None:
+            return self.on_device(frame, ab, method=method, via=via, keep=self.merge.keep, gamut=gamut)
+        black, white = color.luma_range(frame.encoding)
+        full = resample.upsample(ab, frame.luma, size, method, via, white - black)
+        return color.merge(frame, full, self.merge.keep, gamut)
 
 
 def _within(

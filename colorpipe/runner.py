@@ -94,7 +94,7 @@ def run(request: RunRequest, host: PluginHost, listener: Listener | None = None)
         KeyboardInterrupt: after everything that was half done has been cleaned away; of films, whole segments stay in a
             hidden folder, and the next call goes on after them.
     """
-    runtime.share_heap()
+    runtime.spare_memory()
     found = find_inputs(request.inputs, exclude=request.output or DEFAULT_OUTPUT)
     codec = request.recipe.settings.get("codec", "libx264")
 
