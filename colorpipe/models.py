@@ -31,6 +31,8 @@ _WRAPPERS = ("state_dict", "params", "model")
 """Keys under which training scripts nest a state dict: Lightning, BasicSR and many others."""
 _REFUSALS = ("lobal", "GLOBAL", "Can only", "call reduce", "must be imported")
 """What torch's restricted unpickler says of a sound file that holds more than tensors; its other errors are damage."""
+_LONGEST_HEADER = 100_000_000
+"""Bytes; safetensors' own limit."""
 _SHOWN = 3
 """Keys named in an error before the rest is counted."""
 
@@ -330,10 +332,12 @@ def read_tensors(file: Path) -> tuple[dict[str, torch.Tensor], dict[str, str]]:
             start = reader.read(9)
     except OSError as error:
         raise WeightsError(f"cannot read {file}: {_oneline(error)}") from error
+    # Eight bytes of length, then a JSON header. Looked for first: a length may begin as a pickle does, but no pickle
+    # would make a length that safetensors allows.
+    if start[8:9] == b"{" and int.from_bytes(start[:8], "little") <= _LONGEST_HEADER:
+        return _read_safetensors(file)
     if start[:4] == b"PK\x03\x04" or start[:1] == b"\x80":  # a zip archive, or a bare pickle as before torch 1.6
         return _state_dict(_unpickle(file), file)
-    if start[8:9] == b"{":  # eight bytes of length, then a JSON header
-        return _read_safetensors(file)
     raise WeightsError(f"{file} is neither a safetensors nor a torch file", hint="give a .safetensors or .pth file")
 
 
