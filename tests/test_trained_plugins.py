@@ -22,7 +22,7 @@ pytest.importorskip("lightning")
 
 HOST = PluginHost.load()
 NAMES = ("fcn", "lab-grid", "palette-cnn")
-SMALL = {"steps": 6, "batch": 2, "side": 64, "final_side": 64, "validate_every": 3, "device": "cpu"}
+SMALL = {"steps": 4, "batch": 2, "side": 64, "final_side": 64, "validate_every": 2, "device": "cpu"}
 EXTRA: dict[str, dict[str, Any]] = {
     "fcn": {"width": 4},
     "lab-grid": {"width": 0.0625},
@@ -65,7 +65,7 @@ def test_a_stopped_run_goes_on_along_the_same_curve(
     real = dying.loss
 
     def loss(network: torch.nn.Module, L: torch.Tensor, ab: torch.Tensor, step: int) -> torch.Tensor:
-        if step == 4:
+        if step == 3:
             raise KeyboardInterrupt
         return real(network, L, ab, step)
 

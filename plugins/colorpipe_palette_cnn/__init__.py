@@ -47,7 +47,10 @@ class PaletteCNN(Colorizer):
         colours = len(palette)
         network = PaletteNetwork(ConvHead(colours) if dense is None else DenseHead(len(dense), colours), colours)
         load_strictly(network, tensors, f"{weights} as palette-cnn")
-        self.input_size = InputSize(side=None, limit=int(metadata.get("side", 64)))
+        side = metadata.get("side", "64")
+        if not side.isdecimal() or int(side) < 1:
+            raise WeightsError(f"{weights}: its metadata says side = {side}, which is no number of pixels")
+        self.input_size = InputSize(side=None, limit=int(side))
         return network.eval()
 
     def untrained(self) -> torch.nn.Module:
