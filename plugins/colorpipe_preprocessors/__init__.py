@@ -1,5 +1,5 @@
-"""Preprocessors: what the network sees (``greyscale``, ``resize``, ``pad-square``, ``superpixels``), and repairs that show
-in the result (``denoise``, ``autocontrast``)."""
+"""Preprocessors: what the network sees (``greyscale``, ``resize``, ``pad-square``, ``superpixels``), and repairs that
+show in the result (``denoise``, ``autocontrast``)."""
 
 from __future__ import annotations
 
@@ -116,7 +116,7 @@ class Superpixels(Preprocessor):
         compactness: float = option(
             10.0, "units of L that count as much as a superpixel's side: more makes them squarer", min=0.1, max=1000
         )
-        sigma: float = option(0.0, "Gaussian blur before, pixels; smoother outlines", min=0.0, max=20.0)
+        sigma: float = option(1.0, "Gaussian blur before, pixels: less ragged outlines", min=0.0, max=20.0)
         side: int = option(512, "the longer side is shrunk to at most this many pixels first", min=16, max=4096)
 
     options: Options
