@@ -54,8 +54,8 @@ def superpixels(lab: Lab, segments: int, compactness: float, sigma: float) -> La
     sizes = np.bincount(labels)
 
     def averaged(plane: Float) -> Float:
-        means = np.bincount(labels, plane.ravel()) / np.maximum(sizes, 1)
-        return means.astype(np.float32)[labels].reshape(plane.shape)
+        means = (np.bincount(labels, plane.ravel()) / np.maximum(sizes, 1)).astype(np.float32)
+        return np.asarray(means[labels].reshape(plane.shape))
 
     return Lab(averaged(lab.L), None if lab.ab is None else np.dstack([averaged(p) for p in np.moveaxis(lab.ab, 2, 0)]))
 
