@@ -110,7 +110,7 @@ def colorpipe_models() -> list[Model]:
             name=cls.name,
             colorizer=cls.name,
             licence="Apache-2.0",
-            summary="1.4 M parameters, comes with colorpipe",
+            summary="a U-Net of 1.5 M parameters, comes with colorpipe",
             sha256=(_WEIGHTS / f"{cls.name}.sha256").read_text("ascii").split()[0],
             size=(_WEIGHTS / f"{cls.name}.safetensors").stat().st_size,
             bundled=_WEIGHTS / f"{cls.name}.safetensors",
