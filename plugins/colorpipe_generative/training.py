@@ -109,7 +109,6 @@ class GanTask(_LabTask):
         judge = network["judge"]
         painted = network["unet"](L)
         yield (_bce(judge(L, ab), 1.0) + _bce(judge(L, painted.detach()), 0.0)) / 2
-        torch.clear_autocast_cache()  # it would keep the discriminator as it was before its step
         yield _error(painted, ab) + self.options.adversarial * _bce(judge(L, painted), 1.0)
 
 
