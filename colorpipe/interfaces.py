@@ -121,7 +121,8 @@ class Colorizer(Plugin):
     """Predicts chroma from lightness."""
 
     kind = "colorizer"
-    input_size: ClassVar[InputSize] = InputSize()
+    input_size: InputSize = InputSize()
+    """Of the class; ``build`` may set the instance's own, where it hangs on the weights."""
     yields_distribution: ClassVar[bool] = False
     """True: ``predict`` gives a ChromaDistribution, and a decoder is attached."""
     default_decoder: ClassVar[str | None] = None

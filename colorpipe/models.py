@@ -443,6 +443,22 @@ def load_strictly(module: torch.nn.Module, tensors: Mapping[str, torch.Tensor], 
     module.load_state_dict(state, strict=True, assign=True)
 
 
+def read_temperature(metadata: Mapping[str, str], file: Path, default: float = 1.0) -> float:
+    """The temperature that a training stated for its weights, for a ``ChromaDistribution``.
+
+    Raises:
+        WeightsError: what is stated is no temperature.
+    """
+    text = metadata.get("natural_T", str(default))
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0 < value <= 2:
+        raise WeightsError(f"{file}: its metadata says natural_T = {text}, which is no temperature in 0..2")
+    return value
+
+
 def _a(value: Any) -> str:
     return "nothing" if value is None or value == {} else f"a {type(value).__name__}"
 

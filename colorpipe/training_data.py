@@ -46,17 +46,21 @@ def find_pictures(folder: Path) -> list[Path]:
     return sorted(found)
 
 
-def load_square(path: Path, side: int) -> RGB:
+def load_square(path: Path, side: int, pad: bool = False) -> RGB:
     """The picture squashed to ``side`` x ``side``, as a network sees it at inference: (side, side, 3) uint8 sRGB.
 
+    With ``pad`` it keeps its proportions and lies in the middle of a white square.
     Raises whatever libvips does for a file that is no picture.
     """
     import pyvips  # only training reads this way; frames of a run go through colorpipe.media
 
-    image = pyvips.Image.thumbnail(str(path), side, height=side, size="force", export_profile="srgb", fail_on="error")
+    size = "both" if pad else "force"
+    image = pyvips.Image.thumbnail(str(path), side, height=side, size=size, export_profile="srgb", fail_on="error")
     image = image.colourspace("srgb")
     if image.hasalpha():
         image = image.flatten(background=255)
+    if pad:
+        image = image.gravity("centre", side, side, extend="white")
     return np.ascontiguousarray(image.cast("uchar").numpy()[..., :3])
 
 
@@ -66,8 +70,10 @@ class Pictures:
     Decoding happens once; the map lies in ``folder`` and is taken up again if the same files are given again.
     """
 
-    def __init__(self, files: list[Path], side: int, folder: Path, warn: Callable[[str], None]) -> None:
-        stamp = hashlib.sha256(str(side).encode())
+    def __init__(
+        self, files: list[Path], side: int, folder: Path, warn: Callable[[str], None], pad: bool = False
+    ) -> None:
+        stamp = hashlib.sha256(f"{side}{' padded' if pad else ''}".encode())
         for file in files:
             status = file.stat()
             stamp.update(f"{file}\0{status.st_size}\0{status.st_mtime_ns}\n".encode())
@@ -76,7 +82,7 @@ class Pictures:
         known = json.loads(index.read_text()) if index.exists() and data.exists() else {}
         if known.get("stamp") != stamp.hexdigest():
             index.unlink(missing_ok=True)
-            names = _decode(files, side, data, warn)
+            names = _decode(files, side, data, warn, pad)
             known = {"stamp": stamp.hexdigest(), "names": names}
             # The index is written last: a map without one was cut short and is made again.
             index.with_suffix(".part").write_text(json.dumps(known))
@@ -94,14 +100,18 @@ class Pictures:
     def __getitem__(self, index: int) -> RGB:
         return np.asarray(self._data[index])
 
+    def chroma(self, index: int, side: int) -> Float:
+        """ab (side, side, 2) of a picture, CIE units, averaged over areas."""
+        return _chroma(self[index], side)
 
-def _decode(files: list[Path], side: int, data: Path, warn: Callable[[str], None]) -> list[str]:
+
+def _decode(files: list[Path], side: int, data: Path, warn: Callable[[str], None], pad: bool) -> list[str]:
     """Write the readable ones of ``files`` to ``data`` one after the other; returns their paths."""
     from concurrent.futures import ThreadPoolExecutor
 
     def load(path: Path) -> RGB | str:
         try:
-            return load_square(path, side)
+            return load_square(path, side, pad)
         except Exception as error:  # whatever a decoder raises: the file is named and the others go on
             return f"skipped {path}: {str(error).strip().splitlines()[0] if str(error).strip() else type(error)}"
 
@@ -196,10 +206,15 @@ class Samples:
         grey = to_grey(rgb, rng)
         if rng.random() < self.age:
             grey = imitate_age(grey, rng)
-        small = cv2.resize(rgb, (draw.side // self.stride,) * 2, interpolation=cv2.INTER_AREA)
-        ab = rgb_to_lab(small.astype(np.float32) / np.float32(255)).ab
-        assert ab is not None
+        ab = _chroma(rgb, draw.side // self.stride)
         return self.see(_LIGHTNESS[grey])[None], np.ascontiguousarray(ab.transpose(2, 0, 1))
+
+
+def _chroma(rgb: RGB, side: int) -> Float:
+    small = cv2.resize(rgb, (side, side), interpolation=cv2.INTER_AREA)
+    ab = rgb_to_lab(small.astype(np.float32) / np.float32(255)).ab
+    assert ab is not None
+    return ab
 
 
 def crop(rgb: RGB, side: int, rng: Rng) -> RGB:

@@ -40,7 +40,7 @@ class Zhang(Colorizer):
     def build(self, weights: Path | None) -> torch.nn.Module:
         import torch
 
-        from colorpipe.models import load_strictly, read_tensors
+        from colorpipe.models import load_strictly, read_temperature, read_tensors
         from colorpipe_zhang.compact import CompactZhang
         from colorpipe_zhang.eccv16 import Eccv16
 
@@ -58,7 +58,7 @@ class Zhang(Colorizer):
         if isinstance(network, Eccv16):
             self._bins, self._natural_T = network.bins, 1.0
         else:
-            self._bins, self._natural_T = _computed_bins(), _temperature(metadata, weights)
+            self._bins, self._natural_T = _computed_bins(), read_temperature(metadata, weights)
         return network.eval()
 
     def untrained(self) -> torch.nn.Module:
@@ -100,18 +100,6 @@ def _computed_bins() -> torch.Tensor:
     from colorpipe_zhang.bins import bin_centres
 
     return torch.tensor(bin_centres())
-
-
-def _temperature(metadata: dict[str, str], file: Path) -> float:
-    """The temperature that the training stated for its weights; 1 where it states none."""
-    text = metadata.get("natural_T", "1")
-    try:
-        value = float(text)
-    except ValueError:
-        value = -1.0
-    if not 0 < value <= 2:
-        raise WeightsError(f"{file}: its metadata says natural_T = {text}, which is no temperature in 0..2")
-    return value
 
 
 @hookimpl
