@@ -55,7 +55,10 @@ def upsample(ab: Float, guide: Float, size: tuple[int, int], method: Upsampling,
         method: ``bilinear`` goes through ``via``, the network's input size, as the published scripts do.
             ``guided`` is the fast guided filter (He and Sun 2015, arXiv 1505.00996) with iterative back-projection
             (Irani and Peleg 1991): averaged over the network's cells, the result is the network's chroma again.
+            Chroma that has full size already is given back as it is.
     """
+    if method == "guided" and ab.shape[:2] == size:
+        return ab
     # OpenCV is twice as fast on planes as on pairs
     planes: Float = np.empty((2, *size), np.float32)
     result: Float = planes.transpose(1, 2, 0)

@@ -61,6 +61,12 @@ def test_guided_chroma_averages_back_to_the_networks_cells() -> None:
     assert np.abs(cv2.resize(full, (64, 64), interpolation=cv2.INTER_AREA) - ab).mean() < 0.05 * np.abs(ab).mean()
 
 
+def test_guided_leaves_chroma_of_full_size_alone() -> None:
+    ab = RNG.normal(0, 20, (30, 700, 2)).astype(np.float32)
+    full = resample.upsample(ab, RNG.random((30, 700), np.float32), (30, 700), "guided", (30, 700))
+    assert np.array_equal(full, ab)
+
+
 def test_bilinear_equals_torchs_in_two_steps() -> None:
     import torch
     import torch.nn.functional as F
