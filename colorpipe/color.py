@@ -7,9 +7,10 @@ are numpy, H x W (x channels), float32.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import lru_cache
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 import cv2
 import numpy as np
@@ -191,13 +192,16 @@ def fit_to_gamut(light: Float) -> Float:
     return np.asarray(np.where(got > wanted, darker, lighter), np.float32)
 
 
-def _coded(L: Float, ab: Float, gamut: Gamut, table: NDArray[Any]) -> NDArray[Any]:
-    """Lab -> (H, W, 3) of ``table``'s dtype, ``table`` giving a value for each of ``LIGHT_STEPS`` of linear light."""
-    lab = np.empty((*L.shape, 3), np.float32)
-    cv2.mixChannels([L, *_planes(ab)], [lab], [0, 0, 1, 1, 2, 2])
+def _coded(L: Float, Y: Float, ab: Float, gamut: Gamut, table: NDArray[Any]) -> NDArray[Any]:
+    """Lab -> (H, W, 3) of ``table``'s dtype, ``table`` giving a value for each of ``LIGHT_STEPS`` of linear light.
+
+    Args:
+        Y: The luminance 0..1 that ``L`` means, which a table of codes gives cheaper than the formula.
+    """
+    lab = cv2.merge([L, *_planes(ab)])
     light = np.asarray(cv2.cvtColor(lab, cv2.COLOR_Lab2LRGB), np.float32)  # clipped to 0..1
     if gamut == "fit":
-        _give_back(light, L)
+        _give_back(light, Y)
     flat = light.reshape(L.shape[0], -1)
     steps = np.asarray(cv2.addWeighted(flat, LIGHT_STEPS, flat, 0, 0, dtype=cv2.CV_16U))
     return _look_up(table, steps).reshape(light.shape)
@@ -208,17 +212,16 @@ def _planes(ab: Float) -> tuple[Float, Float]:
     return np.ascontiguousarray(ab[..., 0]), np.ascontiguousarray(ab[..., 1])
 
 
-def _give_back(light: Float, L: Float) -> None:
-    """``fit_to_gamut`` for light (H, W, 3) that is clipped already, in place; ``L`` tells the luminance it should have.
+def _give_back(light: Float, Y: Float) -> None:
+    """``fit_to_gamut`` for light (H, W, 3) that is clipped already, in place; ``Y`` is the luminance it should have.
 
     Most pixels are inside of the gamut and are left alone.
     """
-    got = np.asarray(cv2.transform(light, XYZ_FROM_RGB[1:2].astype(np.float32)), np.float32).reshape(-1)
-    wanted = _luminance(L).reshape(-1)
-    outside = np.flatnonzero(np.abs(got - wanted) > IN_GAMUT)
+    got = np.asarray(cv2.transform(light, XYZ_FROM_RGB[1:2].astype(np.float32)), np.float32).reshape(Y.shape)
+    outside = np.flatnonzero(cv2.absdiff(got, Y) > IN_GAMUT)
     if not outside.size:
         return
-    got, wanted = got[outside], wanted[outside]
+    got, wanted = got.reshape(-1)[outside], Y.reshape(-1)[outside]
     darker = got > wanted
     scale = np.where(darker, wanted, 1 - wanted) / np.maximum(np.where(darker, got, 1 - got), np.float32(1e-9))
     pixels = light.reshape(-1, 3)
@@ -252,7 +255,13 @@ def _code_table() -> Plane:
 # --- merging chroma under an untouched luma ---------------------------------------------------------------------------
 
 
-def merge(frame: Frame, ab: Float, keep: Keep = "lightness", gamut: Gamut = "fit") -> Frame:
+class Rows(Protocol):
+    """Chroma (H, W, 2), of which rows are taken: an array, or what makes them when it is asked."""
+
+    def __getitem__(self, rows: slice, /) -> Float: ...
+
+
+def merge(frame: Frame, ab: Rows, keep: Keep = "lightness", gamut: Gamut = "fit") -> Frame:
     """The frame with colour: its luma as it was, its chroma from ``ab``.
 
     Args:
@@ -264,21 +273,33 @@ def merge(frame: Frame, ab: Float, keep: Keep = "lightness", gamut: Gamut = "fit
             as the published scripts do, which changes its lightness (``clip``).
     """
     if frame.encoding.family == "yuv":
-        return replace(frame, colour=_chroma_planes(frame, ab, gamut))
-    encoding, L_table = frame.encoding, lightness_of(grey_table(frame.encoding))
+        return replace(frame, colour=_chroma_planes(frame, ab[:], gamut))
+    encoding, grey_codes = frame.encoding, grey_table(frame.encoding)
+    L_table, Y_table = lightness_of(grey_codes), linear(grey_codes)
     codes = np.empty((frame.height, frame.width, 3), frame.luma.dtype)
     rows = max(1, STRIP // frame.width)
     for top in range(0, frame.height, rows):
         strip = slice(top, top + rows)
-        L, chroma = look_up(L_table, frame.luma[strip]), ab[strip]
+        luma, chroma = frame.luma[strip], ab[strip]
+        L, Y = look_up(L_table, luma), look_up(Y_table, luma)
         if encoding.bits == 8 and keep == "lightness":
-            codes[strip] = _coded(L, chroma, gamut, _code_table())
+            codes[strip] = _coded(L, Y, chroma, gamut, _code_table())
             continue
-        rgb = _coded(L, chroma, gamut, _srgb_table()) if encoding.bits == 8 else _exact_rgb(L, chroma, gamut)
+        rgb = _coded(L, Y, chroma, gamut, _srgb_table()) if encoding.bits == 8 else _exact_rgb(L, chroma, gamut)
         if keep == "luma":
-            rgb = _with_luma(rgb, look_up(grey_table(encoding), frame.luma[strip]))
+            rgb = _with_luma(rgb, look_up(grey_codes, luma))
         codes[strip] = quantize(rgb * np.float32(encoding.peak), encoding)
-    return replace(frame, colour=tuple(cv2.split(codes)))
+    return replace(frame, colour=tuple(np.moveaxis(codes, -1, 0)))
+
+
+def interleaved(planes: Sequence[Plane]) -> Plane:
+    """Planes (H, W) -> (H, W, C); not copied where they are the channels of such an array, as ``merge`` leaves them."""
+    whole = planes[0].base
+    if whole is not None and whole.shape == (*planes[0].shape, len(planes)):
+        channels = zip(planes, np.moveaxis(whole, -1, 0), strict=True)
+        if all(plane.__array_interface__ == channel.__array_interface__ for plane, channel in channels):
+            return whole
+    return np.asarray(cv2.merge(planes))
 
 
 def _with_luma(rgb: Float, luma: Float) -> Float:
@@ -298,16 +319,29 @@ def _chroma_planes(frame: Frame, ab: Float, gamut: Gamut) -> tuple[Plane, Plane]
     L = lightness(frame).L
     if L.shape != (height, width):
         L = np.asarray(cv2.resize(L, (width, height), interpolation=cv2.INTER_AREA), np.float32)
-    rgb = _exact_rgb(L, ab, gamut) if encoding.bits > 10 else _coded(L, ab, gamut, _srgb_table())
+    rgb = _exact_rgb(L, ab, gamut) if encoding.bits > 10 else _coded(L, _luminance(L), ab, gamut, _srgb_table())
+    u, v = np.moveaxis(quantize(np.asarray(cv2.transform(rgb, chroma_matrix(encoding)), np.float32), encoding), -1, 0)
+    return np.ascontiguousarray(u), np.ascontiguousarray(v)
+
+
+def chroma_matrix(encoding: Encoding) -> Float:
+    """(2, 4): U and V code values from R, G, B (0..1) and 1, in a yuv encoding's own matrix and range."""
     kr, kb = MATRICES[encoding.matrix]
     luma = np.array([kr, 1 - kr - kb, kb])
     middle = 1 << (encoding.bits - 1)
     scale = encoding.peak if encoding.full_range else 224 << (encoding.bits - 8)  # BT.601 2.5.3: 16..240
     blue = (np.array([0, 0, 1]) - luma) * scale / (2 * (1 - kb))
     red = (np.array([1, 0, 0]) - luma) * scale / (2 * (1 - kr))
-    matrix = np.array([[*blue, middle], [*red, middle]], np.float32)  # U and V from R, G, B and 1
-    u, v = np.moveaxis(quantize(np.asarray(cv2.transform(rgb, matrix), np.float32), encoding), -1, 0)
-    return np.ascontiguousarray(u), np.ascontiguousarray(v)
+    return np.array([[*blue, middle], [*red, middle]], np.float32)
+
+
+def rgb(frame: Frame) -> Float:
+    """Any frame as sRGB-coded (H, W, 3) 0..1; without colour, its grey three times."""
+    if frame.colour is None:
+        return np.asarray(cv2.merge([grey_plane(frame)] * 3))
+    if frame.encoding.family == "yuv":
+        return yuv_to_rgb(frame)
+    return np.asarray(cv2.merge(frame.colour) / np.float32(frame.encoding.peak), np.float32)
 
 
 def yuv_to_rgb(frame: Frame) -> Float:

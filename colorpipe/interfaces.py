@@ -193,6 +193,9 @@ class Evaluator(Plugin):
     kind = "evaluator"
     higher_is_better: ClassVar[Mapping[str, bool]] = {}
     """Score name -> direction, for each score it gives."""
+    describes: ClassVar[frozenset[str]] = frozenset()
+    """Those of the scores that say what a result is like, not how near it is to the truth: its colourfulness, say.
+    Of all others, identical pictures have the best."""
     needs_distribution: ClassVar[bool] = False
     """True: it scores what ``observe`` is told, and is left out for methods that predict chroma directly."""
     default_weights: ClassVar[str | None] = None

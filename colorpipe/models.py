@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import urlsplit
 
 from colorpipe.errors import UsageError, WeightsError
-from colorpipe.interfaces import Colorizer
+from colorpipe.interfaces import Colorizer, Evaluator
 
 if TYPE_CHECKING:
     import torch
@@ -42,7 +42,7 @@ class Model:
     name: str
     """As ``--weights`` and ``colorpipe models`` take it."""
     colorizer: str
-    """Name of the colorizer that reads it."""
+    """Name of the colorizer that reads it, or of the evaluator."""
     licence: str
     """SPDX identifier of the weights, which need not be the code's."""
     summary: str
@@ -117,7 +117,8 @@ class ModelStore:
             pull = f"`colorpipe models pull {name}`, or " if model.url else ""
             raise WeightsError(
                 f"the weights {name} are not on this machine",
-                hint=f"{pull}`colorpipe models import {name} FILE`, or --weights FILE",
+                hint=f"{pull}`colorpipe models import {name} FILE`, or --weights FILE; "
+                f"in `colorpipe eval` {model.colorizer}:weights=FILE",
             )
         reason = _mismatch(file, model)
         if reason:
@@ -182,12 +183,12 @@ class ModelStore:
         here = (model for model in self.models.values() if self.status(model.name) != "absent")
         return {model.name: _mismatch(self._file(model), model) for model in here}
 
-    def resolve(self, weights: str | None, colorizer: type[Colorizer]) -> Weights | None:
+    def resolve(self, weights: str | None, reader: type[Colorizer] | type[Evaluator]) -> Weights | None:
         """What ``--weights`` stands for.
 
         Args:
-            weights: A registry name, else a path; None for the colorizer's own choice.
-            colorizer: Who will read them.
+            weights: A registry name, else a path; None for the reader's own choice.
+            reader: Who will load them.
 
         Returns:
             None for a method without weights.
@@ -196,24 +197,24 @@ class ModelStore:
             UsageError: neither a name nor a file, a name of another colorizer's, or a method without weights.
             WeightsError: they are not here, or damaged.
         """
-        asked = colorizer.default_weights if weights is None else weights
+        asked = reader.default_weights if weights is None else weights
         if asked is None:
             return None
-        if colorizer.build is Colorizer.build:
-            raise UsageError(f"{colorizer.name} works without weights", hint="leave --weights out")
+        if reader.build in (Colorizer.build, Evaluator.build):
+            raise UsageError(f"{reader.name} works without weights", hint="leave --weights out")
         if asked in self.models:
             owner = self.models[asked].colorizer
-            if owner != colorizer.name:
-                whose = f"the weights {asked} are {owner}'s, not {colorizer.name}'s"
-                raise UsageError(whose, hint=f"use --colorizer {owner}")
+            if owner != reader.name:
+                whose = f"the weights {asked} are {owner}'s, not {reader.name}'s"
+                raise UsageError(whose, hint=f"use --{reader.kind} {owner}")
             file = self.path(asked)
             return Weights(file, asked, self.models[asked].sha256)
         file = Path(asked).expanduser()
         if not file.is_file():
-            own = sorted(model.name for model in self.models.values() if model.colorizer == colorizer.name)
+            own = sorted(model.name for model in self.models.values() if model.colorizer == reader.name)
             raise UsageError(
                 f"--weights {asked}: no such file, and no such name",
-                hint=f"{colorizer.name}'s weights: {', '.join(own) or 'none registered'}",
+                hint=f"{reader.name}'s weights: {', '.join(own) or 'none registered'}",
             )
         return Weights(file, asked, sha256(file))
 

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from colorpipe import color, hints, resample
+from colorpipe.device_merge import DeviceMerge
 from colorpipe.settings import MediaOptions, MergeOptions
 from colorpipe.types import Encoding, Frame
 
@@ -48,6 +49,7 @@ class Pipeline:
         self.runtime = runtime
         self.merge = merge
         self.media = media
+        self.on_device = None if runtime.device.type == "cpu" else DeviceMerge(runtime.device)
 
     def prepare(self, frame: Frame, target: Encoding | None = None, hint_file: Path | None = None) -> Prepared:
         """Keep the full-size luma; preprocess and shrink a copy to what the network wants.
@@ -95,13 +97,15 @@ class Pipeline:
         method = self.merge.upsample or ("guided" if still else "bilinear")
         size = (frame.height, frame.width) if still else frame.encoding.chroma_shape(frame.height, frame.width)
         ab, via = _crop(ab, prepared.L.shape, prepared.region)
-        guide = color.grey_plane(frame) if method == "guided" else np.empty((0, 0), np.float32)
-        ab = resample.upsample(ab, guide, size, method, via)
-        if self.merge.saturation != 1:
-            ab = ab * np.float32(self.merge.saturation)
         # Bilinear and clipped is the published scripts' way: who asks for the one gets their very picture.
         gamut = self.merge.gamut or ("clip" if still and method == "bilinear" else "fit")
-        return color.merge(frame, ab, self.merge.keep, gamut)
+        if self.merge.saturation != 1:
+            ab = ab * np.float32(self.merge.saturation)
+        if self.on_device is not None:
+            return self.on_device(frame, ab, method=method, via=via, keep=self.merge.keep, gamut=gamut)
+        black, white = color.luma_range(frame.encoding)
+        full = resample.upsample(ab, frame.luma, size, method, via, white - black)
+        return color.merge(frame, full, self.merge.keep, gamut)
 
 
 def _within(

@@ -30,7 +30,7 @@ from colorpipe.journal import Journal, identity
 from colorpipe.media import atomic
 from colorpipe.media.base import Provenance, Sink
 from colorpipe.media.claim import Claim, holder
-from colorpipe.media.folder import DEFAULT_OUTPUT, Job, find_inputs, plan
+from colorpipe.media.folder import DEFAULT_OUTPUT, Job, find_inputs, is_video, plan
 from colorpipe.pipeline import Prepared
 from colorpipe.plugins import PluginHost
 from colorpipe.session import Session
@@ -94,7 +94,7 @@ def run(request: RunRequest, host: PluginHost, listener: Listener | None = None)
         KeyboardInterrupt: after everything that was half done has been cleaned away; of films, whole segments stay in a
             hidden folder, and the next call goes on after them.
     """
-    runtime.share_heap()
+    runtime.spare_memory()
     found = find_inputs(request.inputs, exclude=request.output or DEFAULT_OUTPUT)
     codec = request.recipe.settings.get("codec", "libx264")
 
@@ -222,6 +222,7 @@ class _Run:
     def go(self) -> list[Outcome]:
         recipe = self.session.recipe
         self.listener.started(len(self.jobs))
+        self.runtime.expect(sum(runtime.COMPILE_FROM if is_video(job.input) else 1 for job in self.jobs))
         precision = self.runtime.precision + (f" ({self.runtime.reason})" if self.runtime.reason else "")
         self.listener.used(runtime.describe(self.runtime.device), precision, recipe.weights or "none")
         threads = [self._thread(self._read) for _ in range(self.lanes)]

@@ -202,11 +202,9 @@ class $cls(Evaluator):
         self._scores: list[float] = []
 
     def update(self, result: Frame, truth: Frame) -> Mapping[str, float]:
-        import numpy as np
+        from colorpipe.color import rgb
 
-        pairs = zip(result.colour or (result.luma,), truth.colour or (truth.luma,), strict=True)
-        peak = truth.encoding.peak
-        score = float(np.mean([np.abs(a.astype(np.float64) - b).mean() / peak for a, b in pairs]))
+        score = float(abs(rgb(result) - rgb(truth)).mean())
         self._scores.append(score)
         return {"mae": score}
 

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import abc
 import json
+import math
 import os
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -22,7 +23,11 @@ from colorpipe.options import Options, option
 if TYPE_CHECKING:
     import torch
     from torch import Tensor, nn
+    from torch.optim import Optimizer
 
+    from colorpipe.color import Float
+    from colorpipe.interfaces import Preprocessor
+    from colorpipe.plugins import PluginHost
     from colorpipe.training_data import Pictures
 
 
@@ -39,8 +44,13 @@ class TrainingOptions(Options):
     final_share: float = option(0.15, "share of the steps that is the last part", min=0, max=1)
     age: float = option(0.3, "share of samples that imitate old photographs: blur, fading, grain, JPEG", min=0, max=1)
     held_out: int = option(500, "pictures kept for validation; a tenth of all where that is fewer", min=1)
+    held_out_share: float | None = option(
+        None, "share of the pictures kept for validation, in place of a number", min=0.01, max=0.9
+    )
     validate_every: int = option(250, "steps between validations", min=1)
     patience: int | None = option(None, "stop after this many validations without improvement", min=1)
+    keep_best: bool = option(False, "keep the weights of the best validation too, as NAME.best.safetensors")
+    preprocessor: str | None = option(None, "what the network's view goes through, as in `run --preprocessor`")
     checkpoint_minutes: float = option(2.0, "minutes between checkpoints", min=0)
     resume: bool = option(False, "go on from the last checkpoint of the same output file")
     seed: int = option(0, "seed of everything random", min=0)
@@ -62,9 +72,22 @@ class Task(abc.ABC):
     """Pictures are squashed to a square of this side, as they are at inference."""
     monitor: str = "loss"
     """The score of ``validate`` that early stopping watches; lower is better."""
+    losses_of: Sequence[str] = ("loss",)
+    """What the log calls the values of ``losses``; the last one is ``loss``."""
+    average: float = 0.998
+    """Decay of the moving average of the weights, which is what is validated and exported: about the last 500 steps.
+    0 takes the weights as they are."""
+    preprocessor: Preprocessor | None = None
+    """What the network's view goes through; set by ``fit``."""
 
     def __init__(self, options: TrainingOptions) -> None:
         self.options = options
+
+    def see(self, L: Float) -> Float:
+        """L (h,w) 0..100 as the network is to see it."""
+        from colorpipe.types import Lab
+
+        return L if self.preprocessor is None else self.preprocessor.apply(Lab(L)).L
 
     @abc.abstractmethod
     def network(self) -> nn.Module:
@@ -77,16 +100,41 @@ class Task(abc.ABC):
         """Parameter groups of the optimizer: ``params`` and, where it differs from 1, ``scale`` of the rate."""
         return [{"params": [p for p in network.parameters() if p.requires_grad]}]
 
+    def optimizers(self, network: nn.Module) -> Sequence[Optimizer]:
+        """One for each value of ``losses``; AdamW over ``groups`` unless said otherwise."""
+        import torch
+
+        rate = self.options.rate
+        groups = [
+            {"params": list(group["params"]), "lr": rate * group.get("scale", 1.0)} for group in self.groups(network)
+        ]
+        return [torch.optim.AdamW(groups, lr=rate, weight_decay=1e-2)]
+
+    def schedule(self, step: int, progress: float) -> float:
+        """Factor of the learning rate at a step; ``progress`` is 0..1. A warm-up over 100 steps, then a cosine to 0."""
+        return min(1.0, (step + 1) / 100) * 0.5 * (1 + math.cos(math.pi * progress))
+
     @abc.abstractmethod
     def loss(self, network: nn.Module, L: Tensor, ab: Tensor, step: int) -> Tensor:
         """L (N,1,h,w) 0..100 and ab (N,2,h/stride,w/stride) CIE units -> a scalar.
 
-        Anything random depends on ``step`` only, so that a resumed run repeats it.
+        Anything random comes from torch's generator, whose state is in the checkpoint, or depends on ``step`` only: a
+        resumed run repeats it.
         """
+
+    def losses(self, network: nn.Module, L: Tensor, ab: Tensor, step: int) -> Iterator[Tensor]:
+        """One loss for each optimizer, which takes its step before the next loss is asked for.
+
+        For networks that are trained against each other; the others have the one of ``loss``.
+        """
+        yield self.loss(network, L, ab, step)
 
     @abc.abstractmethod
     def validate(self, network: nn.Module, rgb: Tensor) -> Mapping[str, float]:
-        """Scores, averaged over the batch ``rgb`` (N,picture_side,picture_side,3) uint8; among them ``monitor``."""
+        """Scores, averaged over the batch ``rgb`` (N,picture_side,picture_side,3) uint8; among them ``monitor``.
+
+        Its lightness goes through ``see`` before the network.
+        """
 
     @abc.abstractmethod
     def export(self, network: nn.Module) -> tuple[Mapping[str, Tensor], Mapping[str, str]]:
@@ -128,8 +176,12 @@ class RunFiles:
     def plot(self) -> Path:
         return self.output.with_suffix(".png")
 
+    @property
+    def best(self) -> Path:
+        return self.output.with_suffix(".best.safetensors")
 
-def fit(task: Task, data: Path, output: Path) -> TrainingResult:
+
+def fit(task: Task, data: Path, output: Path, host: PluginHost | None = None) -> TrainingResult:
     """Train ``task`` on the pictures under ``data`` and write the weights to ``output`` (safetensors).
 
     Beside it appear the log (``.csv``), the loss plot (``.png``) and, while it runs, a folder ``.training`` with the
@@ -148,6 +200,10 @@ def fit(task: Task, data: Path, output: Path) -> TrainingResult:
     for side in (task.options.side, task.options.final_side):
         if side % 32:
             raise TrainingError(f"the side of a crop is a multiple of 32, not {side}")
+    if task.options.preprocessor is not None:
+        from colorpipe.plugins import PluginHost
+
+        task.preprocessor = (host or PluginHost.load()).preprocessor(task.options.preprocessor)()
     files = RunFiles(output)
     if files.checkpoint.exists() and not task.options.resume:
         raise TrainingError(

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -117,18 +117,18 @@ def _decode(files: list[Path], side: int, data: Path, warn: Callable[[str], None
     return names
 
 
-def split(names: list[str], held_out: int) -> tuple[list[int], list[int]]:
+def split(names: Sequence[str], held_out: int, share: float | None = None) -> tuple[list[int], list[int]]:
     """Indices for training and for validation: which pictures are held out depends on their file names only.
 
-    ``held_out`` pictures, or a tenth of all where that is fewer. Adding pictures moves few from one side to the
-    other.
+    ``held_out`` pictures, or a tenth of all where that is fewer; with ``share``, that part of them. Adding pictures
+    moves few from one side to the other.
     """
 
     def key(index: int) -> bytes:
         return hashlib.sha256(Path(names[index]).name.encode()).digest()
 
     order = sorted(range(len(names)), key=key)
-    count = max(1, min(held_out, len(names) // 10))
+    count = max(1, min(held_out, len(names) // 10) if share is None else round(share * len(names)))
     return sorted(order[count:]), order[:count]
 
 
@@ -181,6 +181,8 @@ class Samples:
     stride: int
     age: float
     """Share of samples whose L imitates an old photograph, 0..1."""
+    see: Callable[[Float], Float] = lambda L: L
+    """What L (h,w) goes through last."""
 
     def __getitem__(self, draw: Draw) -> tuple[Float, Float]:
         rng = np.random.default_rng((self.seed, 1 << 32, draw.number))
@@ -191,7 +193,7 @@ class Samples:
         small = cv2.resize(rgb, (draw.side // self.stride,) * 2, interpolation=cv2.INTER_AREA)
         ab = rgb_to_lab(small.astype(np.float32) / np.float32(255)).ab
         assert ab is not None
-        return _LIGHTNESS[grey][None], np.ascontiguousarray(ab.transpose(2, 0, 1))
+        return self.see(_LIGHTNESS[grey])[None], np.ascontiguousarray(ab.transpose(2, 0, 1))
 
 
 def crop(rgb: RGB, side: int, rng: Rng) -> RGB:

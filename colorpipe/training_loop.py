@@ -28,11 +28,8 @@ with warnings.catch_warnings():  # its dependencies' deprecations are not the us
     import lightning.pytorch as lightning
     from lightning.pytorch.utilities import disable_possible_user_warnings
 
-WARM_UP = 100
-"""Steps over which the learning rate rises from 0."""
-AVERAGE = 0.998
-"""Decay of the moving average of the weights: about the last 500 steps."""
-WEIGHT_DECAY = 1e-2
+CLIP = 1.0
+"""Norm to which gradients are cut."""
 VALIDATION_BATCH = 16
 INTERIM = 160
 """Held-out pictures scored during a run; all of them are scored at its end."""
@@ -46,7 +43,7 @@ def run(task: Task, data: Path, files: RunFiles) -> TrainingResult:
     logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
     lightning.seed_everything(options.seed, verbose=False)
     pictures = Pictures(find_pictures(data), task.picture_side, files.folder, warn)
-    training, validation = split(pictures.names, options.held_out)
+    training, validation = split(pictures.names, options.held_out, options.held_out_share)
     task.prepare(pictures, training)
     clock = Clock(options)
     module = Module(task, clock)
@@ -55,23 +52,27 @@ def run(task: Task, data: Path, files: RunFiles) -> TrainingResult:
     if options.resume:
         clock.load_state_dict(_read(files.checkpoint)["clock"])
     accelerator, precision = _device(options)
+    turns = len(module.task.losses_of)
+    if turns > 1 and precision == "16-mixed":
+        raise TrainingError("two networks against each other do not train in fp16", hint="use --precision bf16 or fp32")
     order = BatchOrder(training, options.batch, options.seed, clock.step, clock.side)
     workers = options.workers if options.workers is not None else (0 if accelerator == "cpu" else 8)
     stream: Any = torch.utils.data.DataLoader(
-        Samples(pictures, options.seed, task.stride, options.age),  # type: ignore[arg-type]  # indexed by Draw
+        Samples(pictures, options.seed, task.stride, options.age, task.see),  # type: ignore[arg-type]  # indexed by Draw
         batch_sampler=order,
         collate_fn=collate,
         num_workers=workers,
         persistent_workers=workers > 0,
+        generator=torch.Generator(),  # its own: a loader that is begun anew would move torch's, and a resumed curve
     )
     trainer = lightning.Trainer(
         accelerator=accelerator,
         devices=1,
         precision=precision,
-        max_steps=options.steps,
+        max_steps=options.steps * turns,  # Lightning counts the steps of each optimizer
         max_epochs=-1,
         limit_val_batches=0,  # scores are of the averaged weights: the keeper sees to them
-        gradient_clip_val=1.0,
+        gradient_clip_val=CLIP if turns == 1 else None,
         logger=False,
         enable_checkpointing=False,
         enable_progress_bar=False,
@@ -119,11 +120,6 @@ class Clock:
             share = max(share, self.seconds / 60 / self.options.minutes)
         return min(share, 1.0)
 
-    @property
-    def rate(self) -> float:
-        """0..1: factor of the peak learning rate, a warm-up and then a cosine."""
-        return min(1.0, (self.step + 1) / WARM_UP) * 0.5 * (1 + math.cos(math.pi * self.progress))
-
     def side(self, step: int) -> int:
         """Side of the crops of batch ``step``."""
         late = max(step / self.options.steps, self.progress) >= 1 - self.options.final_share
@@ -137,7 +133,7 @@ class Clock:
 
 
 class Module(lightning.LightningModule):
-    """Ties a task to Lightning: one network, its moving average, one optimizer."""
+    """Ties a task to Lightning: its networks, their moving average, one optimizer for each loss."""
 
     def __init__(self, task: Task, clock: Clock) -> None:
         super().__init__()
@@ -147,31 +143,52 @@ class Module(lightning.LightningModule):
         self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.average = [p.detach().clone() for p in self._trained()]
         self.losses: list[Tensor] = []
+        """Of each step since the log's last row, (turns,)."""
         self.scores: dict[str, float] = {}
+        self.automatic_optimization = len(task.losses_of) == 1
 
     def _trained(self) -> list[nn.Parameter]:
         return [p for p in self.network.parameters() if p.requires_grad]
 
-    def configure_optimizers(self) -> Any:
-        options = self.task.options
-        groups = [
-            {"params": list(group["params"]), "lr": options.rate * group.get("scale", 1.0)}
-            for group in self.task.groups(self.network)
-        ]
-        optimizer = torch.optim.AdamW(groups, lr=options.rate, weight_decay=WEIGHT_DECAY)
-        schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda _: self.clock.rate)
-        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+    @property
+    def rate(self) -> float:
+        """Factor of the learning rates at the step that is next."""
+        return self.task.schedule(self.clock.step, self.clock.progress)
 
-    def training_step(self, batch: tuple[Tensor, Tensor], index: int) -> Tensor:
-        loss = self.task.loss(self.network, *batch, step=self.global_step)
-        self.losses.append(loss.detach())
-        return loss
+    def configure_optimizers(self) -> Any:
+        return [
+            {
+                "optimizer": optimizer,
+                "lr_scheduler": {
+                    "scheduler": torch.optim.lr_scheduler.LambdaLR(optimizer, lambda _: self.rate),
+                    "interval": "step",
+                },
+            }
+            for optimizer in self.task.optimizers(self.network)
+        ]
+
+    def training_step(self, batch: tuple[Tensor, Tensor], index: int) -> Tensor | None:
+        losses = self.task.losses(self.network, *batch, step=self.clock.step)
+        if self.automatic_optimization:
+            loss = next(losses)
+            self.losses.append(loss.detach()[None])
+            return loss
+        taken = []
+        for optimizer, schedule, loss in zip(self.optimizers(), self.lr_schedulers(), losses, strict=True):  # type: ignore[arg-type]
+            self.zero_grad()  # of the others too: each loss reaches every network
+            self.manual_backward(loss)
+            self.clip_gradients(optimizer, CLIP, "norm")
+            optimizer.step()
+            schedule.step()
+            taken.append(loss.detach())
+        self.losses.append(torch.stack(taken))
+        return None
 
     def after_step(self) -> None:
         """Move clock and average on. Called by the keeper: Lightning's own hook comes after the callbacks'."""
-        self.clock.tick(self.global_step)
+        self.clock.tick(self.global_step // len(self.task.losses_of))
         self.average = [a.to(p.device) for a, p in zip(self.average, self._trained(), strict=True)]
-        decay = min(AVERAGE, (1 + self.global_step) / (10 + self.global_step))
+        decay = min(self.task.average, (1 + self.clock.step) / (10 + self.clock.step))
         torch._foreach_lerp_(self.average, [p.detach() for p in self._trained()], 1 - decay)
 
     @contextlib.contextmanager
@@ -227,19 +244,20 @@ class Keeper(lightning.Callback):
         self.best: tuple[float, int] = (math.inf, 0)
 
     def on_train_start(self, trainer: Any, module: Any) -> None:
-        self.clock.tick(trainer.global_step)
-        kept = [row for row in _rows(self.files.log) if int(row["step"]) <= trainer.global_step]
-        _write_rows(self.files.log, kept if trainer.global_step else [])
+        self.clock.tick(self.clock.step)
+        kept = [row for row in _rows(self.files.log) if int(row["step"]) <= self.clock.step]
+        _write_rows(self.files.log, kept if self.clock.step else [])
 
     def on_train_batch_end(self, trainer: Any, module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
         module.after_step()
-        step, options = trainer.global_step, module.task.options
+        step, options = self.clock.step, module.task.options
         if step % min(25, options.validate_every) == 0 or step == options.steps:
-            loss = float(torch.stack(module.losses).mean())
+            losses = dict(zip(module.task.losses_of, torch.stack(module.losses).mean(0).tolist(), strict=True))
             module.losses.clear()
-            if not math.isfinite(loss):
-                raise TrainingError(f"the loss is {loss} at step {step}", hint="resume with a lower --rate")
-            self._log(step, options, loss)
+            for name, value in losses.items():
+                if not math.isfinite(value):
+                    raise TrainingError(f"the {name} is {value} at step {step}", hint="resume with a lower --rate")
+            self._log(step, module, losses)
         if step % options.validate_every == 0:
             self._validate(trainer, module)
         if time.monotonic() - self.saved >= options.checkpoint_minutes * 60:
@@ -247,19 +265,23 @@ class Keeper(lightning.Callback):
         if self.clock.progress >= 1:
             trainer.should_stop = True
 
-    def _log(self, step: int, options: TrainingOptions, loss: float) -> None:
+    def _log(self, step: int, module: Module, losses: Mapping[str, float]) -> None:
+        options = module.task.options
         row = {"step": step, "seconds": round(self.clock.seconds, 1), "samples": step * options.batch}
-        _append(self.files.log, {**row, "rate": f"{options.rate * self.clock.rate:.3e}", "loss": f"{loss:.6f}"})
+        told = {name: f"{value:.6f}" for name, value in losses.items()}
+        _append(self.files.log, {**row, "rate": f"{options.rate * module.rate:.3e}", **told})
 
     def _validate(self, trainer: Any, module: Any) -> None:
+        options = module.task.options
         with module.averaged():
             module.scores = module.score(self.held_out)
+            value = module.scores[module.task.monitor]
+            if options.keep_best and value < self.best[0]:
+                save_weights(self.files.best, *module.task.export(module.network))
         scores = {f"val_{name}": f"{value:.4f}" for name, value in module.scores.items()}
-        _append(self.files.log, {"step": trainer.global_step, "seconds": round(self.clock.seconds, 1), **scores})
-        value = module.scores[module.task.monitor]
+        _append(self.files.log, {"step": self.clock.step, "seconds": round(self.clock.seconds, 1), **scores})
         self.best = (value, 0) if value < self.best[0] else (self.best[0], self.best[1] + 1)
-        patience = module.task.options.patience
-        if patience is not None and self.best[1] >= patience:
+        if options.patience is not None and self.best[1] >= options.patience:
             trainer.should_stop = True
         self.plot()
 
@@ -281,9 +303,9 @@ class Keeper(lightning.Callback):
         from matplotlib.figure import Figure
 
         rows = _rows(self.files.log)
-        names = ["loss"] + [name for name in (rows[0] if rows else {}) if name.startswith("val_")]
+        names = [name for name in (rows[0] if rows else {}) if name.startswith(("loss", "val_"))]
         series = {n: [(int(r["step"]), float(r[n])) for r in rows if r.get(n)] for n in names}
-        losses = {n: s for n, s in series.items() if n in ("loss", "val_loss")}
+        losses = {n: s for n, s in series.items() if n.startswith("loss") or n == "val_loss"}
         others = {n: s for n, s in series.items() if n not in losses and s}
         figure = Figure(figsize=(8, 3 + 1.6 * len(others)), layout="constrained")
         axes = np.atleast_1d(figure.subplots(1 + len(others), 1, sharex=True))
@@ -317,7 +339,7 @@ class Progress(lightning.Callback):
 
     def on_train_batch_end(self, trainer: Any, module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
         scores = "  ".join(f"{name} {value:.3g}" for name, value in module.scores.items())
-        text = f"step {trainer.global_step}/{self.options.steps}  {scores}"
+        text = f"step {self.clock.step}/{self.options.steps}  {scores}"
         self.bar.update(self.row, completed=self.clock.progress, description=text)
 
     def teardown(self, trainer: Any, module: Any, stage: str) -> None:
@@ -340,7 +362,7 @@ class _Held(torch.utils.data.Dataset[Tensor]):
 def _batches(held_out: _Held, count: int) -> Any:
     """The first ``count`` held-out pictures in batches."""
     subset = torch.utils.data.Subset(held_out, range(min(count, len(held_out))))
-    return torch.utils.data.DataLoader(subset, batch_size=VALIDATION_BATCH)
+    return torch.utils.data.DataLoader(subset, batch_size=VALIDATION_BATCH, generator=torch.Generator())
 
 
 @contextlib.contextmanager

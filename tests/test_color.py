@@ -160,3 +160,13 @@ def test_rounding_is_to_nearest_and_saturates() -> None:
     assert color.quantize(values, STILL8).tolist() == [[0, 0, 1, 255, 255, 255]]
     assert color.quantize(values, Encoding("yuv", 10)).tolist() == [[0, 0, 1, 255, 300, 1023]]
     assert color.quantize(values, STILL16).tolist() == [[0, 0, 1, 255, 300, 65535]]
+
+
+def test_interleaving_copies_nothing_that_merging_has_interleaved() -> None:
+    merged = color.merge(Frame(np.full((5, 7), 90, np.uint8), STILL8), smooth_ab(5, 7, 30)).colour
+    assert merged is not None
+    whole = color.interleaved(merged)
+    assert whole is merged[0].base
+    assert np.array_equal(whole, np.dstack(merged))
+    shuffled = merged[::-1]  # channels of the same array, in another order
+    assert np.array_equal(color.interleaved(shuffled), np.dstack(shuffled))

@@ -163,6 +163,37 @@ def test_an_evaluator_of_the_wrong_direction_is_found() -> None:
     found = failures(Upside)
     assert "likeness is 0 for identical pictures and better" in found["identical pictures score best"]
     assert "for the same pictures" in found["can be used again"]
+    assert "awkward pictures have scores" in found  # it trips over a result left grey
+
+
+class Vivid(Upside):
+    """Upside, admitting that it only describes; of a distribution, and with a name too many."""
+
+    name = "vivid"
+    describes = frozenset({"likeness", "beauty"})
+    needs_distribution = True
+    bins = 0
+
+    def observe(self, distribution: ChromaDistribution) -> None:
+        self.bins = len(distribution.bins)
+
+    def update(self, result: Frame, truth: Frame) -> Mapping[str, float]:
+        if not self.bins:
+            raise AssertionError("observe() was not called")
+        return {"likeness": float("nan") if truth.luma.size == 1 else 1.0}
+
+
+def test_an_evaluator_that_describes_is_observed_and_checked_for_numbers() -> None:
+    found = failures(Vivid)
+    assert "beauty" in found["what describes is a score"]
+    assert "not a number" in found["awkward pictures have scores"]
+    assert "identical pictures score best" not in found
+
+
+def test_an_evaluator_whose_weights_are_absent_is_skipped() -> None:
+    lacking = type("Lacking", (Vivid,), {"default_weights": "nowhere", "__module__": __name__})
+    skipped = {result.name: result.reason for result in check(lacking) if result.status == "skipped"}
+    assert "the weights nowhere are not on this machine" in skipped["identical pictures score best"]
 
 
 def test_weights_that_are_absent_are_said_to_be() -> None:

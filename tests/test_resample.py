@@ -26,7 +26,7 @@ def test_shrinking_agrees_with_pillow() -> None:
 def test_any_shape_comes_back_at_its_size(shape: tuple[int, int], method: resample.Upsampling) -> None:
     guide = RNG.random(shape, np.float32)
     ab = RNG.normal(0, 20, (64, 64, 2)).astype(np.float32)
-    full = resample.upsample(ab, guide, shape, method, (256, 256))
+    full = resample.upsample(ab, guide, shape, method, (256, 256))[:]
     assert full.shape == (*shape, 2)
     assert full.dtype == np.float32
     assert np.isfinite(full).all()
@@ -35,7 +35,7 @@ def test_any_shape_comes_back_at_its_size(shape: tuple[int, int], method: resamp
 @pytest.mark.parametrize("method", ["guided", "bilinear"])
 def test_constant_chroma_stays_constant(method: resample.Upsampling) -> None:
     ab = np.full((64, 64, 2), (12, -7), np.float32)
-    full = resample.upsample(ab, RNG.random((300, 200), np.float32), (300, 200), method, (256, 256))
+    full = resample.upsample(ab, RNG.random((300, 200), np.float32), (300, 200), method, (256, 256))[:]
     assert np.allclose(full, (12, -7), atol=0.05)
 
 
@@ -48,7 +48,7 @@ def test_guided_chroma_follows_the_pictures_edges_where_bilinear_bleeds() -> Non
     guide = color.grey_of(lab.L)
     cells = cv2.resize(lab.ab, (64, 64), interpolation=cv2.INTER_AREA)
     errors = {
-        method: np.abs(resample.upsample(cells, guide, guide.shape, method, (256, 256)) - lab.ab).mean()
+        method: np.abs(resample.upsample(cells, guide, guide.shape, method, (256, 256))[:] - lab.ab).mean()
         for method in ("guided", "bilinear")
     }
     assert errors["guided"] < 0.9 * errors["bilinear"]
@@ -57,14 +57,24 @@ def test_guided_chroma_follows_the_pictures_edges_where_bilinear_bleeds() -> Non
 def test_guided_chroma_averages_back_to_the_networks_cells() -> None:
     guide = cv2.resize(RNG.random((20, 20), np.float32), (512, 512), interpolation=cv2.INTER_CUBIC)
     ab = cv2.resize(RNG.normal(0, 20, (16, 16, 2)).astype(np.float32), (64, 64))
-    full = resample.upsample(ab, guide, (512, 512), "guided", (256, 256))
+    full = resample.upsample(ab, guide, (512, 512), "guided", (256, 256))[:]
     assert np.abs(cv2.resize(full, (64, 64), interpolation=cv2.INTER_AREA) - ab).mean() < 0.05 * np.abs(ab).mean()
 
 
 def test_guided_leaves_chroma_of_full_size_alone() -> None:
     ab = RNG.normal(0, 20, (30, 700, 2)).astype(np.float32)
     full = resample.upsample(ab, RNG.random((30, 700), np.float32), (30, 700), "guided", (30, 700))
-    assert np.array_equal(full, ab)
+    assert np.array_equal(full[:], ab)
+
+
+@pytest.mark.parametrize("method", ["guided", "bilinear"])
+def test_rows_are_those_of_the_whole(method: resample.Upsampling) -> None:
+    codes = RNG.integers(0, 256, (301, 203), dtype=np.uint8)
+    full = resample.upsample(
+        RNG.normal(0, 20, (64, 64, 2)).astype(np.float32), codes, (301, 203), method, (256, 256), 255
+    )
+    parts = np.concatenate([full[top : top + 40] for top in range(0, 301, 40)])
+    assert np.array_equal(parts, full[:])
 
 
 def test_bilinear_equals_torchs_in_two_steps() -> None:
@@ -72,7 +82,7 @@ def test_bilinear_equals_torchs_in_two_steps() -> None:
     import torch.nn.functional as F
 
     ab = RNG.normal(0, 20, (64, 64, 2)).astype(np.float32)
-    full = resample.upsample(ab, np.empty((0, 0), np.float32), (333, 517), "bilinear", (256, 256))
+    full = resample.upsample(ab, np.empty((0, 0), np.float32), (333, 517), "bilinear", (256, 256))[:]
     tensor = torch.from_numpy(ab).permute(2, 0, 1)[None]
     tensor = F.interpolate(F.interpolate(tensor, (256, 256), mode="bilinear"), (333, 517), mode="bilinear")
     assert np.abs(tensor[0].permute(1, 2, 0).numpy() - full).max() < 1e-3
@@ -106,3 +116,10 @@ def test_a_picture_that_must_not_be_written_to_shrinks_all_the_same() -> None:
     expected = resample.shrink(picture, (64, 64))
     picture.setflags(write=False)
     assert np.array_equal(resample.shrink(picture, (64, 64)), expected)
+
+
+def test_shrinking_in_parts_equals_shrinking_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    for picture in (RNG.integers(0, 256, (300, 401), dtype=np.uint8), RNG.random((300, 401), np.float32)):
+        at_once = resample.shrink(picture, (64, 96))
+        monkeypatch.setattr(resample, "SHRUNK_AT_ONCE", 40 * 401)
+        assert np.array_equal(resample.shrink(picture, (64, 96)), at_once)

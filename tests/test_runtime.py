@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import shutil
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
 
 from colorpipe import runtime
 from colorpipe.errors import DeviceError, PluginError, UsageError
+from colorpipe.interfaces import InputSize
 from colorpipe.runtime import Runtime
-from colorpipe.types import Batch, Chroma
+from colorpipe.types import Batch, Chroma, ChromaDistribution
+from colorpipe_decoders import AnnealedMean
 from tests.helpers import Painter
 
 L = np.random.default_rng(0).uniform(0, 100, (5, 1, 32, 32)).astype(np.float32)
@@ -38,6 +43,23 @@ def test_batching_changes_nothing() -> None:
     for a, b, c in zip(whole, single, uneven, strict=True):
         assert np.array_equal(a, b)
         assert np.array_equal(a, c)
+
+
+class Undecided(Painter):
+    """One of two colours, by the lightness."""
+
+    def predict(self, batch: Batch) -> ChromaDistribution:  # type: ignore[override]
+        return ChromaDistribution(torch.cat([batch.L, -batch.L], 1), torch.tensor([[10.0, 0], [0, 10.0]]), 0.5)
+
+
+def test_distributions_can_be_watched_each_picture_once() -> None:
+    seen: list[ChromaDistribution] = []
+    made = Runtime(Undecided(), AnnealedMean(), device="cpu", batch=3)
+    made.watch = seen.append
+    made.predict(L)
+    assert [len(distribution.logits) for distribution in seen] == [3, 2]  # not what a batch is filled up with
+    assert np.array_equal(torch.cat([distribution.logits for distribution in seen])[:, :1].numpy(), L)
+    assert seen[0].natural_T == 0.5
 
 
 class Greedy(Painter):
@@ -86,6 +108,72 @@ def test_chroma_that_is_not_a_number_is_refused() -> None:
 
     with pytest.raises(PluginError, match="not a number"):
         Runtime(Undefined(), device="cpu").predict(L)
+
+
+class Convolved(Painter):
+    """A network that can be compiled."""
+
+    input_size = InputSize(side=32)
+
+    def build(self, weights: Path | None) -> torch.nn.Module:
+        torch.manual_seed(0)
+        return torch.nn.Sequential(torch.nn.Conv2d(1, 8, 3, padding=1), torch.nn.ReLU(), torch.nn.Conv2d(8, 2, 1))
+
+    def predict(self, batch: Batch) -> Chroma:
+        assert self.network is not None
+        return Chroma(self.network(batch.L / 100))
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not shutil.which("g++"), reason="torch.compile needs a C++ compiler on a CPU")
+@pytest.mark.filterwarnings("ignore")
+def test_a_compiled_network_gives_the_same_colours() -> None:
+    compiled = Runtime(Convolved(), device="cpu", precision="fp32")
+    compiled.compile()
+    assert type(compiled.colorizer.network).__name__ == "OptimizedModule"
+    plain = Runtime(Convolved(), device="cpu", precision="fp32").predict(L)
+    for a, b in zip(compiled.predict(L), plain, strict=True):
+        assert np.abs(a - b).max() < 1e-4
+
+
+def test_a_network_that_cannot_be_compiled_runs_as_it_is_and_that_is_said(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def compile(network: torch.nn.Module, dynamic: bool) -> torch.nn.Module:
+        class Refuses(torch.nn.Module):
+            def forward(self, x: torch.Tensor) -> torch.Tensor:
+                raise RuntimeError("no Triton here\nand more")
+
+        return Refuses()
+
+    monkeypatch.setattr(torch, "compile", compile)
+    run = Runtime(Convolved(), device="cpu", precision="fp32")
+    before = run.predict(L)
+    run.compile()
+    assert caplog.messages == ["the network of painter runs uncompiled: no Triton here"]
+    assert all(np.array_equal(a, b) for a, b in zip(run.predict(L), before, strict=True))
+
+
+def test_a_network_is_compiled_for_a_long_job_on_cuda_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    compiled: list[int] = []
+    run = Runtime(Convolved(), device="cpu", precision="fp32")
+    monkeypatch.setattr(run, "compile", lambda: compiled.append(1))
+    run.expect(10**6)
+    run.device = torch.device("cuda")
+    run.expect(runtime.COMPILE_FROM - 1)
+    assert not compiled
+    run.expect(runtime.COMPILE_FROM)
+    assert compiled
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+def test_compiled_on_cuda_agrees_with_the_cpu() -> None:
+    cuda = Runtime(Convolved(), device="cuda", batch=4)
+    cuda.compile()
+    assert type(cuda.colorizer.network).__name__ == "OptimizedModule"
+    for a, b in zip(cuda.predict(L), Runtime(Convolved(), device="cpu", precision="fp32").predict(L), strict=True):
+        assert np.abs(a - b).max() < 0.5
 
 
 @pytest.mark.gpu

@@ -9,8 +9,9 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -145,6 +146,87 @@ def test_a_killed_run_goes_on_along_the_same_curve(data: Path, tmp_path: Path) -
     assert cut.read_bytes() == whole.read_bytes()
 
 
+class Rivals(TinyTask):
+    """Two networks, the second of which undoes what the first has just done."""
+
+    losses_of = ("loss_first", "loss")
+
+    def network(self) -> torch.nn.Module:
+        return torch.nn.ModuleDict({"first": torch.nn.Conv2d(1, 2, 4, 4), "second": torch.nn.Conv2d(1, 2, 4, 4)})
+
+    def optimizers(self, network: torch.nn.Module) -> list[torch.optim.Optimizer]:
+        return [torch.optim.SGD(network[name].parameters(), 0.1) for name in network]  # type: ignore[attr-defined, operator]
+
+    def schedule(self, step: int, progress: float) -> float:
+        return 1.0
+
+    def losses(self, network: torch.nn.Module, L: torch.Tensor, ab: torch.Tensor, step: int) -> Iterator[torch.Tensor]:
+        assert isinstance(network, torch.nn.ModuleDict)
+        before = network["first"].weight.detach().clone()
+        fake = torch.nn.functional.dropout(network["first"](L / 100), 0.1)
+        yield (fake - ab / 100).square().mean() + 0 * network["second"](L).sum()
+        assert not torch.equal(before, network["first"].weight), "its optimizer has not taken its step"
+        yield (network["first"](L / 100).detach() + network["second"](L / 100)).square().mean()
+
+    def validate(self, network: torch.nn.Module, rgb: torch.Tensor) -> Mapping[str, float]:
+        assert isinstance(network, torch.nn.ModuleDict)
+        return super().validate(network["first"], rgb)
+
+
+def test_two_networks_take_turns_and_resume(data: Path, tmp_path: Path) -> None:
+    class Dies(Rivals):
+        def losses(self, network: torch.nn.Module, *values: Any, step: int) -> Iterator[torch.Tensor]:
+            if step == 7:
+                raise KeyboardInterrupt
+            return super().losses(network, *values, step=step)
+
+    whole, cut = tmp_path / "whole.safetensors", tmp_path / "cut.safetensors"
+    result = training.fit(Rivals(options()), data, whole)
+    assert result.steps == 12
+    with training.RunFiles(whole).log.open() as handle:
+        rows = [row for row in csv.DictReader(handle) if row["loss"]]
+    assert [float(row["rate"]) for row in rows] == [pytest.approx(1.5e-3)] * 3
+    assert all(float(row["loss_first"]) > 0 for row in rows)
+    with pytest.raises(KeyboardInterrupt):
+        training.fit(Dies(options()), data, cut)
+    training.fit(Rivals(options(resume=True)), data, cut)
+    assert losses(cut) == losses(whole)
+    assert cut.read_bytes() == whole.read_bytes()
+
+
+def test_the_best_weights_are_kept_beside_the_last(data: Path, tmp_path: Path) -> None:
+    class Worse(TinyTask):
+        average = 0.0
+
+        def loss(self, network: torch.nn.Module, L: torch.Tensor, ab: torch.Tensor, step: int) -> torch.Tensor:
+            return super().loss(network, L, ab, step)
+
+        def validate(self, network: torch.nn.Module, rgb: torch.Tensor) -> Mapping[str, float]:
+            self.seen = [*getattr(self, "seen", []), network.weight.detach().clone()]  # type: ignore[operator]
+            return {"loss": float(len(self.seen))}
+
+    from safetensors.torch import load_file
+
+    task, output = Worse(options(keep_best=True)), tmp_path / "w.safetensors"
+    training.fit(task, data, output)
+    best, last = load_file(training.RunFiles(output).best), load_file(output)
+    assert torch.equal(best["weight"], task.seen[0].half())
+    assert torch.equal(last["weight"], task.seen[-1].half())
+    assert not torch.equal(best["weight"], last["weight"])
+
+
+def test_a_preprocessor_changes_what_the_network_sees(data: Path, tmp_path: Path) -> None:
+    class Looks(TinyTask):
+        def loss(self, network: torch.nn.Module, L: torch.Tensor, ab: torch.Tensor, step: int) -> torch.Tensor:
+            self.highest = max(getattr(self, "highest", 0.0), float(L.amax((1, 2, 3)).min()))
+            return super().loss(network, L, ab, step)
+
+    for name, stretched in ((None, False), ("autocontrast", True)):
+        task = Looks(options(preprocessor=name, steps=2))
+        training.fit(task, data, tmp_path / f"{name}.safetensors")
+        assert (task.highest > 99) == stretched
+
+
 def test_minutes_end_a_run(data: Path, tmp_path: Path) -> None:
     output = tmp_path / "short.safetensors"
     result = training.fit(TinyTask(options(steps=10**6, minutes=0.02)), data, output)
@@ -233,6 +315,13 @@ def test_the_split_hangs_on_file_names_only() -> None:
     moved = [f"/elsewhere/{i}.jpg" for i in range(100)]
     assert split(moved, 500) == (training_part, held)
     assert len(split(names, 5)[1]) == 5
+
+
+def test_a_share_may_be_held_out() -> None:
+    names = [f"{index}.jpg" for index in range(200)]
+    training_part, validation = split(names, 500, 0.3)
+    assert (len(training_part), len(validation)) == (140, 60)
+    assert set(split(names, 20)[1]) < set(validation)
 
 
 def test_the_order_is_a_function_of_the_step() -> None:

@@ -117,7 +117,8 @@ def show(
         trained = getattr(cls, "TrainOptions", None)
         if trained is not None:
             _print_options(cls, f"Training: colorpipe train {cls.name}", trained)
-        weights = [model for model in host.models.values() if cls.kind == "colorizer" and model.colorizer == cls.name]
+        reads = cls.kind in ("colorizer", "evaluator")
+        weights = [model for model in host.models.values() if reads and model.colorizer == cls.name]
         if weights:
             from colorpipe.models import ModelStore
 

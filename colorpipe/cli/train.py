@@ -69,7 +69,7 @@ def train(
     task = cls().training_task(dynamic.merged(cls.TrainOptions, cls.name, {}, given["train"]))
     from colorpipe.training import fit
 
-    result = fit(task, data, output)
+    result = fit(task, data, output, host)
     scores = ", ".join(f"{name} {value:.3f}" for name, value in result.scores.items())
     console.say(f"{result.steps} steps in {result.minutes:.1f} min; {scores}")
     console.say(

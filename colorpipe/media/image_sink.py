@@ -6,10 +6,10 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 import pyvips
 
+from colorpipe import color
 from colorpipe.errors import OutputError
 from colorpipe.media import atomic, metadata, vips
 from colorpipe.media.base import Provenance, Sink
@@ -149,7 +149,7 @@ class StillSink(Sink):
                 self._note("JPEG has no transparency: it is left out")
             else:
                 planes.append(frame.alpha)
-        pixels: Plane = np.asarray(cv2.merge(planes))
+        pixels = color.interleaved(planes)
         depth = _DEPTH.get(self._suffix, 8)
         if frame.encoding.bits > depth:
             self._note(f"{frame.encoding.bits} bits a channel rounded to the {depth} of {self._suffix[1:].upper()}")

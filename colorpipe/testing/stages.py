@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import math
+import unittest
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from colorpipe.interfaces import Decoder, Evaluator, Preprocessor
+from colorpipe.plugins import PluginHost
 from colorpipe.testing.suite import PluginSuite, require, require_close
 from colorpipe.types import Chroma, ChromaDistribution, Encoding, Frame, Lab
 
@@ -151,13 +154,39 @@ class PreprocessorSuite(PluginSuite[Preprocessor]):
 
 
 class EvaluatorSuite(PluginSuite[Evaluator]):
-    """An evaluator scores identical pictures best, names the direction of each score, and can be used again."""
+    """An evaluator scores identical pictures best, names the direction of each score, and can be used again.
+
+    One with ``default_weights`` is checked with them, or skipped where they are not on this machine.
+    """
+
+    def evaluator(self) -> Evaluator:
+        """The plugin, ready for ``update``."""
+        from colorpipe.models import ModelStore
+
+        made, name = self.plugin(), self.plugin.default_weights
+        if name is not None:
+            store = ModelStore((self.host or PluginHost.load()).models)
+            if name not in store.models or store.status(name) == "absent":
+                raise unittest.SkipTest(f"the weights {name} are not on this machine")
+            made.build(store.path(name))
+        return made
+
+    def update(self, evaluator: Evaluator, result: Frame, truth: Frame) -> dict[str, float]:
+        """Scores of one picture, checked; with a random distribution observed where one is needed."""
+        import torch
+
+        if evaluator.needs_distribution:
+            logits = torch.randn(1, 25, 3, 4, generator=torch.Generator().manual_seed(truth.luma.size))
+            evaluator.observe(ChromaDistribution(logits, torch.zeros(25, 2)))
+        scores = self._named(evaluator.update(result, truth))
+        for key, text in evaluator.remarks().items():
+            require(isinstance(text, str), f"the remark {key!r} is {text!r}, not a text")
+        return scores
 
     def scores(self, evaluator: Evaluator, noise: int) -> dict[str, float]:
         """Scores over four pictures whose colour differs from the truth by up to ``noise``, checked for their names."""
         for seed in range(4):
-            single = evaluator.update(_frame(8, colour=True, seed=seed, noise=noise), _frame(8, colour=True, seed=seed))
-            self._named(single)
+            self.update(evaluator, _frame(8, colour=True, seed=seed, noise=noise), _frame(8, colour=True, seed=seed))
         return self._named(evaluator.finish())
 
     def _named(self, scores: Any) -> dict[str, float]:
@@ -166,18 +195,38 @@ class EvaluatorSuite(PluginSuite[Evaluator]):
         require(not any(math.isnan(value) for value in scores.values()), f"a score is not a number: {dict(scores)}")
         return dict(scores)
 
+    def test_what_describes_is_a_score(self) -> None:
+        unknown = self.plugin.describes - set(self.plugin.higher_is_better)
+        require(not unknown, f"describes has {', '.join(sorted(unknown))}, which higher_is_better does not name")
+
     def test_identical_pictures_score_best(self) -> None:
-        evaluator = self.plugin()
+        evaluator = self.evaluator()
         same, other = self.scores(evaluator, 0), self.scores(evaluator, 80)
         require(same, "finish() gives no score")
         for name, value in same.items():
+            if name in self.plugin.describes:
+                continue
             worse = other[name] <= value if self.plugin.higher_is_better[name] else other[name] >= value
             require(
                 worse, f"{name} is {value:g} for identical pictures and better, {other[name]:g}, for different ones"
             )
 
+    def test_awkward_pictures_have_scores(self) -> None:
+        import numpy as np
+
+        evaluator = self.evaluator()
+        tiny = np.array([[[90]], [[60]], [[30]]], np.uint8)
+        for planes in (tiny, tiny * 0, np.full((3, 1, 40), 255, np.uint8), np.full((3, 9, 14), 50000, np.uint16)):
+            truth = Frame(planes[1], Encoding("rgb", 8 * planes.itemsize), colour=tuple(planes))
+            for result in (truth, replace(truth, colour=None)):
+                self.update(evaluator, result, truth)
+        for bits in (8, 16):
+            truth = _frame(bits, colour=True)
+            self.update(evaluator, replace(truth, colour=None), truth)
+        self._named(evaluator.finish())
+
     def test_can_be_used_again(self) -> None:
-        evaluator = self.plugin()
+        evaluator = self.evaluator()
         first, second = self.scores(evaluator, 40), self.scores(evaluator, 40)
         for name, value in first.items():
             require(
