@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from colorpipe.color import GREY_WEIGHTS, encode, lightness_of, linear, rgb_to_lab
 from colorpipe.errors import TrainingError
+from colorpipe.evaluation.protocol import is_held_out
 
 SUFFIXES = frozenset((".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp", ".avif"))
 FEWEST = 16
@@ -130,15 +131,20 @@ def _decode(files: list[Path], side: int, data: Path, warn: Callable[[str], None
 def split(names: Sequence[str], held_out: int, share: float | None = None) -> tuple[list[int], list[int]]:
     """Indices for training and for validation: which pictures are held out depends on their file names only.
 
-    ``held_out`` pictures, or a tenth of all where that is fewer; with ``share``, that part of them. Adding pictures
-    moves few from one side to the other.
+    ``held_out`` pictures, or a tenth of all where that is fewer; with ``share``, about that part of them, those that a
+    protocol of ``colorpipe eval`` with the same share scores. Adding pictures moves few from one side to the other.
     """
 
-    def key(index: int) -> bytes:
-        return hashlib.sha256(Path(names[index]).name.encode()).digest()
+    def key(index: int) -> tuple[bool, bytes]:
+        name = Path(names[index]).name
+        return share is not None and not is_held_out(name, share), hashlib.sha256(name.encode()).digest()
 
     order = sorted(range(len(names)), key=key)
-    count = max(1, min(held_out, len(names) // 10) if share is None else round(share * len(names)))
+    if share is None:
+        count = min(held_out, len(names) // 10)
+    else:
+        count = sum(is_held_out(Path(name).name, share) for name in names)
+    count = min(max(1, count), len(names) - 1)
     return sorted(order[count:]), order[:count]
 
 

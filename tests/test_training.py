@@ -20,6 +20,7 @@ import torch
 
 from colorpipe import training
 from colorpipe.errors import TrainingError
+from colorpipe.evaluation import protocols
 from colorpipe.training_data import (
     BatchOrder,
     Pictures,
@@ -359,11 +360,14 @@ def test_the_split_hangs_on_file_names_only() -> None:
     assert len(split(names, 5)[1]) == 5
 
 
-def test_a_share_may_be_held_out() -> None:
-    names = [f"{index}.jpg" for index in range(200)]
+def test_a_share_may_be_held_out_and_a_protocol_scores_just_that() -> None:
+    names = [f"{index}.jpg" for index in range(400)]
     training_part, validation = split(names, 500, 0.3)
-    assert (len(training_part), len(validation)) == (140, 60)
-    assert set(split(names, 20)[1]) < set(validation)
+    assert 100 < len(validation) < 140
+    assert sorted(training_part + validation) == list(range(400))
+    protocol = protocols.get("split-70-30.v1")
+    assert {index for index in range(400) if protocol.is_scored(Path(names[index]))} == set(validation)
+    assert [len(part) for part in split(names[:2], 1, 0.9)] == [1, 1], "neither side is empty"
 
 
 def test_the_order_is_a_function_of_the_step() -> None:

@@ -49,11 +49,8 @@ class Zhang(Colorizer):
         tensors, metadata = read_tensors(weights)
         architecture = _architecture(tensors, weights)
         network: Eccv16 | CompactZhang
-        if architecture == "eccv16":
-            with torch.device("meta"):  # the file's tensors take every place: random ones would cost time and memory
-                network = Eccv16()
-        else:  # small; and its own first values, on "meta", would import the whole of torch's compiler
-            network = CompactZhang()
+        with torch.device("meta"):  # the file's tensors take every place: random ones would cost time and memory
+            network = Eccv16() if architecture == "eccv16" else CompactZhang(empty=True)
         load_strictly(network, tensors, f"{weights} as {architecture}")
         if isinstance(network, Eccv16):
             self._bins, self._natural_T = network.bins, 1.0
