@@ -144,7 +144,8 @@ class Colorizer(Plugin):
         """The network with its weights, on the CPU, in fp32, in evaluation mode; None for a method without one.
 
         Args:
-            weights: A file whose SHA-256 has been checked where one is registered; None if the method has none.
+            weights: A file whose SHA-256 has been checked where one is registered; None if the method has none, or is
+                about to learn from a reference.
 
         Raises:
             WeightsError: the file does not hold this method's weights, to the key.

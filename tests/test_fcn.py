@@ -107,5 +107,6 @@ def test_a_session_learns_only_from_a_reference(reference: Lab) -> None:
     learned = Session("fcn", device="cpu", precision="fp32", reference=reference, epochs=30, width=8)
     assert bundled.recipe.weights == "fcn"
     assert learned.recipe.reference_sha256
+    assert learned.recipe.weights is None, "the bundled weights play no part in it"
     assert learned.recipe.colorizer.options["epochs"] == 30
     assert not np.array_equal(bundled.colorize(grey), learned.colorize(grey))

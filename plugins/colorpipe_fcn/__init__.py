@@ -39,8 +39,8 @@ class Fcn(Colorizer):
         from colorpipe.models import load_strictly, read_tensors
         from colorpipe_fcn.network import FCN
 
-        if weights is None:
-            raise WeightsError("fcn needs weights", hint=f"--weights {self.default_weights}, or a file")
+        if weights is None:  # `learn` gives it its own
+            return self.untrained()
         tensors, _ = read_tensors(weights)
         first = tensors.get("conv1.bias")
         if first is None:
