@@ -43,7 +43,7 @@ class Mlp:
     def _descend(self, inputs: Array, targets: Array, alpha: float) -> None:
         """A step for each row. Every array is made once and the functions are local names: a step takes 11 us."""
         dot, add, subtract, multiply = np.dot, np.add, np.subtract, np.multiply
-        exp, negative, reciprocal = np.exp, np.negative, np.reciprocal
+        exp, negative, reciprocal, highest, total = np.exp, np.negative, np.reciprocal, np.maximum.reduce, np.add.reduce
         first, second, softmax = self.first, self.second, self.softmax
         hidden = np.ones(second.shape[1])  # the last stays 1, for the bias
         units, back = hidden[:-1], second[:, :-1].T  # views
@@ -60,9 +60,9 @@ class Mlp:
                 reciprocal(z1, units)
                 dot(second, hidden, y)
                 if softmax:
-                    subtract(y, y.max(), y)
+                    subtract(y, highest(y), y)
                     exp(y, y)
-                    multiply(y, 1 / y.sum(), y)
+                    multiply(y, 1 / total(y), y)
                     subtract(y, target, error2)
                     multiply(error2, alpha, error2)
                 else:
