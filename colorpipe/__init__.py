@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 _HOMES = {
+    "colorpipe.evaluation.results": ("Evaluation",),
+    "colorpipe.evaluation.scoring": ("evaluate",),
     "colorpipe.errors": (
         "ColorpipeError", "UsageError", "OptionError", "PluginError", "InputError", "LimitError", "OutputError",
         "WeightsError", "DeviceError", "TrainingError",
@@ -39,6 +41,8 @@ if TYPE_CHECKING:
     from colorpipe.errors import TrainingError as TrainingError
     from colorpipe.errors import UsageError as UsageError
     from colorpipe.errors import WeightsError as WeightsError
+    from colorpipe.evaluation.results import Evaluation as Evaluation
+    from colorpipe.evaluation.scoring import evaluate as evaluate
     from colorpipe.hookspecs import hookimpl as hookimpl
     from colorpipe.interfaces import Colorizer as Colorizer
     from colorpipe.interfaces import Decoder as Decoder

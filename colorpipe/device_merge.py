@@ -84,6 +84,8 @@ class DeviceMerge:
         """(2, h, w) -> (2, H, W): see ``resample.upsample``."""
         if method == "bilinear":
             return _resize(_resize(ab, via), size)
+        if ab.shape[1:] == size:
+            return ab
         scale = min(1.0, resample.GUIDE_SIDE / max(guide.shape))
         fit = max(1, round(guide.shape[0] * scale)), max(1, round(guide.shape[1] * scale))
         small = _average(guide[None], fit)

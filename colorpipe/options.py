@@ -27,6 +27,7 @@ from colorpipe.errors import OptionError, PluginError
 
 _KEY = "colorpipe"
 SCALARS: tuple[type, ...] = (bool, int, float, str, Path)
+_SWITCH = {"yes": True, "true": True, "on": True, "no": False, "false": False, "off": False}
 
 
 @dataclass(frozen=True)
@@ -85,6 +86,17 @@ class Field:
             if low or high or not math.isfinite(converted):
                 raise OptionError(f"{wanted}, not {value!r}")
         return converted
+
+    def parse(self, text: str, owner: str) -> Any:
+        """As ``convert``, of what a person typed: ``yes`` or ``no`` for a switch, ``none`` where None is a value.
+
+        Raises:
+            OptionError: as ``convert``.
+        """
+        word = text.strip().lower()
+        if self.optional and word == "none" and (self.choices or self.type not in (str, Path)):
+            return None
+        return self.convert(_SWITCH.get(word, text) if self.type is bool else text, owner)
 
 
 def option(

@@ -13,6 +13,7 @@ import re
 import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
@@ -69,9 +70,8 @@ class PluginHost:
         """
         host = cls()
         for entry in sorted(importlib.metadata.entry_points(group=ENTRY_POINT_GROUP), key=lambda entry: entry.name):
-            distribution = entry.dist
-            version = distribution.version if distribution else ""
-            source = f"{distribution.name} {version}" if distribution else entry.value
+            distributor, version = _distribution(entry.dist) if entry.dist else ("", "")
+            source = f"{distributor} {version}" if distributor else entry.value
             try:
                 module = entry.load()
             except Exception as error:  # a plugin may raise anything on import; it becomes a row
@@ -231,6 +231,13 @@ class PluginHost:
 
     def _broken(self, name: str, source: str, reason: str, kind: str = "plugin") -> None:
         self.rows.append(Row(name, kind, source, error=reason))
+
+
+@lru_cache
+def _distribution(distribution: importlib.metadata.Distribution) -> tuple[str, str]:
+    """Name and version. Each question for one parses all of the distribution's metadata, its README included."""
+    facts = distribution.metadata
+    return facts["Name"], facts["Version"]
 
 
 def project_entry_points(folder: Path) -> dict[str, str]:

@@ -104,10 +104,13 @@ def upsample(
         method: ``bilinear`` goes through ``via``, the network's input size, as the published scripts do.
             ``guided`` is the fast guided filter (He and Sun 2015, arXiv 1505.00996) with iterative back-projection
             (Irani and Peleg 1991): averaged over the network's cells, the result is the network's chroma again.
+            Chroma that has full size already is laid as it is.
         span: From black to white in the guide's values: 255 for a still's codes.
     """
     if method == "bilinear":
         return Upsampled(size, _planes(_resize(ab, via)))
+    if ab.shape[:2] == size:
+        return Upsampled(size, _planes(ab))
     scale = min(1.0, GUIDE_SIDE / max(guide.shape))
     fit = max(1, round(guide.shape[0] * scale)), max(1, round(guide.shape[1] * scale))
     small = _small(guide, fit) * np.float32(1 / span)

@@ -24,7 +24,7 @@ from typing import Any, Generic, Protocol, TypeVar
 import cv2
 import numpy as np
 
-from colorpipe import hints, media, runtime
+from colorpipe import color, hints, media, runtime
 from colorpipe.color import Float
 from colorpipe.errors import ColorpipeError, InputError, OutputError
 from colorpipe.journal import Journal, identity
@@ -102,7 +102,7 @@ def run(request: RunRequest, host: PluginHost, listener: Listener | None = None)
         KeyboardInterrupt: after everything that was half done has been cleaned away; of films, whole segments stay in a
             hidden folder, and the next call goes on after them.
     """
-    runtime.share_heap()
+    runtime.spare_memory()
     found = find_inputs(request.inputs, exclude=request.output or DEFAULT_OUTPUT)
     codec = request.recipe.settings.get("codec", "libx264")
 
@@ -487,6 +487,7 @@ class _Run:
     # --- writing -----------------------------------------------------------------------------------------------------
 
     def _write(self, channel: _Channel[_Item | None]) -> None:
+        color.warm_up()
         # A key frame settles many frames at once. They are written one for each that comes, so that reading goes on.
         settled: deque[_Coloured] = deque()
         while True:

@@ -16,14 +16,14 @@ import dataclasses
 import hashlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from colorpipe import __version__, color, options
 from colorpipe.errors import OptionError, UsageError
-from colorpipe.models import ModelStore, sha256
+from colorpipe.models import ModelStore, Weights, sha256
 from colorpipe.pipeline import Pipeline
 from colorpipe.plugins import DEFAULT_COLORIZER, PluginHost
 from colorpipe.runtime import Precision, Runtime
@@ -31,7 +31,7 @@ from colorpipe.settings import MediaOptions, MergeOptions
 from colorpipe.types import Encoding, Frame, Lab, Recipe, Stage
 
 if TYPE_CHECKING:
-    from colorpipe.interfaces import Colorizer, Plugin
+    from colorpipe.interfaces import Colorizer, Decoder, Plugin, Preprocessor
 
 
 class Session:
@@ -78,21 +78,9 @@ class Session:
                 raise UsageError("a recipe says it all", hint="change the recipe with dataclasses.replace instead")
             recipe = colorizer
         else:
-            stages = [
-                *((self.host.preprocessor(name), name) for name in preprocessors),
-                (self.host.colorizer(colorizer), colorizer),
-            ]
-            decoder = decoder or self.host.colorizer(colorizer).default_decoder
-            if decoder:
-                stages.append((self.host.decoder(decoder), decoder))
-            per_stage, settings = _distribute(values, [cls for cls, _ in stages])
-            made = [Stage(name, taken) for (_, name), taken in zip(stages, per_stage, strict=True)]
-            recipe = Recipe(
-                colorizer=made[len(preprocessors)],
-                decoder=made[-1] if decoder else None,
-                preprocessors=tuple(made[: len(preprocessors)]),
+            recipe = dataclasses.replace(
+                recipe_of(self.host, colorizer, values, preprocessors, decoder),
                 weights=None if weights is None else str(weights),
-                settings=settings,
                 device=device,
                 precision=precision,
             )
@@ -101,22 +89,10 @@ class Session:
     def _assemble(
         self, recipe: Recipe, batch: int | None, require_gpu: bool, reference: str | Path | Lab | None
     ) -> None:
-        host = self.host
-        colorizer_class = host.colorizer(recipe.colorizer.name)
-        decoder_stage = recipe.decoder
-        if decoder_stage is None and colorizer_class.default_decoder:
-            decoder_stage = Stage(colorizer_class.default_decoder)
-        if decoder_stage is not None and not colorizer_class.yields_distribution:
-            raise UsageError(
-                f"{colorizer_class.name} takes no decoder: it predicts chroma directly", hint="leave out --decoder"
-            )
-        merge = options.build(MergeOptions, _settings(recipe, MergeOptions), "the recipe")
-        media = options.build(MediaOptions, _settings(recipe, MediaOptions), "the recipe")
-        colorizer = _make(colorizer_class, recipe.colorizer)
-        decoder = None if decoder_stage is None else _make(host.decoder(decoder_stage.name), decoder_stage)
-        preprocessors = [_make(host.preprocessor(stage.name), stage) for stage in recipe.preprocessors]
-        weights = ModelStore(host.models).resolve(recipe.weights, colorizer_class)
-        lab, reference_sha256 = self._reference(reference, recipe, colorizer_class, media)
+        preprocessors, colorizer, decoder, merge, media, weights = parts_of(self.host, recipe)
+        if reference is not None and colorizer.learns_from_reference and recipe.weights is None:
+            weights = None  # what is learned takes the place of the method's own
+        lab, reference_sha256 = self._reference(reference, recipe, type(colorizer), media)
         runtime = Runtime(
             colorizer,
             decoder,
@@ -143,7 +119,8 @@ class Session:
             version=__version__,
         )
         # As it was asked for: `auto` may be decided otherwise on the machine that goes on with a job.
-        self.digest = dataclasses.replace(self.recipe, precision=recipe.precision).digest()
+        self._asked = dataclasses.replace(self.recipe, precision=recipe.precision)
+        self.digest = self._asked.digest()
 
     def _stage(self, plugin: Plugin) -> Stage:
         return Stage(plugin.name, plugin.options.as_dict(), self.host.version(type(plugin)))
@@ -160,12 +137,9 @@ class Session:
             if colorizer.learns_from_reference and colorizer.default_weights is None:
                 raise UsageError(f"{colorizer.name} learns from a colour picture", hint="give --reference FILE")
             return None, None
-        if not (colorizer.takes_reference or colorizer.learns_from_reference):
-            raise UsageError(f"{colorizer.name} does not use a reference", hint="leave out --reference")
         if isinstance(given, Lab):
-            if given.ab is None:
-                raise UsageError("the reference is grey", hint="give a colour picture")
-            return given, hashlib.sha256(given.L.tobytes() + given.ab.tobytes()).hexdigest()
+            return given, _reference_digest(given, colorizer)
+        _check_reference_is_used(colorizer)
         path = Path(given)
         lab, digest = read_lab(path, media), sha256(path)
         if recipe.reference_sha256 not in (None, digest):
@@ -173,6 +147,18 @@ class Session:
                 f"{path} is not the recipe's reference", hint=f"that one's SHA-256 is {recipe.reference_sha256}"
             )
         return lab, digest
+
+    def learn(self, reference: Lab) -> None:
+        """Take colour from this picture from now on; the network stays loaded, and the recipe is told.
+
+        Raises:
+            UsageError: the method has no use for one, or it is grey.
+        """
+        digest = _reference_digest(reference, type(self.pipeline.runtime.colorizer))
+        self.pipeline.runtime.learn(reference)
+        asked = dataclasses.replace(self._asked, reference_sha256=digest)
+        self._asked, self.digest = asked, asked.digest()
+        self.recipe = dataclasses.replace(self.recipe, reference_sha256=digest)
 
     def frame(self, frame: Frame, hints: Path | None = None) -> Frame:
         """One frame in colour."""
@@ -206,6 +192,83 @@ class Session:
 def colorize(picture: str | Path | NDArray[Any], colorizer: str = DEFAULT_COLORIZER, **options: Any) -> NDArray[Any]:
     """One picture in colour: ``Session(colorizer, **options).colorize(picture)``. For many, keep the session."""
     return Session(colorizer, **options).colorize(picture)
+
+
+class Parts(NamedTuple):
+    """What a recipe names, made; the network is not loaded."""
+
+    preprocessors: list[Preprocessor]
+    colorizer: Colorizer
+    decoder: Decoder | None
+    merge: MergeOptions
+    media: MediaOptions
+    weights: Weights | None
+
+
+def parts_of(host: PluginHost, recipe: Recipe) -> Parts:
+    """The plugins of a recipe with their options, all checked, and its weights, found and checked.
+
+    Raises:
+        UsageError: an unknown name, an unacceptable value, or a decoder where there is nothing to decode.
+        WeightsError: the weights are not here, or damaged.
+    """
+    colorizer = host.colorizer(recipe.colorizer.name)
+    stage = recipe.decoder
+    if stage is None and colorizer.default_decoder:
+        stage = Stage(colorizer.default_decoder)
+    if stage is not None and not colorizer.yields_distribution:
+        raise UsageError(f"{colorizer.name} takes no decoder: it predicts chroma directly", hint="leave out --decoder")
+    merge = options.build(MergeOptions, _settings(recipe, MergeOptions), "the recipe")
+    media = options.build(MediaOptions, _settings(recipe, MediaOptions), "the recipe")
+    made = _make(colorizer, recipe.colorizer)
+    decoder = None if stage is None else _make(host.decoder(stage.name), stage)
+    preprocessors = [_make(host.preprocessor(stage.name), stage) for stage in recipe.preprocessors]
+    return Parts(preprocessors, made, decoder, merge, media, ModelStore(host.models).resolve(recipe.weights, colorizer))
+
+
+def recipe_of(
+    host: PluginHost,
+    colorizer: str,
+    values: Mapping[str, Any],
+    preprocessors: Sequence[str] = (),
+    decoder: str | None = None,
+    core: Sequence[type[options.Options]] = (MergeOptions, MediaOptions),
+) -> Recipe:
+    """Names and option values by bare or qualified name -> a recipe, its options given to their stages, unchecked.
+
+    Args:
+        core: The core's options that ``values`` may hold.
+
+    Raises:
+        UsageError: a name is not that of a plugin of its kind.
+        OptionError: nobody knows an option, or several do.
+    """
+    stages: list[tuple[type[Plugin], str]] = [(host.preprocessor(name), name) for name in preprocessors]
+    stages.append((host.colorizer(colorizer), colorizer))
+    decoder = decoder or host.colorizer(colorizer).default_decoder
+    if decoder:
+        stages.append((host.decoder(decoder), decoder))
+    per_stage, settings = _distribute(values, [cls for cls, _ in stages], core)
+    made = [Stage(name, taken) for (_, name), taken in zip(stages, per_stage, strict=True)]
+    return Recipe(
+        colorizer=made[len(preprocessors)],
+        decoder=made[-1] if decoder else None,
+        preprocessors=tuple(made[: len(preprocessors)]),
+        settings=settings,
+    )
+
+
+def _check_reference_is_used(colorizer: type[Colorizer]) -> None:
+    if not (colorizer.takes_reference or colorizer.learns_from_reference):
+        raise UsageError(f"{colorizer.name} does not use a reference", hint="leave out --reference")
+
+
+def _reference_digest(reference: Lab, colorizer: type[Colorizer]) -> str:
+    """SHA-256 of a reference that is no file."""
+    _check_reference_is_used(colorizer)
+    if reference.ab is None:
+        raise UsageError("the reference is grey", hint="give a colour picture")
+    return hashlib.sha256(reference.L.tobytes() + reference.ab.tobytes()).hexdigest()
 
 
 def read_lab(path: Path, media: MediaOptions) -> Lab:
@@ -248,7 +311,9 @@ def _names(cls: type[options.Options]) -> set[str]:
     return {field.name for field in options.fields(cls)}
 
 
-def _distribute(values: Mapping[str, Any], stages: Sequence[type[Any]]) -> tuple[list[dict[str, Any]], dict[str, Any]]:
+def _distribute(
+    values: Mapping[str, Any], stages: Sequence[type[Any]], core: Sequence[type[options.Options]]
+) -> tuple[list[dict[str, Any]], dict[str, Any]]:
     """Option values by bare or qualified name -> per stage, and the core's settings.
 
     Raises:
@@ -258,7 +323,7 @@ def _distribute(values: Mapping[str, Any], stages: Sequence[type[Any]]) -> tuple
     settings: dict[str, Any] = {}
     for name, value in values.items():
         homes: list[tuple[dict[str, Any], str]] = []
-        if any(name in _names(cls) for cls in (MergeOptions, MediaOptions)):
+        if any(name in _names(cls) for cls in core):
             homes.append((settings, name))
         for home, cls in zip(taken, stages, strict=True):
             known = _names(cls.Options)
@@ -269,9 +334,8 @@ def _distribute(values: Mapping[str, Any], stages: Sequence[type[Any]]) -> tuple
                 homes.append((home, name))
         if not homes:
             chosen = ", ".join(cls.name for cls in stages)
-            raise OptionError(
-                f"none of {chosen} has an option {name!r}", hint="`colorpipe plugins show NAME` lists them"
-            )
+            there = sorted({name for cls in (*(stage.Options for stage in stages), *core) for name in _names(cls)})
+            raise OptionError(f"none of {chosen} has an option {name!r}", hint=f"there are {', '.join(there)}")
         bare = [home for home in homes if home[1] == name]
         if len(bare) > 1:
             raise OptionError(f"several stages have an option {name!r}", hint="qualify it: PLUGIN_NAME_" + name)

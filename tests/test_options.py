@@ -55,6 +55,25 @@ def test_text_from_a_command_line_becomes_a_number() -> None:
     assert (made.T, made.count, made.table) == (0.38, 7, Path("b.csv"))
 
 
+@pytest.mark.parametrize(
+    ("name", "text", "wanted"),
+    [
+        ("invert", "yes", True), ("invert", "Off", False), ("T", "none", None), ("T", "0.5", 0.5), ("count", "7", 7),
+        ("shade", "dark", "dark"), ("table", "none", Path("none")), ("label", "yes", "yes"),
+    ],
+)  # fmt: skip
+def test_what_a_person_types_becomes_a_value(name: str, text: str, wanted: object) -> None:
+    by_name = {field.name: field for field in options.fields(Sample)}
+    assert by_name[name].parse(text, "Sample") == wanted
+
+
+@pytest.mark.parametrize(("name", "text"), [("invert", "maybe"), ("count", "none"), ("T", "warm"), ("shade", "none")])
+def test_what_a_person_types_is_checked(name: str, text: str) -> None:
+    by_name = {field.name: field for field in options.fields(Sample)}
+    with pytest.raises(OptionError, match=f"Sample: {name} takes .*, not '{text}'"):
+        by_name[name].parse(text, "Sample")
+
+
 def test_an_unknown_name_lists_the_known_ones() -> None:
     with pytest.raises(OptionError, match=r"annealed-mean has no option 'temperature'.*T, count"):
         options.build(Sample, {"temperature": 1}, "annealed-mean")

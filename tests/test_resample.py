@@ -61,6 +61,12 @@ def test_guided_chroma_averages_back_to_the_networks_cells() -> None:
     assert np.abs(cv2.resize(full, (64, 64), interpolation=cv2.INTER_AREA) - ab).mean() < 0.05 * np.abs(ab).mean()
 
 
+def test_guided_leaves_chroma_of_full_size_alone() -> None:
+    ab = RNG.normal(0, 20, (30, 700, 2)).astype(np.float32)
+    full = resample.upsample(ab, RNG.random((30, 700), np.float32), (30, 700), "guided", (30, 700))
+    assert np.array_equal(full[:], ab)
+
+
 @pytest.mark.parametrize("method", ["guided", "bilinear"])
 def test_rows_are_those_of_the_whole(method: resample.Upsampling) -> None:
     codes = RNG.integers(0, 256, (301, 203), dtype=np.uint8)

@@ -13,7 +13,8 @@ from colorpipe import runtime
 from colorpipe.errors import DeviceError, PluginError, UsageError
 from colorpipe.interfaces import InputSize
 from colorpipe.runtime import Runtime
-from colorpipe.types import Batch, Chroma
+from colorpipe.types import Batch, Chroma, ChromaDistribution
+from colorpipe_decoders import AnnealedMean
 from tests.helpers import Painter
 
 L = np.random.default_rng(0).uniform(0, 100, (5, 1, 32, 32)).astype(np.float32)
@@ -42,6 +43,23 @@ def test_batching_changes_nothing() -> None:
     for a, b, c in zip(whole, single, uneven, strict=True):
         assert np.array_equal(a, b)
         assert np.array_equal(a, c)
+
+
+class Undecided(Painter):
+    """One of two colours, by the lightness."""
+
+    def predict(self, batch: Batch) -> ChromaDistribution:  # type: ignore[override]
+        return ChromaDistribution(torch.cat([batch.L, -batch.L], 1), torch.tensor([[10.0, 0], [0, 10.0]]), 0.5)
+
+
+def test_distributions_can_be_watched_each_picture_once() -> None:
+    seen: list[ChromaDistribution] = []
+    made = Runtime(Undecided(), AnnealedMean(), device="cpu", batch=3)
+    made.watch = seen.append
+    made.predict(L)
+    assert [len(distribution.logits) for distribution in seen] == [3, 2]  # not what a batch is filled up with
+    assert np.array_equal(torch.cat([distribution.logits for distribution in seen])[:, :1].numpy(), L)
+    assert seen[0].natural_T == 0.5
 
 
 class Greedy(Painter):

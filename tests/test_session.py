@@ -125,6 +125,25 @@ def test_a_method_learns_from_a_reference_and_the_recipe_knows_which(tmp_path: P
     assert Session(recipe, host=host, reference=tmp_path / "red.png").recipe == red.recipe
 
 
+def test_a_session_learns_anew_and_its_recipe_knows(tmp_path: Path) -> None:
+    host, grey = host_with(Copyist), np.full((6, 8), 120, np.uint8)
+    red, green = (
+        Lab(np.full((3, 4), 50, np.float32), np.tile(np.float32(ab), (3, 4, 1))) for ab in ((60, 30), (-60, 30))
+    )
+    session = Session("painter", host=host, reference=red)
+    first, digest = session.colorize(grey), session.digest
+    session.learn(green)
+    assert np.array_equal(session.colorize(grey), Session("painter", host=host, reference=green).colorize(grey))
+    assert session.digest == Session("painter", host=host, reference=green).digest != digest
+    session.learn(red)
+    assert np.array_equal(session.colorize(grey), first)
+    assert session.digest == digest
+    with pytest.raises(UsageError, match="the reference is grey"):
+        session.learn(Lab(np.zeros((3, 3), np.float32)))
+    with pytest.raises(UsageError, match="does not use a reference"):
+        Session("zhang").learn(red)
+
+
 def test_a_reference_without_colour_is_refused(tmp_path: Path) -> None:
     write_grey(tmp_path / "grey.png")
     with pytest.raises(UsageError, match=r"grey\.png: the reference is grey"):

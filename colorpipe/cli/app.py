@@ -15,7 +15,7 @@ import typer
 import typer.main
 
 from colorpipe import __version__
-from colorpipe.cli import console, dynamic, models, plugins, run, train, verify
+from colorpipe.cli import console, dynamic, evaluate, models, plugins, run, train, verify
 from colorpipe.cli.root import Root
 from colorpipe.errors import ColorpipeError, UsageError
 from colorpipe.interfaces import Plugin
@@ -23,6 +23,12 @@ from colorpipe.plugins import PluginHost
 
 INTERRUPTED = 130
 WRONG_CALL = 2
+_AFTERWARDS = {
+    "run": "what was finished stays, of films too; the same command goes on from there",
+    "eval": "no report was written",
+    "train": "--resume goes on from the last checkpoint",
+}
+"""What a person should know who interrupted a command."""
 HELP = "Colour for black-and-white photographs, folders and films."
 EPILOG = "Start with `colorpipe run PHOTO`. `colorpipe COMMAND --help` tells the rest."
 
@@ -43,7 +49,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         console.complain(error.message, error.hint)
         return WRONG_CALL
     except KeyboardInterrupt:
-        console.complain("interrupted", "what was finished stays, of films too; the same command goes on from there")
+        console.complain("interrupted", _AFTERWARDS.get(_command_name(words) or "", ""))
         return INTERRUPTED
 
 
@@ -63,6 +69,7 @@ def _run(words: list[str]) -> int:
     app.callback()(_root)
     chosen += run.add_to(app, host, words if name == "run" else None)
     chosen += train.add_to(app, host, words if name == "train" else None)
+    evaluate.add_to(app)
     plugins.add_to(app)
     models.add_to(app)
     verify.add_to(app)

@@ -206,6 +206,9 @@ def explain(flag: str, host: PluginHost, chosen: Sequence[type[Plugin]], command
             f"{belongs}, which {colorizer.name} does not use: it predicts chroma directly",
             hint=f"leave {flag} out, or choose a colorizer that predicts a distribution: {', '.join(sorted(others))}",
         )
+    if command == "eval":
+        spec = f"--evaluator {owner.name}" if owner.kind == "evaluator" else "--colorizer NAME"
+        return UsageError(f"{belongs}, and goes into a SPEC", hint=f"write {spec}:{name.replace('-', '_')}=VALUE")
     if command != "run" or owner.kind == "evaluator":
         return UsageError(
             f"{belongs}, which `colorpipe {command}` does not use", hint=f"see `colorpipe {command} --help`"

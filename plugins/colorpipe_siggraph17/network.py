@@ -71,8 +71,9 @@ class Siggraph17(nn.Module):
         half = self.model2(_half(full))  # (N, 128, h/2, w/2)
         quarter = self.model3(_half(half))  # (N, 256, h/4, w/4)
         x = self.model7(self.model6(self.model5(self.model4(_half(quarter)))))  # (N, 512, h/8, w/8)
-        x = self.model8(self.model8up(x) + self.model3short8(quarter))  # (N, 256, h/4, w/4)
-        x = self.model9(self.model9up(x) + self.model2short9(half))  # (N, 128, h/2, w/2)
-        x = self.model10(self.model10up(x) + self.model1short10(full))  # (N, 128, h, w)
+        # sums in place: at full size each tensor is 32 MB, and the network's memory peaks here
+        x = self.model8(self.model8up(x).add_(self.model3short8(quarter)))  # (N, 256, h/4, w/4)
+        x = self.model9(self.model9up(x).add_(self.model2short9(half)))  # (N, 128, h/2, w/2)
+        x = self.model10(self.model10up(x).add_(self.model1short10(full)))  # (N, 128, h, w)
         scaled: Tensor = self.model_out(x)  # (N, 2, h, w), -1..1
         return scaled * AB_NORM

@@ -1,0 +1,116 @@
+"""From a file to a task and its truth, as a protocol has it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from colorpipe import color, resample
+from colorpipe.errors import InputError
+from colorpipe.evaluation.protocol import Protocol, Region
+from colorpipe.media import open_source
+from colorpipe.settings import MediaOptions
+from colorpipe.types import Encoding, Frame, Lab
+
+RGB = NDArray[np.uint8]
+"""(H, W, 3) sRGB codes."""
+IMAGE_SIDE = 512
+"""Pixels of the longer side of copies to look at, at most."""
+EIGHT_BITS = Encoding("rgb", 8)
+
+
+@dataclass(frozen=True)
+class Case:
+    """One picture under a protocol."""
+
+    path: Path
+    grey: Frame
+    """What a method is given: 8 bits, no colour."""
+    truth: Frame
+    """The same place of the picture in colour; its luma is the grey that was given."""
+    reference: Lab | None
+    """The colours that may be learned from."""
+
+    @property
+    def size(self) -> int:
+        """Bytes, about."""
+        return self.truth.luma.size * (4 if self.reference is None else 16)
+
+
+def read(path: Path, protocol: Protocol, media: MediaOptions) -> Case:
+    """A picture as a case.
+
+    Raises:
+        InputError: it cannot be read, or is a film, or grey.
+    """
+    with open_source(path, media) as source:
+        if source.info.medium != "still":
+            raise InputError(f"{path} is a film; {protocol.name} compares pictures", hint="save frames of it as PNG")
+        frame = next(iter(source))
+    rgb = _eight_bits(frame)
+    if protocol.side is not None:
+        rgb = np.dstack([resample.shrink(plane, (protocol.side, protocol.side)) for plane in cv2.split(rgb)])
+    grey = _grey(rgb, protocol.grey)
+    inside = _slices(protocol.score, grey.shape)
+    luma = np.ascontiguousarray(grey[inside])
+    colour = tuple(np.ascontiguousarray(rgb[inside][..., channel]) for channel in range(3))
+    task = Frame(luma, EIGHT_BITS, origin=path)
+    reference = None
+    if protocol.learn is not None:
+        reference = color.rgb_to_lab(rgb[_slices(protocol.learn, grey.shape)].astype(np.float32) / np.float32(255))
+    return Case(path, task, Frame(luma, EIGHT_BITS, colour=colour, origin=path), reference)
+
+
+def _eight_bits(frame: Frame) -> RGB:
+    """The frame's colours in 8 bits, over white where it is transparent."""
+    if frame.colour is None:
+        raise InputError(f"{frame.origin} is grey", hint="only a colour picture tells how well it was colorized")
+    rgb = np.dstack(frame.colour)
+    if frame.alpha is None and frame.encoding.bits == 8:
+        return rgb
+    values = rgb / np.float32(frame.encoding.peak)
+    if frame.alpha is not None:
+        cover = (frame.alpha / np.float32(frame.encoding.peak))[..., None]
+        values = values * cover + (1 - cover)
+    return np.asarray(np.rint(values * 255), np.uint8)
+
+
+@lru_cache(maxsize=1)
+def _light() -> color.Float:
+    """sRGB code -> linear light 0..1."""
+    return color.linear(np.arange(256, dtype=np.float32) / np.float32(255))
+
+
+def _grey(rgb: RGB, formula: str) -> RGB:
+    """(H, W, 3) -> (H, W) grey codes by a protocol's formula."""
+    if formula != "lightness":
+        red, green, blue = cv2.split(rgb)
+        return color.grey((red, green, blue), formula)
+    luminance: Any = cv2.transform(color.look_up(_light(), rgb), color.XYZ_FROM_RGB[1:2].astype(np.float32))
+    return color.to_codes(color.encode(luminance.reshape(rgb.shape[:2])), EIGHT_BITS)
+
+
+def _slices(region: Region, shape: tuple[int, ...]) -> tuple[slice, slice]:
+    """Rows and columns of a region."""
+    top, left, bottom, right = region
+    height, width = shape
+    return slice(round(top * height), round(bottom * height)), slice(round(left * width), round(right * width))
+
+
+def jpeg(frame: Frame) -> bytes:
+    """A small copy to look at, its chroma at full resolution."""
+    rgb = np.dstack(frame.colour or (frame.luma,) * 3)
+    scale = IMAGE_SIDE / max(rgb.shape)
+    if scale < 1:
+        size = max(1, round(frame.width * scale)), max(1, round(frame.height * scale))
+        rgb = np.asarray(cv2.resize(rgb, size, interpolation=cv2.INTER_AREA), np.uint8)
+    sampling = [cv2.IMWRITE_JPEG_SAMPLING_FACTOR, cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444]
+    done, data = cv2.imencode(".jpg", rgb[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 88, *sampling])
+    assert done
+    return bytes(data)

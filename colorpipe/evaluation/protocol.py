@@ -1,0 +1,57 @@
+"""What a protocol says."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+Region = tuple[float, float, float, float]
+"""Top, left, bottom, right as fractions of the picture's sides."""
+WHOLE: Region = (0.0, 0.0, 1.0, 1.0)
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """How a colour picture becomes a grey one to be colorized, and a truth to score the result against.
+
+    Pictures are taken upright, in sRGB, in 8 bits, over white where they are transparent; then resized; then made grey.
+    A method sees the grey of ``score`` and nothing else of the picture, but for the colours of ``learn``.
+    """
+
+    name: str
+    """As ``--protocol`` takes it, with its version."""
+    summary: str
+    """One line for a person."""
+    source: str = ""
+    """Whose protocol it is, where it follows another's."""
+    side: int | None = 256
+    """Pictures are squashed to a square of this side, whatever their shape; None keeps their size."""
+    resampling: Literal["bicubic"] = "bicubic"
+    """Bicubic with antialiasing over 8-bit codes, as Pillow resizes."""
+    grey: Literal["lightness", "luminosity"] = "lightness"
+    """``lightness``: the grey of the same CIE lightness, so that the right chroma gives the true picture back.
+    ``luminosity``: 0.21 R + 0.72 G + 0.07 B over sRGB codes. Either is rounded to 8 bits."""
+    learn: Region | None = None
+    """Whose colours a method that takes or learns from a reference is given, picture by picture; None gives none."""
+    score: Region = WHOLE
+    """What is colorized and scored."""
+    share: float = 1.0
+    """Part of the inputs that is scored, 0..1; the rest is for training. Which, depends on the file's name alone."""
+    seed: int = 0
+    """Decides that choice."""
+
+    def is_scored(self, path: Path) -> bool:
+        """Whether a picture is among those that are scored; the others are left for training."""
+        return is_held_out(path.name, self.share, self.seed)
+
+
+def is_held_out(name: str, share: float, seed: int = 0) -> bool:
+    """Whether a picture of this file name is among the ``share`` (0..1) that is not trained on.
+
+    By the SHA-256 of seed and name: a picture stays on its side when others come or go, or it is moved. Training with
+    ``held_out_share`` asks here too, so that a protocol with the same share scores what was not trained on.
+    """
+    digest = hashlib.sha256(f"{seed}:".encode() + name.encode("utf-8", "surrogateescape")).digest()
+    return int.from_bytes(digest[:8], "big") < share * 2**64

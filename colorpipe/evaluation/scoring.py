@@ -1,0 +1,337 @@
+"""Methods x pictures -> scores: one method after the other, so that one network is loaded at a time.
+
+One picture's failure is its own, and so is a method's or a measure's: each is named and left out of the means.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import platform
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+from colorpipe import __version__
+from colorpipe.errors import ColorpipeError, DeviceError, PluginError, UsageError, WeightsError
+from colorpipe.evaluation import cases, specs
+from colorpipe.evaluation.cases import Case
+from colorpipe.evaluation.contenders import Colorized, Contender, Grey
+from colorpipe.evaluation.protocols import DEFAULT_PROTOCOL, get
+from colorpipe.evaluation.results import GREY, TRUTH, Column, Evaluation, Failure, Row, Scored
+from colorpipe.media.folder import find_inputs
+from colorpipe.plugins import DEFAULT_COLORIZER, PluginHost
+from colorpipe.runtime import Precision, choose_device
+from colorpipe.settings import MediaOptions
+
+if TYPE_CHECKING:
+    from colorpipe.evaluation.specs import Measure
+    from colorpipe.types import Frame, Recipe
+
+log = logging.getLogger(__name__)
+KEPT_CASES = 256 << 20
+"""Bytes of read pictures that are kept from one method to the next."""
+
+
+class Listener(Protocol):
+    """Is told what happens; a step is one picture by one method."""
+
+    def started(self, steps: int) -> None: ...
+    def opened(self, row: str, recipe: Recipe) -> None: ...
+    def scored(self, row: str, picture: Path, scored: Scored) -> None: ...
+    def failed(self, failure: Failure) -> None: ...
+    def advance(self, steps: int) -> None: ...
+
+
+class Silent:
+    """A listener that keeps quiet."""
+
+    def started(self, steps: int) -> None: ...
+    def opened(self, row: str, recipe: Recipe) -> None: ...
+    def scored(self, row: str, picture: Path, scored: Scored) -> None: ...
+    def failed(self, failure: Failure) -> None: ...
+    def advance(self, steps: int) -> None: ...
+
+
+def evaluate(
+    inputs: str | Path | Sequence[str | Path],
+    colorizers: Sequence[str] = (DEFAULT_COLORIZER,),
+    evaluators: Sequence[str] | None = None,
+    protocol: str = DEFAULT_PROTOCOL,
+    *,
+    baseline: bool = True,
+    device: str = "auto",
+    precision: Precision = "auto",
+    host: PluginHost | None = None,
+    media: MediaOptions | None = None,
+    images: int = 0,
+    listener: Listener | None = None,
+) -> Evaluation:
+    """Colorize colour pictures from their grey, by each method, and score the results.
+
+    Args:
+        inputs: Colour pictures, folders or patterns.
+        colorizers: ``NAME`` or ``NAME:KEY=VALUE,...``, as ``colorpipe eval --colorizer`` takes them.
+        evaluators: Likewise; None takes PSNR, SSIM, CIEDE2000 and colourfulness, those that are installed.
+        protocol: Its name; ``colorpipe.evaluation.protocols`` has them.
+        baseline: Whether the pictures left grey are the first row.
+        device, precision: As ``Session``.
+        images: Of how many pictures to keep small copies, for a page.
+
+    Raises:
+        UsageError, WeightsError, DeviceError, InputError: before anything is started. Afterwards what goes wrong is
+            among the evaluation's ``failures``.
+    """
+    host, media = host or PluginHost.load(), media or MediaOptions()
+    chosen = get(protocol)
+    if not colorizers and not baseline:
+        raise UsageError("there is no method to evaluate", hint="name one with --colorizer")
+    choose_device(device)
+    found = find_inputs([inputs] if isinstance(inputs, (str, Path)) else inputs)
+    scored = [item for item in found if item.error or chosen.is_scored(item.path)]
+    if not scored:
+        raise UsageError(
+            f"none of the {len(found)} inputs is among those that {chosen.name} scores", hint="name more pictures"
+        )
+    methods = [
+        replace(method, recipe=replace(method.recipe, device=device, precision=precision))
+        for method in specs.methods(colorizers, chosen, host, media)
+    ]
+    scorer = _Scorer(
+        [item.path for item in scored],
+        specs.measures(evaluators, host),
+        lambda path: cases.read(path, chosen, media),
+        images,
+        listener or Silent(),
+    )
+    rows: list[tuple[str, Grey | Contender]] = [(GREY, Grey())] if baseline else []
+    rows += [(method.label, Contender(method, host)) for method in methods]
+    scorer.listener.started(len(scored) * len(rows))
+    for index, item in enumerate(scored):
+        if item.error:
+            scorer.drop(index, item.error, len(rows))
+    made = [scorer.row(label, method, len(rows) - number) for number, (label, method) in enumerate(rows)]
+    return _renumbered(
+        Evaluation(
+            protocol=chosen,
+            columns=scorer.columns,
+            rows=tuple(made),
+            pictures=tuple(scorer.paths),
+            failures=tuple(scorer.failures),
+            training=tuple(item.path for item in found if not chosen.is_scored(item.path)),
+            measures={measure.label: measure.about() for measure in scorer.measures},
+            versions=_versions(),
+            images=scorer.images,
+        )
+    )
+
+
+def left_for_training(inputs: Sequence[str | Path], protocol: str) -> list[Path]:
+    """The inputs that a protocol does not score.
+
+    Raises:
+        UsageError: it scores all.
+    """
+    chosen = get(protocol)
+    if chosen.share == 1:
+        raise UsageError(f"{chosen.name} scores every input", hint="choose a protocol that splits them")
+    return [item.path for item in find_inputs(inputs) if not item.error and not chosen.is_scored(item.path)]
+
+
+def _renumbered(evaluation: Evaluation) -> Evaluation:
+    """Without the pictures that no method could colorize."""
+    kept = sorted({index for row in evaluation.rows for index in row.results})
+    place = {index: number for number, index in enumerate(kept)}
+    return replace(
+        evaluation,
+        rows=tuple(
+            replace(row, results={place[index]: scored for index, scored in row.results.items()})
+            for row in evaluation.rows
+        ),
+        pictures=tuple(evaluation.pictures[index] for index in kept),
+        images={(place[index], label): data for (index, label), data in evaluation.images.items() if index in place},
+    )
+
+
+class _Scorer:
+    """One call of ``evaluate``: its pictures, those among them that cannot be used, and what was found."""
+
+    def __init__(
+        self,
+        paths: Sequence[Path],
+        measures: Sequence[Measure],
+        read: Callable[[Path], Case],
+        images: int,
+        listener: Listener,
+    ) -> None:
+        self.paths, self.measures, self.listener = paths, measures, listener
+        self.failures: list[Failure] = []
+        self.images: dict[tuple[int, str], bytes] = {}
+        self._labels = _labels(measures)
+        self._read = read
+        self._images = images
+        self._with_images: set[int] = set()
+        self._dropped: set[int] = set()
+        self._asked: set[str] = set()
+        """Measures that saw a picture of the row in work."""
+        self._cases: dict[int, Case] = {}
+        self._room = KEPT_CASES
+
+    @property
+    def columns(self) -> tuple[Column, ...]:
+        """Every score that the measures can give, in their order."""
+        return tuple(
+            Column(self._labels[measure.label, name], measure.label, higher, name in measure.evaluator.describes)
+            for measure in self.measures
+            for name, higher in measure.evaluator.higher_is_better.items()
+        )
+
+    def drop(self, index: int, error: str, rows: int) -> None:
+        """No method gets this input.
+
+        Args:
+            rows: How many would have.
+        """
+        self._dropped.add(index)
+        self._fail(Failure(self.paths[index], None, error), rows)
+
+    def row(self, label: str, method: Grey | Contender, rows: int) -> Row:
+        """Each picture through one method.
+
+        Args:
+            rows: This one and those after it.
+        """
+        results: dict[int, Scored] = {}
+        left = [index for index in range(len(self.paths)) if index not in self._dropped]
+        for number, index in enumerate(left):
+            case = self._case(index, rows)
+            if case is None:
+                continue
+            opened = method.recipe is not None
+            try:
+                method.open(case)
+            except Exception as error:  # a plugin may raise anything; the other methods go on
+                if not method.learns or isinstance(error, (UsageError, WeightsError, DeviceError)):
+                    self._fail(Failure(None, label, _reason(error)), len(left) - number)
+                    break
+                self._fail(Failure(case.path, label, _reason(error)))
+                continue
+            if method.recipe is not None and not opened:
+                self.listener.opened(label, method.recipe)
+            try:
+                colorized = method(case)
+            except Exception as error:  # as above
+                self._fail(Failure(case.path, label, _reason(error)))
+                continue
+            results[index] = self._score(colorized, case)
+            self._keep_images(index, label, case, colorized.frame)
+            self.listener.scored(label, case.path, results[index])
+            self.listener.advance(1)
+        return Row(label, method.recipe, method.start_up, method.learning, results, self._finish())
+
+    def _case(self, index: int, rows: int) -> Case | None:
+        if index in self._cases:
+            return self._cases[index]
+        try:
+            case = self._read(self.paths[index])
+        except Exception as error:  # one input's failure is its own
+            self.drop(index, _reason(error), rows)
+            return None
+        if case.size <= self._room:
+            self._room -= case.size
+            self._cases[index] = case
+        return case
+
+    def _score(self, colorized: Colorized, case: Case) -> Scored:
+        scores: dict[str, float] = {}
+        remarks: dict[str, str] = {}
+        for measure in self.measures:
+            evaluator = measure.evaluator
+            if evaluator.needs_distribution and colorized.distribution is None:
+                continue
+            try:
+                if colorized.distribution is not None:
+                    evaluator.observe(colorized.distribution)
+                self._asked.add(measure.label)
+                found = self._named(measure, evaluator.update(colorized.frame, case.truth))
+                remarked = evaluator.remarks()
+            except Exception as error:  # the other measures go on
+                self._fail(Failure(case.path, measure.label, _reason(error)), 0)
+                continue
+            scores |= found
+            for name, text in remarked.items():
+                remarks[name if name not in remarks else f"{measure.label} {name}"] = text
+        return Scored(scores, remarks, colorized.learning, colorized.colorizing)
+
+    def _named(self, measure: Measure, scores: Mapping[str, float]) -> dict[str, float]:
+        """Scores by column."""
+        for name, value in scores.items():
+            if (measure.label, name) not in self._labels:
+                raise PluginError(f"{measure.label} gives {name!r}, which its higher_is_better does not name")
+            if math.isnan(value):
+                raise PluginError(f"{measure.label} gives a {name} that is not a number")
+        return {self._labels[measure.label, name]: float(value) for name, value in scores.items()}
+
+    def _finish(self) -> dict[str, float]:
+        """Each measure's scores over the pictures of one row."""
+        scores: dict[str, float] = {}
+        for measure in self.measures:
+            if measure.label not in self._asked:
+                continue
+            self._asked.remove(measure.label)
+            try:
+                scores |= self._named(measure, measure.evaluator.finish())
+            except Exception as error:  # as above
+                self._fail(Failure(None, measure.label, _reason(error)), 0)
+        return scores
+
+    def _keep_images(self, index: int, label: str, case: Case, result: Frame) -> None:
+        if index not in self._with_images and len(self._with_images) == self._images:
+            return
+        self._with_images.add(index)
+        self.images.setdefault((index, TRUTH), cases.jpeg(case.truth))
+        self.images.setdefault((index, GREY), cases.jpeg(case.grey))
+        self.images.setdefault((index, label), cases.jpeg(result))
+
+    def _fail(self, failure: Failure, steps: int = 1) -> None:
+        if failure not in self.failures:  # a measure that cannot score a picture says so for each method
+            self.failures.append(failure)
+            self.listener.failed(failure)
+        self.listener.advance(steps)
+
+
+def _labels(measures: Sequence[Measure]) -> dict[tuple[str, str], str]:
+    """Measure and its score's name -> the column's label: the name, with the measure's text where several have it."""
+    named = [(measure, name) for measure in measures for name in measure.evaluator.higher_is_better]
+    shared = Counter(name for _, name in named)
+    labels = {}
+    for measure, name in named:
+        full = measure.label if name == measure.evaluator.name else f"{measure.label} {name}"
+        labels[measure.label, name] = name if shared[name] == 1 else full
+    return labels
+
+
+def _versions() -> dict[str, str]:
+    import cv2
+    import numpy
+    import torch
+
+    return {
+        "colorpipe": __version__,
+        "python": platform.python_version(),
+        "torch": str(torch.__version__),
+        "numpy": numpy.__version__,
+        "opencv": cv2.__version__,
+    }
+
+
+def _reason(error: Exception) -> str:
+    """One line; what is not ours is a bug in a plugin, or here: its traceback is kept."""
+    if isinstance(error, ColorpipeError):
+        return str(error)
+    if isinstance(error, MemoryError):
+        return "not enough memory; close other programs, or choose a protocol of a smaller size"
+    log.error("unexpected error", exc_info=error)
+    return f"unexpected {type(error).__name__}: {error}"
