@@ -392,7 +392,7 @@ class _Run:
         resumed = bool(sink.state)
         task.carrier = Carrier(Colour.from_bytes(sink.state) if resumed else None)
         ended = False
-        while not (ended or task.error):
+        while not ended:
             steps: list[Step] = []
             with task.step("read"):
                 frame = next(frames, None)
@@ -412,9 +412,9 @@ class _Run:
                 resumed = False
                 task.shots += step.first
                 task.key_frames += prepared is not None
-                if task.error:
-                    return
                 self.ready.put(_Item(task, frame, prepared, step=step))
+            if task.error:
+                return
 
     def _skip(self, task: _Task, frames: Iterator[Frame], count: int) -> None:
         """Pass over frames that an earlier run has written. They are decoded: seeking is exact in few containers."""

@@ -4,17 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import ClassVar
 
+import av
 import cv2
 import numpy as np
 import pytest
 
+from colorpipe.errors import OptionError
 from colorpipe.media.video import open_video
-from colorpipe.settings import KEY_DISTANCE, MediaOptions
-from colorpipe.temporal import Carrier, Planner, Step, shrink
+from colorpipe.runner import RunRequest, run
+from colorpipe.settings import KEY_DISTANCE, MediaOptions, MergeOptions
+from colorpipe.temporal import Carrier, Colour, Planner, Step, shrink
 from colorpipe.temporal.carry import fill
 from colorpipe.temporal.motion import FlowFinder, Small, warp
 from colorpipe.temporal.plan import FLASH
+from colorpipe.types import Batch, Chroma, Outcome, Recipe, Stage
+from colorpipe.verification import verify
+from tests.helpers import Painter, host_with, write_grey
 
 SAMPLES = Path(__file__).parent.parent / "samples"
 HEIGHT, WIDTH = 120, 160
@@ -279,3 +286,82 @@ def test_what_is_unknown_is_filled_from_around_it() -> None:
     assert np.abs(fill(spoiled, weight) - values).max() < 1
     assert (fill(spoiled, np.zeros_like(weight)) == 0).all()
     assert fill(spoiled, np.ones_like(weight)) is spoiled
+
+
+# --- a run ------------------------------------------------------------------------------------------------------------
+
+
+class Moody(Painter):
+    """Another hue for each picture that it is shown."""
+
+    name = "moody"
+    shown: ClassVar[list[int]] = []
+
+    def predict(self, batch: Batch) -> Chroma:
+        import torch
+
+        type(self).shown.append(len(batch))
+        angle = 2.4 * len(self.shown)
+        hue = torch.tensor([np.cos(angle), np.sin(angle)]).view(1, 2, 1, 1) * 25
+        return Chroma(hue.expand(len(batch), 2, 8, 8).float())
+
+
+def colorized(source: Path, output: Path, **settings: object) -> tuple[Outcome, list[np.ndarray]]:
+    """What a run tells, and the U planes that it wrote."""
+    Moody.shown.clear()
+    recipe = Recipe(Stage("moody"), settings={"codec": "ffv1", **settings})
+    (outcome,) = run(RunRequest([source], recipe, output, batch=1), host_with(Moody))
+    assert outcome.status == "done", outcome.error
+    assert outcome.output is not None
+    assert verify(source, outcome.output).equal
+    with open_video(outcome.output, MediaOptions()) as film:
+        return outcome, [frame.colour[0] for frame in film if frame.colour is not None]
+
+
+def panning_film(path: Path, frames: int) -> Path:
+    with av.open(str(path), "w") as film:
+        stream = film.add_stream("ffv1", rate=25, width=WIDTH, height=HEIGHT)
+        stream.pix_fmt = "gray"
+        for luma in pan(texture(), frames, dy=0.5, dx=-1):
+            film.mux(stream.encode(av.VideoFrame.from_ndarray(luma, "gray")))
+        film.mux(stream.encode(None))
+    return path
+
+
+def test_a_run_shows_the_network_key_frames_only_and_the_film_is_steady(tmp_path: Path) -> None:
+    source = panning_film(tmp_path / "pan.mkv", 60)
+    steady, carried = colorized(source, tmp_path / "steady")
+    assert (steady.frames, steady.shots, steady.key_frames) == (60, 1, sum(Moody.shown))
+    assert steady.key_frames <= 60 / 8
+    assert {"motion", "carry"} <= steady.seconds.keys()
+    each, alone = colorized(source, tmp_path / "alone", temporal="none")
+    assert (each.frames, each.key_frames, sum(Moody.shown)) == (60, 0, 60)
+    changes = [np.abs(np.diff(np.stack(planes).astype(float), axis=0)).mean() for planes in (carried, alone)]
+    assert changes[0] < changes[1] / 5
+    nearer, _ = colorized(source, tmp_path / "nearer", temporal="4")
+    assert nearer.key_frames >= 15
+
+
+def test_photographs_know_nothing_of_it(tmp_path: Path) -> None:
+    write_grey(tmp_path / "photo.png")
+    for temporal in ("auto", "none"):
+        recipe = Recipe(Stage("painter"), settings={"temporal": temporal})
+        (outcome,) = run(RunRequest([tmp_path / "photo.png"], recipe, tmp_path / temporal), host_with(Painter))
+        assert (outcome.status, outcome.key_frames) == ("done", 0)
+    made = [(tmp_path / temporal / "photo.png") for temporal in ("auto", "none")]
+    assert (cv2.imread(str(made[0])) == cv2.imread(str(made[1]))).all()
+
+
+@pytest.mark.parametrize("value", ["0", "251", "-3", "often", "1.5", ""])
+def test_a_distance_that_makes_no_sense_is_refused(value: str) -> None:
+    with pytest.raises(OptionError, match="auto, none or a whole number"):
+        MergeOptions(temporal=value)
+    assert MergeOptions(temporal="none").key_distance is None
+    assert MergeOptions(temporal="12").key_distance == 12
+
+
+def test_a_stored_colour_is_the_same_to_the_bit() -> None:
+    chroma = np.random.default_rng(8).normal(0, 30, (9, 7, 2)).astype(np.float32)
+    again = Colour.from_bytes(Colour(chroma, 31.7).to_bytes())
+    assert (again.chroma == chroma).all()
+    assert again.age == 31.7
