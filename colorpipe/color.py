@@ -252,6 +252,13 @@ def _code_table() -> Plane:
     return quantize(_srgb_table().reshape(1, -1) * np.float32(255), Encoding("rgb", 8)).reshape(-1)
 
 
+def warm_up() -> None:
+    """Makes the tables that this module and OpenCV make when they are first used: 0.1 s while the first picture is read
+    and predicted, rather than after it."""
+    _code_table()
+    cv2.cvtColor(np.zeros((1, 1, 3), np.float32), cv2.COLOR_Lab2LRGB)
+
+
 # --- merging chroma under an untouched luma ---------------------------------------------------------------------------
 
 

@@ -121,7 +121,8 @@ class Colorizer(Plugin):
     """Predicts chroma from lightness."""
 
     kind = "colorizer"
-    input_size: ClassVar[InputSize] = InputSize()
+    input_size: InputSize = InputSize()
+    """Of the class; ``build`` may set the instance's own, where it hangs on the weights."""
     yields_distribution: ClassVar[bool] = False
     """True: ``predict`` gives a ChromaDistribution, and a decoder is attached."""
     default_decoder: ClassVar[str | None] = None
@@ -143,7 +144,8 @@ class Colorizer(Plugin):
         """The network with its weights, on the CPU, in fp32, in evaluation mode; None for a method without one.
 
         Args:
-            weights: A file whose SHA-256 has been checked where one is registered; None if the method has none.
+            weights: A file whose SHA-256 has been checked where one is registered; None if the method has none, or is
+                about to learn from a reference.
 
         Raises:
             WeightsError: the file does not hold this method's weights, to the key.

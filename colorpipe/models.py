@@ -31,6 +31,8 @@ _WRAPPERS = ("state_dict", "params", "model")
 """Keys under which training scripts nest a state dict: Lightning, BasicSR and many others."""
 _REFUSALS = ("lobal", "GLOBAL", "Can only", "call reduce", "must be imported")
 """What torch's restricted unpickler says of a sound file that holds more than tensors; its other errors are damage."""
+_LONGEST_HEADER = 100_000_000
+"""Bytes; safetensors' own limit."""
 _SHOWN = 3
 """Keys named in an error before the rest is counted."""
 
@@ -330,10 +332,12 @@ def read_tensors(file: Path) -> tuple[dict[str, torch.Tensor], dict[str, str]]:
             start = reader.read(9)
     except OSError as error:
         raise WeightsError(f"cannot read {file}: {_oneline(error)}") from error
+    # Eight bytes of length, then a JSON header. Looked for first: a length may begin as a pickle does, but no pickle
+    # would make a length that safetensors allows.
+    if start[8:9] == b"{" and int.from_bytes(start[:8], "little") <= _LONGEST_HEADER:
+        return _read_safetensors(file)
     if start[:4] == b"PK\x03\x04" or start[:1] == b"\x80":  # a zip archive, or a bare pickle as before torch 1.6
         return _state_dict(_unpickle(file), file)
-    if start[8:9] == b"{":  # eight bytes of length, then a JSON header
-        return _read_safetensors(file)
     raise WeightsError(f"{file} is neither a safetensors nor a torch file", hint="give a .safetensors or .pth file")
 
 
@@ -441,6 +445,22 @@ def load_strictly(module: torch.nn.Module, tensors: Mapping[str, torch.Tensor], 
     if broken:
         raise WeightsError(f"{what}: {len(broken)} tensors are not finite ({', '.join(broken[:_SHOWN])})")
     module.load_state_dict(state, strict=True, assign=True)
+
+
+def read_temperature(metadata: Mapping[str, str], file: Path, default: float = 1.0) -> float:
+    """The temperature that a training stated for its weights, for a ``ChromaDistribution``.
+
+    Raises:
+        WeightsError: what is stated is no temperature.
+    """
+    text = metadata.get("natural_T", str(default))
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0 < value <= 2:
+        raise WeightsError(f"{file}: its metadata says natural_T = {text}, which is no temperature in 0..2")
+    return value
 
 
 def _a(value: Any) -> str:

@@ -23,7 +23,7 @@ from typing import Any, Generic, Protocol, TypeVar
 
 import numpy as np
 
-from colorpipe import hints, media, runtime
+from colorpipe import color, hints, media, runtime
 from colorpipe.color import Float
 from colorpipe.errors import ColorpipeError, InputError, OutputError
 from colorpipe.journal import Journal, identity
@@ -402,6 +402,7 @@ class _Run:
     # --- writing -----------------------------------------------------------------------------------------------------
 
     def _write(self, channel: _Channel[_Item | None]) -> None:
+        color.warm_up()
         while (item := channel.get()) is not None:
             task = item.task
             if item.prepared is None:

@@ -90,6 +90,8 @@ class Session:
         self, recipe: Recipe, batch: int | None, require_gpu: bool, reference: str | Path | Lab | None
     ) -> None:
         preprocessors, colorizer, decoder, merge, media, weights = parts_of(self.host, recipe)
+        if reference is not None and colorizer.learns_from_reference and recipe.weights is None:
+            weights = None  # what is learned takes the place of the method's own
         lab, reference_sha256 = self._reference(reference, recipe, type(colorizer), media)
         runtime = Runtime(
             colorizer,

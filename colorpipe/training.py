@@ -58,6 +58,10 @@ class TrainingOptions(Options):
     precision: Literal["auto", "fp32", "bf16", "fp16"] = option("auto", "arithmetic of the network while training")
     workers: int | None = option(None, "processes that prepare pictures; none given: 0 on a CPU, 8 else", min=0)
 
+    def decisive(self) -> dict[str, Any]:
+        """What the weights depend on, for their metadata."""
+        return {k: v for k, v in self.as_dict().items() if k not in ("checkpoint_minutes", "resume", "workers")}
+
 
 class Task(abc.ABC):
     """What a trainable plugin knows that the loop does not.
@@ -70,6 +74,8 @@ class Task(abc.ABC):
     """The targets given to ``loss`` are this much smaller than L, each way."""
     picture_side: int = 256
     """Pictures are squashed to a square of this side, as they are at inference."""
+    padded: bool = False
+    """They keep their proportions instead, in the middle of a white square."""
     monitor: str = "loss"
     """The score of ``validate`` that early stopping watches; lower is better."""
     losses_of: Sequence[str] = ("loss",)
@@ -89,12 +95,12 @@ class Task(abc.ABC):
 
         return L if self.preprocessor is None else self.preprocessor.apply(Lab(L)).L
 
+    def prepare(self, pictures: Pictures, training: list[int]) -> None:  # noqa: B027 - optional
+        """Look at the training pictures before the first step, for statistics; repeated when a run is resumed."""
+
     @abc.abstractmethod
     def network(self) -> nn.Module:
         """The network to train, made anew. Parameters that stay as they are have ``requires_grad`` off."""
-
-    def prepare(self, pictures: Pictures, training: list[int]) -> None:  # noqa: B027 - optional
-        """Look at the training pictures before the first step, for statistics; repeated when a run is resumed."""
 
     def groups(self, network: nn.Module) -> Iterable[Mapping[str, Any]]:
         """Parameter groups of the optimizer: ``params`` and, where it differs from 1, ``scale`` of the rate."""
@@ -217,18 +223,23 @@ def fit(task: Task, data: Path, output: Path, host: PluginHost | None = None) ->
 
 def save_weights(path: Path, tensors: Mapping[str, torch.Tensor], metadata: Mapping[str, str]) -> None:
     """Write safetensors, floats as fp16, whole or not at all. Equal input gives an equal file."""
-    from safetensors.torch import save_file
+    from safetensors.torch import save
 
     def stored(tensor: torch.Tensor) -> torch.Tensor:
         tensor = tensor.detach().cpu()
         return (tensor.half() if tensor.is_floating_point() else tensor).contiguous()
 
+    content = save({name: stored(tensor) for name, tensor in tensors.items()}, dict(metadata))
+    # Eight bytes of length, a JSON header, the tensors. safetensors leaves the order of the metadata to chance.
+    start = 8 + int.from_bytes(content[:8], "little")
+    header = json.dumps(json.loads(content[8:start]), sort_keys=True).encode()
+    header += b" " * (-len(header) % 8)  # the tensors stay aligned
     part = path.with_name(path.name + ".part")
-    save_file({name: stored(tensor) for name, tensor in sorted(tensors.items())}, part, dict(metadata))
-    # Through the disk before the rename: a power cut must not leave a name without its content.
-    with part.open("rb") as handle:
-        os.fsync(handle.fileno())
-    part.chmod(0o644)  # safetensors makes it private
+    with part.open("wb") as handle:
+        handle.write(len(header).to_bytes(8, "little") + header)
+        handle.write(memoryview(content)[start:])
+        handle.flush()
+        os.fsync(handle.fileno())  # before the rename: a power cut must not leave a name without content
     part.replace(path)
 
 

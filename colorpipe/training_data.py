@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from colorpipe.color import GREY_WEIGHTS, encode, lightness_of, linear, rgb_to_lab
 from colorpipe.errors import TrainingError
+from colorpipe.evaluation.protocol import is_held_out
 
 SUFFIXES = frozenset((".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp", ".avif"))
 FEWEST = 16
@@ -45,17 +46,21 @@ def find_pictures(folder: Path) -> list[Path]:
     return sorted(found)
 
 
-def load_square(path: Path, side: int) -> RGB:
+def load_square(path: Path, side: int, pad: bool = False) -> RGB:
     """The picture squashed to ``side`` x ``side``, as a network sees it at inference: (side, side, 3) uint8 sRGB.
 
+    With ``pad`` it keeps its proportions and lies in the middle of a white square.
     Raises whatever libvips does for a file that is no picture.
     """
     import pyvips  # only training reads this way; frames of a run go through colorpipe.media
 
-    image = pyvips.Image.thumbnail(str(path), side, height=side, size="force", export_profile="srgb", fail_on="error")
+    size = "both" if pad else "force"
+    image = pyvips.Image.thumbnail(str(path), side, height=side, size=size, export_profile="srgb", fail_on="error")
     image = image.colourspace("srgb")
     if image.hasalpha():
         image = image.flatten(background=255)
+    if pad:
+        image = image.gravity("centre", side, side, extend="white")
     return np.ascontiguousarray(image.cast("uchar").numpy()[..., :3])
 
 
@@ -65,8 +70,10 @@ class Pictures:
     Decoding happens once; the map lies in ``folder`` and is taken up again if the same files are given again.
     """
 
-    def __init__(self, files: list[Path], side: int, folder: Path, warn: Callable[[str], None]) -> None:
-        stamp = hashlib.sha256(str(side).encode())
+    def __init__(
+        self, files: list[Path], side: int, folder: Path, warn: Callable[[str], None], pad: bool = False
+    ) -> None:
+        stamp = hashlib.sha256(f"{side}{' padded' if pad else ''}".encode())
         for file in files:
             status = file.stat()
             stamp.update(f"{file}\0{status.st_size}\0{status.st_mtime_ns}\n".encode())
@@ -75,7 +82,7 @@ class Pictures:
         known = json.loads(index.read_text()) if index.exists() and data.exists() else {}
         if known.get("stamp") != stamp.hexdigest():
             index.unlink(missing_ok=True)
-            names = _decode(files, side, data, warn)
+            names = _decode(files, side, data, warn, pad)
             known = {"stamp": stamp.hexdigest(), "names": names}
             # The index is written last: a map without one was cut short and is made again.
             index.with_suffix(".part").write_text(json.dumps(known))
@@ -93,14 +100,18 @@ class Pictures:
     def __getitem__(self, index: int) -> RGB:
         return np.asarray(self._data[index])
 
+    def chroma(self, index: int, side: int) -> Float:
+        """ab (side, side, 2) of a picture, CIE units, averaged over areas."""
+        return _chroma(self[index], side)
 
-def _decode(files: list[Path], side: int, data: Path, warn: Callable[[str], None]) -> list[str]:
+
+def _decode(files: list[Path], side: int, data: Path, warn: Callable[[str], None], pad: bool) -> list[str]:
     """Write the readable ones of ``files`` to ``data`` one after the other; returns their paths."""
     from concurrent.futures import ThreadPoolExecutor
 
     def load(path: Path) -> RGB | str:
         try:
-            return load_square(path, side)
+            return load_square(path, side, pad)
         except Exception as error:  # whatever a decoder raises: the file is named and the others go on
             return f"skipped {path}: {str(error).strip().splitlines()[0] if str(error).strip() else type(error)}"
 
@@ -120,15 +131,20 @@ def _decode(files: list[Path], side: int, data: Path, warn: Callable[[str], None
 def split(names: Sequence[str], held_out: int, share: float | None = None) -> tuple[list[int], list[int]]:
     """Indices for training and for validation: which pictures are held out depends on their file names only.
 
-    ``held_out`` pictures, or a tenth of all where that is fewer; with ``share``, that part of them. Adding pictures
-    moves few from one side to the other.
+    ``held_out`` pictures, or a tenth of all where that is fewer; with ``share``, about that part of them, those that a
+    protocol of ``colorpipe eval`` with the same share scores. Adding pictures moves few from one side to the other.
     """
 
-    def key(index: int) -> bytes:
-        return hashlib.sha256(Path(names[index]).name.encode()).digest()
+    def key(index: int) -> tuple[bool, bytes]:
+        name = Path(names[index]).name
+        return share is not None and not is_held_out(name, share), hashlib.sha256(name.encode()).digest()
 
     order = sorted(range(len(names)), key=key)
-    count = max(1, min(held_out, len(names) // 10) if share is None else round(share * len(names)))
+    if share is None:
+        count = min(held_out, len(names) // 10)
+    else:
+        count = sum(is_held_out(Path(name).name, share) for name in names)
+    count = min(max(1, count), len(names) - 1)
     return sorted(order[count:]), order[:count]
 
 
@@ -190,10 +206,15 @@ class Samples:
         grey = to_grey(rgb, rng)
         if rng.random() < self.age:
             grey = imitate_age(grey, rng)
-        small = cv2.resize(rgb, (draw.side // self.stride,) * 2, interpolation=cv2.INTER_AREA)
-        ab = rgb_to_lab(small.astype(np.float32) / np.float32(255)).ab
-        assert ab is not None
+        ab = _chroma(rgb, draw.side // self.stride)
         return self.see(_LIGHTNESS[grey])[None], np.ascontiguousarray(ab.transpose(2, 0, 1))
+
+
+def _chroma(rgb: RGB, side: int) -> Float:
+    small = cv2.resize(rgb, (side, side), interpolation=cv2.INTER_AREA)
+    ab = rgb_to_lab(small.astype(np.float32) / np.float32(255)).ab
+    assert ab is not None
+    return ab
 
 
 def crop(rgb: RGB, side: int, rng: Rng) -> RGB:

@@ -42,7 +42,7 @@ def run(task: Task, data: Path, files: RunFiles) -> TrainingResult:
     disable_possible_user_warnings()
     logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
     lightning.seed_everything(options.seed, verbose=False)
-    pictures = Pictures(find_pictures(data), task.picture_side, files.folder, warn)
+    pictures = Pictures(find_pictures(data), task.picture_side, files.folder, warn, task.padded)
     training, validation = split(pictures.names, options.held_out, options.held_out_share)
     task.prepare(pictures, training)
     clock = Clock(options)
@@ -171,7 +171,7 @@ class Module(lightning.LightningModule):
         losses = self.task.losses(self.network, *batch, step=self.clock.step)
         if self.automatic_optimization:
             loss = next(losses)
-            self.losses.append(loss.detach()[None])
+            self.losses.append(loss.detach().clone()[None])  # a mean may hold on to all that it was taken over
             return loss
         taken = []
         for optimizer, schedule, loss in zip(self.optimizers(), self.lr_schedulers(), losses, strict=True):  # type: ignore[arg-type]
@@ -179,6 +179,7 @@ class Module(lightning.LightningModule):
             self.manual_backward(loss)
             self.clip_gradients(optimizer, CLIP, "norm")
             optimizer.step()
+            torch.clear_autocast_cache()  # it keeps networks as they were before their step, for the next loss
             schedule.step()
             taken.append(loss.detach())
         self.losses.append(torch.stack(taken))

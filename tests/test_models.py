@@ -317,6 +317,19 @@ def test_torch_files_of_both_kinds(tmp_path: Path, options: dict[str, Any]) -> N
     assert metadata == {}
 
 
+def test_safetensors_are_not_taken_for_a_pickle(tmp_path: Path) -> None:
+    """One in 32 files begins with the byte that pickles begin with: it is the header's length."""
+    file = tmp_path / "w.safetensors"
+    for length in range(300):
+        save_file(TENSORS, file, {"note": "x" * length})
+        if file.read_bytes()[0] == 0x80:
+            break
+    tensors, metadata = read_tensors(file)
+    assert file.read_bytes()[0] == 0x80
+    assert tensors.keys() == TENSORS.keys()
+    assert metadata == {"note": "x" * length}
+
+
 def test_safetensors_with_metadata_survive_the_files_replacement(tmp_path: Path) -> None:
     file = tmp_path / "w.safetensors"
     save_file(TENSORS, file, {"natural_T": "0.38"})

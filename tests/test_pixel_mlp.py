@@ -100,10 +100,10 @@ def test_learning_lowers_the_error() -> None:
     assert errors[2] < 0.2 * errors[1] < 0.2 * 0.5 * errors[0]
 
 
-@pytest.mark.parametrize("head", ["rgb", "palette"])
-def test_the_largest_learning_rate_stays_finite(head: str) -> None:
+@pytest.mark.parametrize("output", ["rgb", "palette"])
+def test_the_largest_learning_rate_stays_finite(output: str) -> None:
     rgb = np.random.default_rng(0).integers(0, 256, (30, 30, 3), dtype=np.uint8)
-    ab = predicted(learned(rgb, head=head, alpha=10, steps=3000), luminosity(rgb))
+    ab = predicted(learned(rgb, output=output, alpha=10, steps=3000), luminosity(rgb))
     assert np.isfinite(ab).all()
 
 
@@ -111,7 +111,7 @@ def test_a_palette_gives_its_own_colours_alone() -> None:
     flat = np.array([(190, 60, 50), (60, 110, 200), (240, 230, 180)], np.uint8)
     rgb = flat[np.random.default_rng(0).integers(0, 3, (8, 8))].repeat(5, 0).repeat(5, 1)
     grey = luminosity(rgb)
-    ab = predicted(learned(rgb, head="palette", k=3, steps=20_000), grey)[0]
+    ab = predicted(learned(rgb, output="palette", k=3, steps=20_000), grey)[0]
     L = color.lightness_of(grey.astype(np.float32) / np.float32(255))[..., None]
     every = tint(flat) * (L[..., None] + 16)  # (H, W, 3, 2)
     assert np.abs(every - ab[:, :, None]).max(3).min(2).max() < 1e-3
@@ -119,12 +119,12 @@ def test_a_palette_gives_its_own_colours_alone() -> None:
     assert right.mean() > 0.9
 
 
-@pytest.mark.parametrize("head", ["rgb", "palette"])
-def test_half_a_photograph_colours_the_other_half(head: str) -> None:
+@pytest.mark.parametrize("output", ["rgb", "palette"])
+def test_half_a_photograph_colours_the_other_half(output: str) -> None:
     rgb = cv2.resize(cv2.imread(str(COFFEE))[..., ::-1], (120, 120), interpolation=cv2.INTER_AREA)
     left, right = np.ascontiguousarray(rgb[:, :60]), np.ascontiguousarray(rgb[:, 60:])
     grey = luminosity(right)
-    session = Session("pixel-mlp", device="cpu", reference=lab_of(left), head=head)
+    session = Session("pixel-mlp", device="cpu", reference=lab_of(left), output=output)
     errors = [((x.astype(float) - right) ** 2).sum(2).mean() for x in (session.colorize(grey), np.dstack([grey] * 3))]
     assert errors[0] < 0.15 * errors[1]
 
@@ -143,10 +143,10 @@ def test_it_repeats_itself_and_the_last_reference_counts() -> None:
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (1, 2), (5, 1)])
-@pytest.mark.parametrize("head", ["rgb", "palette"])
-def test_a_tiny_reference_is_enough(shape: tuple[int, int], head: str) -> None:
+@pytest.mark.parametrize("output", ["rgb", "palette"])
+def test_a_tiny_reference_is_enough(shape: tuple[int, int], output: str) -> None:
     rgb = np.broadcast_to(np.array((200, 60, 40), np.uint8), (*shape, 3)).copy()
-    a, b = np.moveaxis(predicted(learned(rgb, head=head, steps=500, patch=15), luminosity(rgb))[0], -1, 0)
+    a, b = np.moveaxis(predicted(learned(rgb, output=output, steps=500, patch=15), luminosity(rgb))[0], -1, 0)
     assert (a > 20).all()
     assert (b > 20).all()
 
@@ -158,7 +158,7 @@ def test_a_tiny_reference_is_enough(shape: tuple[int, int], head: str) -> None:
         ({"alpha": 0}, "alpha takes a number in"),
         ({"steps": 0}, "steps takes a whole number"),
         ({"hidden": 0}, r"hidden takes a whole number in 1\.\.256"),
-        ({"head": "lab"}, r"head takes a text in rgb\|palette"),
+        ({"output": "lab"}, r"output takes a text in rgb\|palette"),
     ],
 )
 def test_options_out_of_range_are_refused(options: dict[str, object], words: str) -> None:
@@ -173,6 +173,8 @@ def test_the_command_line_learns_from_a_file(workplace: Path, cli: Cli) -> None:
     rgb = np.random.default_rng(0).integers(0, 256, (30, 30, 3), dtype=np.uint8)
     cv2.imwrite(str(workplace / "colour.png"), rgb)
     words = ("run", "photo.png", "-o", "out.png", "--colorizer", "pixel-mlp", "--device", "cpu")
-    status, _, told = cli(*words, "--reference", "colour.png", "--steps", "2000", "--head", "palette", "--k", "8")
+    status, _, told = cli(
+        *words, "--reference", "colour.png", "--steps", "2000", "--pixel-mlp-output", "palette", "--k", "8"
+    )
     assert status == 0, told
     assert cv2.imread("out.png").shape == (40, 50, 3)

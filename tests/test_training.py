@@ -20,6 +20,7 @@ import torch
 
 from colorpipe import training
 from colorpipe.errors import TrainingError
+from colorpipe.evaluation import protocols
 from colorpipe.training_data import (
     BatchOrder,
     Pictures,
@@ -227,6 +228,21 @@ def test_a_preprocessor_changes_what_the_network_sees(data: Path, tmp_path: Path
         assert (task.highest > 99) == stretched
 
 
+def test_equal_weights_give_an_equal_file(tmp_path: Path) -> None:
+    from safetensors.torch import load_file
+
+    from colorpipe.models import read_tensors
+
+    tensors = {name: torch.randn(5, generator=torch.Generator().manual_seed(0)) for name in "bca"}
+    metadata = {name: name * 3 for name in "zyxwvut"}
+    for name in ("first", "second"):
+        training.save_weights(tmp_path / name, tensors, metadata)
+        tensors, metadata = dict(reversed(tensors.items())), dict(reversed(metadata.items()))
+    assert (tmp_path / "first").read_bytes() == (tmp_path / "second").read_bytes()
+    assert torch.equal(load_file(tmp_path / "first")["c"], tensors["c"].half())
+    assert read_tensors(tmp_path / "first")[1] == metadata
+
+
 def test_minutes_end_a_run(data: Path, tmp_path: Path) -> None:
     output = tmp_path / "short.safetensors"
     result = training.fit(TinyTask(options(steps=10**6, minutes=0.02)), data, output)
@@ -307,6 +323,33 @@ def test_a_picture_is_squashed_to_srgb(tmp_path: Path) -> None:
     assert load_square(tmp_path / "g.png", 32)[0, 0].tolist() == [77, 77, 77]
 
 
+def test_a_padded_picture_keeps_its_proportions(tmp_path: Path) -> None:
+    for name, (height, width), inside in (
+        ("wide", (20, 50), (9, 21)),
+        ("tall", (50, 20), None),
+        ("tiny", (2, 4), (8, 23)),
+    ):
+        cv2.imwrite(str(tmp_path / f"{name}.png"), np.full((height, width, 3), (10, 20, 200), np.uint8))
+        square = load_square(tmp_path / f"{name}.png", 32, pad=True)
+        assert square.shape == (32, 32, 3)
+        assert square[16, 16].tolist() == [200, 20, 10]
+        assert square[0, 0].tolist() == [255, 255, 255]
+        if inside:  # rows of the picture
+            coloured = np.flatnonzero((square[:, 16] != 255).any(-1))
+            assert (coloured[0], coloured[-1]) == inside
+
+
+def test_chroma_is_averaged_over_areas(data: Path, tmp_path: Path) -> None:
+    from colorpipe.color import rgb_to_lab
+
+    pictures = Pictures(find_pictures(data), SIDE, tmp_path, pytest.fail, pad=True)
+    ab = pictures.chroma(3, 8)
+    assert ab.shape == (8, 8, 2)
+    mean = pictures[3].reshape(8, 4, 8, 4, 3).mean((1, 3)).astype(np.float32) / 255
+    np.testing.assert_allclose(ab, rgb_to_lab(mean).ab, atol=1.5)  # the average is rounded to codes
+    assert not np.array_equal(ab, Pictures(find_pictures(data), SIDE, tmp_path, pytest.fail).chroma(3, 8))
+
+
 def test_the_split_hangs_on_file_names_only() -> None:
     names = [f"/a/{i}.jpg" for i in range(100)]
     training_part, held = split(names, 500)
@@ -317,11 +360,14 @@ def test_the_split_hangs_on_file_names_only() -> None:
     assert len(split(names, 5)[1]) == 5
 
 
-def test_a_share_may_be_held_out() -> None:
-    names = [f"{index}.jpg" for index in range(200)]
+def test_a_share_may_be_held_out_and_a_protocol_scores_just_that() -> None:
+    names = [f"{index}.jpg" for index in range(400)]
     training_part, validation = split(names, 500, 0.3)
-    assert (len(training_part), len(validation)) == (140, 60)
-    assert set(split(names, 20)[1]) < set(validation)
+    assert 100 < len(validation) < 140
+    assert sorted(training_part + validation) == list(range(400))
+    protocol = protocols.get("split-70-30.v1")
+    assert {index for index in range(400) if protocol.is_scored(Path(names[index]))} == set(validation)
+    assert [len(part) for part in split(names[:2], 1, 0.9)] == [1, 1], "neither side is empty"
 
 
 def test_the_order_is_a_function_of_the_step() -> None:

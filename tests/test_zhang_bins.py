@@ -69,17 +69,6 @@ def test_counting_keeps_the_number_of_colours() -> None:
     assert bins.count(ab).sum() == pytest.approx(1000)
 
 
-def test_the_smoothed_prior_spreads_to_neighbours_only() -> None:
-    counts = np.zeros(313)
-    centre = bins.bin_centres().tolist().index([0.0, 0.0])
-    counts[centre] = 7
-    prior = bins.smooth_prior(counts)
-    assert prior.sum() == pytest.approx(1)
-    assert prior.argmax() == centre
-    far = np.abs(bins.bin_centres()).max(1) >= 60
-    assert prior[far].max() < 1e-12
-
-
 def test_the_shift_lifts_colour_and_restrains_far_bins() -> None:
     weights = np.linspace(0.5, 8, 313)
     chroma = np.linalg.norm(bins.bin_centres(), axis=1)
@@ -89,14 +78,3 @@ def test_the_shift_lifts_colour_and_restrains_far_bins() -> None:
     assert lifted.min() == pytest.approx(-2)
     assert (lifted[chroma > 60] > -1e-4).all()
     np.testing.assert_allclose(bins.logit_shift(weights, 0, restraint=10), -10 * (chroma / 100) ** 2)
-
-
-@pytest.mark.parametrize("lam", [0.0, 0.5, 1.0])
-def test_the_expectation_of_the_weights_is_one(lam: float) -> None:
-    prior = bins.smooth_prior(np.random.default_rng(2).exponential(1, 313) ** 3)
-    weights = bins.rebalancing_weights(prior, lam)
-    assert (prior * weights).sum() == pytest.approx(1)
-    if lam == 1:
-        np.testing.assert_allclose(weights, 1)
-    else:  # the rarer, the heavier
-        assert (np.diff(weights[prior.argsort()]) <= 1e-12).all()

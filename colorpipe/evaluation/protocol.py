@@ -43,10 +43,15 @@ class Protocol:
     """Decides that choice."""
 
     def is_scored(self, path: Path) -> bool:
-        """Whether a picture is among those that are scored; the others are left for training.
+        """Whether a picture is among those that are scored; the others are left for training."""
+        return is_held_out(path.name, self.share, self.seed)
 
-        By the SHA-256 of seed and file name: a picture stays on its side when others come or go, or it is moved.
-        """
-        name = path.name.encode("utf-8", "surrogateescape")
-        number = int.from_bytes(hashlib.sha256(f"{self.seed}:".encode() + name).digest()[:8], "big")
-        return number < self.share * 2**64
+
+def is_held_out(name: str, share: float, seed: int = 0) -> bool:
+    """Whether a picture of this file name is among the ``share`` (0..1) that is not trained on.
+
+    By the SHA-256 of seed and name: a picture stays on its side when others come or go, or it is moved. Training with
+    ``held_out_share`` asks here too, so that a protocol with the same share scores what was not trained on.
+    """
+    digest = hashlib.sha256(f"{seed}:".encode() + name.encode("utf-8", "surrogateescape")).digest()
+    return int.from_bytes(digest[:8], "big") < share * 2**64

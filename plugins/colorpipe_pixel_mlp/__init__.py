@@ -30,10 +30,10 @@ class PixelMlp(Colorizer):
         alpha: float = option(0.1, "learning rate", min=1e-6, max=10)
         steps: int = option(72_000, "pixels that it learns from, one at a time", min=1)
         patch: int = option(3, "side of a patch in pixels, odd", min=3, max=15)
-        head: Literal["rgb", "palette"] = option(
+        output: Literal["rgb", "palette"] = option(
             "rgb", "what it predicts: a colour, or which colour of a k-means palette is the most probable"
         )
-        k: int = option(5, "colours in the palette, with --head palette", min=2, max=64)
+        k: int = option(5, "colours in the palette, with --pixel-mlp-output palette", min=2, max=64)
         grey: Literal["luminosity", "rec601", "rec709", "average"] = option(
             "luminosity", "how the reference becomes grey; rec601 is how colour photos do"
         )
@@ -57,7 +57,7 @@ class PixelMlp(Colorizer):
         colours = rgb.reshape(-1, 3)
         inputs = patches(grey, options.patch)
         rng = np.random.default_rng(options.seed)
-        if options.head == "rgb":
+        if options.output == "rgb":
             self._mlp = Mlp(inputs.shape[1], options.hidden, 3, rng)
             self._mlp.learn(inputs, colours / np.float32(255), options.alpha, options.steps, rng)
         else:
@@ -75,7 +75,7 @@ class PixelMlp(Colorizer):
         made = []
         for L in batch.L[:, 0].cpu().float().numpy():  # (h, w)
             said = self._mlp.predict(patches(grey_codes(L), self.options.patch))
-            rgb = 255 * said if self.options.head == "rgb" else self._palette[said.argmax(1)]
+            rgb = 255 * said if self.options.output == "rgb" else self._palette[said.argmax(1)]
             made.append(tint(rgb).reshape(*L.shape, 2) * (L[..., None] + 16))
         return Chroma(torch.from_numpy(np.stack(made)).permute(0, 3, 1, 2).to(batch.L.device))
 

@@ -6,6 +6,7 @@ import cv2
 import numpy as np
 
 from colorpipe import Lab
+from colorpipe.color import Float
 
 PATCH, WINDOW = 5, 15
 """Non-local means compares patches of this side within windows of that side: half the work of OpenCV's 7 and 21, and
@@ -36,6 +37,27 @@ def pad_square(lab: Lab, fill: float) -> Lab:
     border = ((top, side - height - top), (left, side - width - left))
     L = np.pad(lab.L, border, constant_values=np.float32(fill))
     return Lab(L, None if lab.ab is None else np.pad(lab.ab, (*border, (0, 0))))
+
+
+def superpixels(lab: Lab, segments: int, compactness: float, sigma: float) -> Lab:
+    """L and ab averaged over the superpixels that SLIC finds in L (Achanta et al. 2012, doi 10.1109/TPAMI.2012.120).
+
+    ``compactness`` is the paper's m, in units of L; ``sigma`` is in pixels.
+    """
+    from skimage.segmentation import slic  # half a second to import
+
+    contrast = float(np.ptp(lab.L))
+    if contrast == 0:
+        return lab
+    # scikit-image stretches L to 0..1 first: what m means would hang on the picture's contrast
+    labels = slic(lab.L, segments, compactness / contrast, sigma=sigma, start_label=0, channel_axis=None).ravel()
+    sizes = np.bincount(labels)
+
+    def averaged(plane: Float) -> Float:
+        means = (np.bincount(labels, plane.ravel()) / np.maximum(sizes, 1)).astype(np.float32)
+        return np.asarray(means[labels].reshape(plane.shape))
+
+    return Lab(averaged(lab.L), None if lab.ab is None else np.dstack([averaged(p) for p in np.moveaxis(lab.ab, 2, 0)]))
 
 
 def denoise(lab: Lab, strength: float) -> Lab:

@@ -40,7 +40,7 @@ class Zhang(Colorizer):
     def build(self, weights: Path | None) -> torch.nn.Module:
         import torch
 
-        from colorpipe.models import load_strictly, read_tensors
+        from colorpipe.models import load_strictly, read_temperature, read_tensors
         from colorpipe_zhang.compact import CompactZhang
         from colorpipe_zhang.eccv16 import Eccv16
 
@@ -49,16 +49,13 @@ class Zhang(Colorizer):
         tensors, metadata = read_tensors(weights)
         architecture = _architecture(tensors, weights)
         network: Eccv16 | CompactZhang
-        if architecture == "eccv16":
-            with torch.device("meta"):  # the file's tensors take every place: random ones would cost time and memory
-                network = Eccv16()
-        else:  # small; and its own first values, on "meta", would import the whole of torch's compiler
-            network = CompactZhang()
+        with torch.device("meta"):  # the file's tensors take every place: random ones would cost time and memory
+            network = Eccv16() if architecture == "eccv16" else CompactZhang(empty=True)
         load_strictly(network, tensors, f"{weights} as {architecture}")
         if isinstance(network, Eccv16):
             self._bins, self._natural_T = network.bins, 1.0
         else:
-            self._bins, self._natural_T = _computed_bins(), _temperature(metadata, weights)
+            self._bins, self._natural_T = _computed_bins(), read_temperature(metadata, weights)
         return network.eval()
 
     def untrained(self) -> torch.nn.Module:
@@ -100,18 +97,6 @@ def _computed_bins() -> torch.Tensor:
     from colorpipe_zhang.bins import bin_centres
 
     return torch.tensor(bin_centres())
-
-
-def _temperature(metadata: dict[str, str], file: Path) -> float:
-    """The temperature that the training stated for its weights; 1 where it states none."""
-    text = metadata.get("natural_T", "1")
-    try:
-        value = float(text)
-    except ValueError:
-        value = -1.0
-    if not 0 < value <= 2:
-        raise WeightsError(f"{file}: its metadata says natural_T = {text}, which is no temperature in 0..2")
-    return value
 
 
 @hookimpl

@@ -103,24 +103,6 @@ def count(ab: NDArray[np.floating]) -> NDArray[np.float64]:
     return np.bincount(bins.ravel(), shares.ravel(), len(bin_centres())).astype(np.float64)
 
 
-def smooth_prior(counts: NDArray[np.floating]) -> NDArray[np.float64]:
-    """(313,) counts -> the empirical distribution smoothed in ab space by a Gaussian of sigma 5; sums to 1."""
-    centres = bin_centres().astype(np.float64)
-    square = ((centres[:, None] - centres[None]) ** 2).sum(-1)
-    kernel = np.exp(-square / (2 * SIGMA**2))
-    smoothed = (counts / counts.sum()) @ (kernel / kernel.sum(1, keepdims=True))
-    return np.asarray(smoothed / smoothed.sum())
-
-
-def rebalancing_weights(prior: NDArray[np.floating], lam: float = 0.5) -> NDArray[np.float64]:
-    """(313,) weights w = ((1 - lam) prior + lam / Q)^-1, scaled so that their expectation under ``prior`` is 1.
-
-    ``lam`` 1 weighs all classes equally (no rebalancing), 0 by the inverse of their frequency (equation 4).
-    """
-    weights = 1 / ((1 - lam) * prior + lam / len(prior))
-    return np.asarray(weights / (prior * weights).sum())
-
-
 NEAR_GREY = 12.0
 """Chroma within which a bin counts as nearly grey for ``logit_shift``, a Gaussian's sigma in CIE units."""
 

@@ -68,9 +68,12 @@ class CompactZhang(nn.Module):
     ``h`` and ``w`` are multiples of 32; it is trained and meant to be run at 256x256, to which a picture of any
     shape is squashed. 4.0 M parameters, 1.6 GMAC at 256x256. Safe in float16 and bfloat16: activations of the
     encoder are bounded by ReLU6, those of the decoder stay below 1e3.
+
+    Args:
+        empty: Leaves out the first random values, where weights take every place.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, empty: bool = False) -> None:
         super().__init__()
         self.stem = nn.Conv2d(1, 32, 3, 2)
         blocks: list[nn.Module] = []
@@ -93,6 +96,10 @@ class CompactZhang(nn.Module):
         self.lateral4 = nn.Conv2d(24, 80, 1)
         self.fuse4 = nn.Conv2d(80, 80, 3, padding=1)
         self.classify = nn.Conv2d(80, BINS, 1)
+        if not empty:
+            self._initialise()
+
+    def _initialise(self) -> None:
         for module in self.modules():
             if isinstance(module, nn.Conv2d):
                 nn.init.kaiming_normal_(module.weight, nonlinearity="relu")

@@ -11,12 +11,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
-import cv2
 import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from colorpipe.rebalancing import rebalancing_weights, smooth_prior
 from colorpipe.training import Task, as_metadata
 
 from . import bins
@@ -54,17 +54,10 @@ class ZhangTask(Task):
 
     def prepare(self, pictures: Pictures, training: list[int]) -> None:
         """Class prior over the training pictures, at the resolution of the logits, and the weights it gives."""
-        from colorpipe.color import rgb_to_lab
-
         side = self.picture_side // self.stride
-        counts = np.zeros(BINS)
-        for index in training:
-            small = cv2.resize(pictures[index], (side, side), interpolation=cv2.INTER_AREA)
-            ab = rgb_to_lab(small.astype(np.float32) / np.float32(255)).ab
-            assert ab is not None
-            counts += bins.count(ab)
-        prior = bins.smooth_prior(counts)
-        self.weights = torch.from_numpy(bins.rebalancing_weights(prior, self.options.rebalance)).float()
+        counts = sum((bins.count(pictures.chroma(index, side)) for index in training), np.zeros(BINS))
+        prior = smooth_prior(counts, bins.bin_centres(), bins.SIGMA)
+        self.weights = torch.from_numpy(rebalancing_weights(prior, self.options.rebalance)).float()
 
     def groups(self, network: nn.Module) -> Iterable[Mapping[str, Any]]:
         """A pretrained encoder learns slower than the fresh decoder."""
@@ -117,19 +110,14 @@ class ZhangTask(Task):
 
     def validate(self, network: nn.Module, rgb: Tensor) -> Mapping[str, float]:
         """``loss``; ``gain``, dB of PSNR over grey; ``vivid``, colourfulness over the truth's; both at natural_T."""
-        from .metrics import Truth, to_ab
+        from colorpipe.training_scores import Truth, to_ab
 
-        truth = Truth(rgb)
-        logits = network(truth.L).float()
+        truth = Truth(rgb, self.see)
+        logits = network(truth.seen).float()
         self._to(rgb.device)
         shifted = logits + self._shift().to(rgb.device).view(1, -1, 1, 1)
-        with torch.autocast(rgb.device.type, enabled=False):  # scores are not worth a thousandth in bfloat16
-            scores = truth.score(to_ab(shifted, self.centres, self.options.natural_T))
-        return {
-            "loss": float(self._cross_entropy(logits, F.avg_pool2d(truth.ab, self.stride))),
-            "gain": scores["psnr"] - scores["psnr_grey"],
-            "vivid": scores["colourfulness"] / max(scores["colourfulness_truth"], 1e-6),
-        }
+        loss = self._cross_entropy(logits, F.avg_pool2d(truth.ab, self.stride))
+        return {"loss": float(loss), **truth.score(to_ab(shifted, self.centres, self.options.natural_T))}
 
     def _shift(self) -> Tensor:
         """(313,) what export adds to the logits."""
@@ -142,7 +130,7 @@ class ZhangTask(Task):
         """The state dict with the shift in ``classify.bias``; ``natural_T``, the shift and log w in the metadata."""
         tensors = {name: value.detach().clone() for name, value in network.state_dict().items()}
         tensors["classify.bias"] += self._shift().to(tensors["classify.bias"].device)
-        options = {k: v for k, v in self.options.as_dict().items() if k not in ("encoder", "resume", "workers")}
+        options = self.options.decisive()
         options["encoder"] = self.options.encoder.name if self.options.encoder else None
         facts = {
             "architecture": "colorpipe-compact-zhang",

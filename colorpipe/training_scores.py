@@ -1,18 +1,18 @@
 """Scores of a prediction against the truth while training, in torch, in batches.
 
-The protocol is the issue's and most papers': pictures squashed to 256x256, chroma predicted from the true lightness
-and put back over it, RGB in 0..1 clipped to the gamut, scores per picture and averaged.
+The protocol is most papers': square pictures, chroma predicted from the true lightness and put back over it, RGB in
+0..1 clipped to the gamut, scores per picture and averaged.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from colorpipe.color import RGB_FROM_XYZ, WHITE, XYZ_FROM_RGB
+from colorpipe.color import RGB_FROM_XYZ, WHITE, XYZ_FROM_RGB, Float
 
 
 def to_ab(logits: Tensor, centres: Tensor, T: float) -> Tensor:
@@ -56,24 +56,28 @@ def colourfulness(rgb: Tensor) -> Tensor:
 
 
 class Truth:
-    """A batch of colour pictures (N,h,w,3) uint8: what is known, ``L`` (N,1,h,w), and what is not, ``ab``."""
+    """A batch of colour pictures (N,h,w,3) uint8: what is known, ``L`` (N,1,h,w), and what is not, ``ab``.
 
-    def __init__(self, rgb: Tensor) -> None:
+    ``seen`` is L as the network is to see it: a task gives its ``see``.
+    """
+
+    def __init__(self, rgb: Tensor, see: Callable[[Float], Float] = lambda L: L) -> None:
         self.rgb = rgb.permute(0, 3, 1, 2).float() / 255
-        lab = rgb_to_lab(self.rgb)
+        with torch.autocast(rgb.device.type, enabled=False):  # bfloat16 has steps of 0.5 at L = 100
+            lab = rgb_to_lab(self.rgb)
         self.L, self.ab = lab[:, :1], lab[:, 1:]
+        views = [torch.from_numpy(see(L[0].cpu().numpy())) for L in self.L]
+        self.seen = torch.stack(views)[:, None].to(rgb.device)
 
     def colourize(self, ab: Tensor) -> Tensor:
         """ab (N,2,h',w') of any resolution over the true lightness: sRGB (N,3,h,w) 0..1."""
         ab = F.interpolate(ab, self.L.shape[2:], mode="bilinear", align_corners=False)
         return lab_to_rgb(torch.cat([self.L, ab], 1))
 
-    def score(self, ab: Tensor) -> Mapping[str, float]:
-        """Averages over the batch, of the prediction, of grey and of the truth."""
-        result, grey = self.colourize(ab), lab_to_rgb(torch.cat([self.L, torch.zeros_like(self.ab)], 1))
-        return {
-            "psnr": float(psnr(result, self.rgb).mean()),
-            "psnr_grey": float(psnr(grey, self.rgb).mean()),
-            "colourfulness": float(colourfulness(result).mean()),
-            "colourfulness_truth": float(colourfulness(self.rgb).mean()),
-        }
+    def score(self, ab: Tensor) -> dict[str, float]:
+        """``gain``, dB of PSNR over grey; ``vivid``, the batch's mean colourfulness over the truth's."""
+        with torch.autocast(ab.device.type, enabled=False):
+            result, grey = self.colourize(ab.float()), lab_to_rgb(F.pad(self.L, (0, 0, 0, 0, 0, 2)))
+            gain = psnr(result, self.rgb).mean() - psnr(grey, self.rgb).mean()
+            vivid = colourfulness(result).mean() / colourfulness(self.rgb).mean().clamp(min=1e-6)
+        return {"gain": float(gain), "vivid": float(vivid)}

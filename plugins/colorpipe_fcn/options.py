@@ -1,0 +1,26 @@
+"""Options of ``fcn`` and of its training. Light: no torch here, for the flags are read on every start."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from colorpipe.options import Options, option
+from colorpipe.training import TrainingOptions
+
+
+@dataclass(frozen=True)
+class LearnOptions(Options):
+    """How a reference is learned; without one, nothing of it matters."""
+
+    epochs: int = option(4000, "steps of learning, each over the whole reference", min=1, max=100_000)
+    rate: float = option(0.01, "learning rate", min=1e-6, max=1.0)
+    width: int = option(16, "channels of the three inner layers", min=1, max=256)
+    seed: int = option(0, "of the first weights", min=0)
+
+
+@dataclass(frozen=True)
+class TrainOptions(TrainingOptions):
+    """Options of the training from a folder."""
+
+    rate: float = option(0.01, "peak learning rate of SGD with momentum 0.9, cosine schedule", min=0, max=1)
+    width: int = option(32, "channels of the three inner layers", min=1, max=1024)
