@@ -200,6 +200,9 @@ class Evaluator(Plugin):
     Of all others, identical pictures have the best."""
     needs_distribution: ClassVar[bool] = False
     """True: it scores what ``observe`` is told, and is left out for methods that predict chroma directly."""
+    of_films: ClassVar[bool] = False
+    """True: it compares frames with those before them. ``update`` is given a clip's frames in order, ``finish`` ends
+    the clip; it is left out for photographs."""
     default_weights: ClassVar[str | None] = None
     """Registry name of the weights of the network that it looks with; ``build`` is given their file."""
 

@@ -57,17 +57,30 @@ class Pipeline:
         Args:
             target: The encoding that the sink wants, where it differs from the source's (other chroma subsampling).
         """
+        return self.look(self.restore(frame, target), hint_file)
+
+    def restore(self, frame: Frame, target: Encoding | None = None) -> Frame:
+        """What will be written, lacking only colour: repaired, where the user chose to."""
         for preprocessor in self.preprocessors:
             frame = preprocessor.convert(frame)
+        repairs = [preprocessor for preprocessor in self.preprocessors if preprocessor.restores]
+        if repairs:
+            lab = color.lightness(frame)
+            for preprocessor in repairs:
+                lab = preprocessor.apply(lab)
+            frame = replace(frame, luma=color.to_codes(color.grey_of(lab.L), frame.encoding))
+        return replace(frame, encoding=target or frame.encoding, colour=None)
+
+    def look(self, frame: Frame, hint_file: Path | None = None) -> Prepared:
+        """What the network sees of a frame that ``restore`` gave."""
         region = (0.0, 0.0, 1.0, 1.0)
         seen: NDArray[Any]
-        if self.preprocessors:
+        changes = [preprocessor for preprocessor in self.preprocessors if not preprocessor.restores]
+        if changes:
             lab = color.lightness(frame)
-            for preprocessor in self.preprocessors:
+            for preprocessor in changes:
                 region = _within(region, preprocessor.locate(lab.L.shape[0], lab.L.shape[1]))
                 lab = preprocessor.apply(lab)
-                if preprocessor.restores:
-                    frame = replace(frame, luma=color.to_codes(color.grey_of(lab.L), frame.encoding))
             seen = color.grey_of(lab.L)
         else:  # 8-bit codes shrink as they are, as the published scripts shrink them
             seen = frame.luma if frame.luma.dtype == np.uint8 else color.grey_plane(frame)
@@ -80,7 +93,7 @@ class Pipeline:
             inner = hints.load(hint_file, (frame.height, frame.width), (bottom - top, right - left), self.media)
             painted = np.zeros((3, *size), np.float32)
             painted[:, top:bottom, left:right] = inner
-        return Prepared(replace(frame, encoding=target or frame.encoding, colour=None), L, painted, region)
+        return Prepared(frame, L, painted, region)
 
     def predict(self, batch: Sequence[Prepared]) -> list[Float]:
         """Chroma (h', w', 2) for each, through the network and its decoder."""
@@ -92,11 +105,18 @@ class Pipeline:
 
     def finish(self, prepared: Prepared, ab: Float) -> Frame:
         """Upsample chroma and put it under the untouched luma."""
-        frame = prepared.frame
+        ab, via = self.part(prepared, ab)
+        return self.lay(prepared.frame, ab, via)
+
+    def part(self, prepared: Prepared, ab: Float) -> tuple[Float, tuple[int, int]]:
+        """The chroma that lies over the picture, and the size of that part of the network's view."""
+        return _crop(ab, prepared.L.shape, prepared.region)
+
+    def lay(self, frame: Frame, ab: Float, via: tuple[int, int]) -> Frame:
+        """A frame with chroma (h, w, 2) over the whole of it, which comes from a view of size ``via``."""
         still = frame.encoding.family == "rgb"
         method = self.merge.upsample or ("guided" if still else "bilinear")
         size = (frame.height, frame.width) if still else frame.encoding.chroma_shape(frame.height, frame.width)
-        ab, via = _crop(ab, prepared.L.shape, prepared.region)
         # Bilinear and clipped is the published scripts' way: who asks for the one gets their very picture.
         gamut = self.merge.gamut or ("clip" if still and method == "bilinear" else "fit")
         if self.merge.saturation != 1:

@@ -21,6 +21,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Generic, Protocol, TypeVar
 
+import cv2
 import numpy as np
 
 from colorpipe import color, hints, media, runtime
@@ -34,12 +35,15 @@ from colorpipe.media.folder import DEFAULT_OUTPUT, Job, find_inputs, is_video, p
 from colorpipe.pipeline import Prepared
 from colorpipe.plugins import PluginHost
 from colorpipe.session import Session
+from colorpipe.temporal import Carrier, Colour, Planner, Step, shrink
 from colorpipe.types import Frame, Outcome, Recipe
 
 log = logging.getLogger(__name__)
 ItemT = TypeVar("ItemT")
 POLL = 0.05
 """Seconds between looks at whether the run was stopped, while waiting on a queue."""
+AHEAD = 4
+"""Frames that wait for a writer."""
 WAIT = 0.25
 """Seconds between looks at whether another run has finished a result that it is making."""
 
@@ -73,6 +77,9 @@ class Listener(Protocol):
     def used(self, device: str, precision: str, weights: str) -> None: ...
     def job_started(self, job: Job, frames: int | None) -> None: ...
     def frame_done(self, job: Job) -> None: ...
+    def film_told(self, job: Job, shots: int, share: float) -> None:
+        """Shots so far, and the share of the frames that the network saw."""
+
     def job_done(self, job: Job, outcome: Outcome) -> None: ...
 
 
@@ -83,6 +90,7 @@ class Silent:
     def used(self, device: str, precision: str, weights: str) -> None: ...
     def job_started(self, job: Job, frames: int | None) -> None: ...
     def frame_done(self, job: Job) -> None: ...
+    def film_told(self, job: Job, shots: int, share: float) -> None: ...
     def job_done(self, job: Job, outcome: Outcome) -> None: ...
 
 
@@ -131,6 +139,9 @@ class _Channel(Generic[ItemT]):
                 return self._queue.put(item, timeout=POLL)
         raise _Stopped
 
+    def empty(self) -> bool:
+        return self._queue.empty()
+
     def get(self) -> ItemT:
         while not self._stop.is_set():
             with contextlib.suppress(queue.Empty):
@@ -160,6 +171,12 @@ class _Task:
     """The input itself is at fault: there is nothing to go on with next time."""
     size: tuple[int | None, int | None] = (None, None)
     frames: int = 0
+    shots: int = 0
+    key_frames: int = 0
+    carrier: Carrier | None = None
+    """Of a film with steady colour."""
+    held: deque[Frame] = field(default_factory=deque)
+    """Frames that wait for their colour."""
     notes: list[str] = field(default_factory=list)
     started: float = field(default_factory=time.perf_counter)
     seconds: dict[str, float] = field(default_factory=lambda: {"read": 0.0, "predict": 0.0, "write": 0.0})
@@ -173,7 +190,10 @@ class _Task:
         except Exception as error:
             self.fail(error)
         finally:
-            self.seconds[stage] += time.perf_counter() - start
+            self.took(stage, start)
+
+    def took(self, stage: str, start: float) -> None:
+        self.seconds[stage] = self.seconds.get(stage, 0.0) + time.perf_counter() - start
 
     def fail(self, error: Exception) -> None:
         """This input fails, the others go on. What is not ours is a bug, here or in a plugin: its traceback is kept."""
@@ -191,11 +211,29 @@ class _Task:
 
 @dataclass(frozen=True)
 class _Item:
-    """A frame of a task; without ``prepared``, the task's end. ``ab`` is there once it was predicted."""
+    """A frame of a task; without one, the task's end."""
 
     task: _Task
+    frame: Frame | None = None
     prepared: Prepared | None = None
+    """For the network; None where it is not asked."""
     ab: Float | None = None
+    """There once it was predicted."""
+    step: Step | None = None
+    """The frame's place in a film with steady colour."""
+
+
+@dataclass(frozen=True)
+class _Coloured:
+    """A frame whose chroma is settled."""
+
+    task: _Task
+    frame: Frame
+    ab: Float
+    via: tuple[int, int]
+    """The size of the view that the chroma comes from."""
+    state: bytes | None = b""
+    """For ``Sink.write``."""
 
 
 class _Run:
@@ -208,7 +246,7 @@ class _Run:
         self.lanes = max(1, min(request.jobs or min(8, os.cpu_count() or 1), len(jobs)))
         self.stop = threading.Event()
         self.ready: _Channel[_Item] = _Channel(2 * self.runtime.at_once + 2, self.stop)
-        self.results: list[_Channel[_Item | None]] = [_Channel(4, self.stop) for _ in range(self.lanes)]
+        self.results: list[_Channel[_Item | None]] = [_Channel(AHEAD, self.stop) for _ in range(self.lanes)]
         self.lock = threading.Lock()
         self.pending = deque(_Task(index, job) for index, job in enumerate(jobs))
         self.claimed_elsewhere: deque[_Task] = deque()
@@ -225,6 +263,10 @@ class _Run:
         self.runtime.expect(sum(runtime.COMPILE_FROM if is_video(job.input) else 1 for job in self.jobs))
         precision = self.runtime.precision + (f" ({self.runtime.reason})" if self.runtime.reason else "")
         self.listener.used(runtime.describe(self.runtime.device), precision, recipe.weights or "none")
+        cv2_threads = cv2.getNumThreads()
+        if any(is_video(job.input) for job in self.jobs):
+            # Motion is many short calls; handing each to a second thread, on cores that encode, takes longer than it.
+            cv2.setNumThreads(1)
         threads = [self._thread(self._read) for _ in range(self.lanes)]
         threads += [self._thread(self._write, channel) for channel in self.results]
         try:
@@ -237,6 +279,7 @@ class _Run:
             self.stop.set()
             for thread in threads:
                 thread.join()
+            cv2.setNumThreads(cv2_threads)
             for task in self.in_work.values():
                 if task.sink is not None:
                     task.sink.abort()
@@ -323,16 +366,55 @@ class _Run:
             with self.lock:
                 self.listener.job_started(job, source.info.frames)
             self._skip(task, frames, sink.start)
-            while not task.error:
-                prepared = None
-                with task.step("read"):
-                    frame = next(frames, None)
-                    if frame is not None:
-                        prepared = self.pipeline.prepare(frame, sink.encoding, hint_file)
-                if prepared is None:
-                    break
-                self.ready.put(_Item(task, prepared))
+            distance = self.session.merge.key_distance if source.info.medium == "video" else None
+            if distance is None:
+                self._read_singly(task, frames, sink, hint_file)
+            else:
+                self._read_steadily(task, frames, sink, hint_file, Planner(distance))
             task.notes += source.info.notes
+
+    def _read_singly(self, task: _Task, frames: Iterator[Frame], sink: Sink, hint_file: Path | None) -> None:
+        while not task.error:
+            prepared = None
+            with task.step("read"):
+                frame = next(frames, None)
+                if frame is not None:
+                    prepared = self.pipeline.prepare(frame, sink.encoding, hint_file)
+            if prepared is None:
+                break
+            self.ready.put(_Item(task, prepared.frame, prepared))
+
+    def _read_steadily(
+        self, task: _Task, frames: Iterator[Frame], sink: Sink, hint_file: Path | None, planner: Planner
+    ) -> None:
+        """Frames with their place in the film; only key frames are looked at by the network."""
+        waiting: deque[Frame] = deque()
+        resumed = bool(sink.state)
+        task.carrier = Carrier(Colour.from_bytes(sink.state) if resumed else None)
+        ended = False
+        while not ended:
+            steps: list[Step] = []
+            with task.step("read"):
+                frame = next(frames, None)
+                ended = frame is None
+                start = time.perf_counter()
+                if frame is None:
+                    steps = planner.finish()
+                else:
+                    waiting.append(self.pipeline.restore(frame, sink.encoding))
+                    steps = planner.push(shrink(waiting[-1].luma, frame.encoding.bits))
+                task.took("motion", start)
+            for step in steps:
+                frame, prepared = waiting.popleft(), None
+                if step.key and not resumed:
+                    with task.step("read"):
+                        prepared = self.pipeline.look(frame, hint_file)
+                resumed = False
+                task.shots += step.first
+                task.key_frames += prepared is not None
+                self.ready.put(_Item(task, frame, prepared, step=step))
+            if task.error:
+                return
 
     def _skip(self, task: _Task, frames: Iterator[Frame], count: int) -> None:
         """Pass over frames that an earlier run has written. They are decoded: seeking is exact in few containers."""
@@ -359,16 +441,19 @@ class _Run:
         ended = 0
         while ended < len(self.jobs):
             items = [self.ready.get()]
-            frames = sum(item.prepared is not None for item in items)
-            while frames < self.runtime.at_once and ended + len(items) - frames < len(self.jobs):
+            ends = sum(item.frame is None for item in items)
+            asked = sum(item.prepared is not None for item in items)
+            # Frames of a film with steady colour are passed on at once: its key frames come far apart.
+            while asked and asked < self.runtime.at_once and ended + ends < len(self.jobs) and items[-1].step is None:
                 item = self.ready.get_soon()
                 if item is None:
                     break
                 items.append(item)
-                frames += item.prepared is not None
+                ends += item.frame is None
+                asked += item.prepared is not None
             for item in self._with_chroma(items):
                 self.results[item.task.index % self.lanes].put(item)
-                ended += item.prepared is None
+            ended += ends
         for channel in self.results:
             channel.put(None)
 
@@ -403,19 +488,59 @@ class _Run:
 
     def _write(self, channel: _Channel[_Item | None]) -> None:
         color.warm_up()
-        while (item := channel.get()) is not None:
-            task = item.task
-            if item.prepared is None:
-                self._end(task)
-            elif item.ab is not None and task.sink is not None and not task.error:
-                with task.step("write"):
-                    result = self.pipeline.finish(item.prepared, item.ab)
-                    task.sink.write(result)
-                    if self.request.compare:
-                        self._compare(task, result)
-                    task.frames += 1
-                    with self.lock:
-                        self.listener.frame_done(task.job)
+        # A key frame settles many frames at once. They are written one for each that comes, so that reading goes on.
+        settled: deque[_Coloured] = deque()
+        while True:
+            while settled and channel.empty():
+                self._put(settled.popleft())
+            item = channel.get()
+            if item is None:
+                return
+            if item.task.error is None:
+                with item.task.step("write"):
+                    settled += self._settle(item)
+            if item.frame is None:
+                while settled:
+                    self._put(settled.popleft())
+                self._end(item.task)
+            elif settled:
+                self._put(settled.popleft())
+
+    def _settle(self, item: _Item) -> list[_Coloured]:
+        """The frames whose chroma is known with this one, or with the end of its film."""
+        task, frame = item.task, item.frame
+        ab, via = (
+            (None, (0, 0)) if item.ab is None or item.prepared is None else self.pipeline.part(item.prepared, item.ab)
+        )
+        if task.carrier is None:
+            return [] if frame is None or ab is None else [_Coloured(task, frame, ab, via)]
+        start = time.perf_counter()
+        if item.step is None or frame is None:
+            chroma = task.carrier.finish()
+        else:
+            chroma = task.carrier.push(item.step, ab)
+            task.held.append(frame)
+        coloured = [_Coloured(task, task.held.popleft(), ab, ab.shape[:2], None) for ab in chroma]
+        if coloured and item.step is not None and task.carrier.colour is not None:
+            # All before the key frame is settled; another run may begin with it, and needs to know its colour.
+            coloured[-1] = dataclasses.replace(coloured[-1], state=task.carrier.colour.to_bytes())
+        task.took("carry", start)
+        return coloured
+
+    def _put(self, coloured: _Coloured) -> None:
+        task = coloured.task
+        if task.error or task.sink is None:
+            return
+        with task.step("write"):
+            result = self.pipeline.lay(coloured.frame, coloured.ab, coloured.via)
+            task.sink.write(result, coloured.state)
+            if self.request.compare:
+                self._compare(task, result)
+            task.frames += 1
+            with self.lock:
+                if task.carrier is not None:
+                    self.listener.film_told(task.job, task.shots, task.key_frames / task.frames)
+                self.listener.frame_done(task.job)
 
     def _compare(self, task: _Task, result: Frame) -> None:
         if result.encoding.family != "rgb" or result.colour is None:
@@ -461,6 +586,8 @@ class _Run:
             width=task.size[0],
             height=task.size[1],
             frames=task.frames,
+            shots=task.shots,
+            key_frames=task.key_frames,
             seconds=task.seconds,
             device=str(self.runtime.device),
             notes=tuple(task.notes),

@@ -104,7 +104,7 @@ class Session:
             reference=lab,
         )
         self.pipeline = Pipeline(preprocessors, runtime, merge, media)
-        self.media = media
+        self.media, self.merge = media, merge
         self.recipe = dataclasses.replace(
             recipe,
             colorizer=self._stage(colorizer),

@@ -8,7 +8,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from colorpipe.errors import OptionError
 from colorpipe.options import Options, option
+
+KEY_DISTANCE = 24
+"""``--temporal auto``: one second of film. As many frames are held in memory."""
 
 
 @dataclass(frozen=True)
@@ -54,3 +58,20 @@ class MergeOptions(Options):
         "[default: fit, but clip for stills with --upsample bilinear]",
     )
     saturation: float = option(1.0, "chroma is multiplied by this", min=0.0, max=4.0)
+    temporal: str = option(
+        "auto",
+        "steady colour in films: the network sees key frames, at most this many frames apart, and their colour is "
+        "carried along the motion in between; auto chooses, none colours every frame on its own",
+    )
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.temporal not in ("auto", "none") and not (self.temporal.isdecimal() and 1 <= int(self.temporal) <= 250):
+            raise OptionError(f"temporal takes auto, none or a whole number in 1..250, not {self.temporal!r}")
+
+    @property
+    def key_distance(self) -> int | None:
+        """Frames of a film between those that the network sees, at most; None where it sees all."""
+        if self.temporal == "none":
+            return None
+        return KEY_DISTANCE if self.temporal == "auto" else int(self.temporal)

@@ -273,8 +273,13 @@ class Outcome:
     width: int | None = None
     height: int | None = None
     frames: int = 0
+    shots: int = 0
+    """Of a film with steady colour; of a film that was taken up, from there on."""
+    key_frames: int = 0
+    """Frames of it that the network saw."""
     seconds: Mapping[str, float] = field(default_factory=dict)
-    """Per stage: read, predict, write, total."""
+    """Per stage: read, predict, write, total; for a film with steady colour also motion (which read counts as well) and
+    carry (which write does)."""
     device: str | None = None
     scores: Mapping[str, float] = field(default_factory=dict)
     notes: tuple[str, ...] = ()

@@ -381,10 +381,10 @@ def test_two_claims_on_one_result(tmp_path: Path) -> None:
 
 
 def test_no_memory_on_the_processor_names_the_picture(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def finish(self: Pipeline, prepared: object, ab: object) -> None:
+    def lay(self: Pipeline, frame: object, ab: object, via: object) -> None:
         raise MemoryError
 
-    monkeypatch.setattr(Pipeline, "finish", finish)
+    monkeypatch.setattr(Pipeline, "lay", lay)
     for outcome in run(request(folder), host_with(Painter)):
         assert outcome.status == "failed"
         assert f"not enough memory for {outcome.width} x {outcome.height} pixels" in outcome.error

@@ -105,6 +105,11 @@ class Reporter:
         if job.input in self._bars:
             self._progress.advance(self._bars[job.input])
 
+    def film_told(self, job: Job, shots: int, share: float) -> None:
+        if job.input in self._bars:
+            told = f"{job.input.name}: {shots} shot{'s' * (shots != 1)}, {share:.0%} key frames"
+            self._progress.update(self._bars[job.input], description=told)
+
     def job_done(self, job: Job, outcome: Outcome) -> None:
         bar = self._bars.pop(job.input, None)
         if bar is not None:

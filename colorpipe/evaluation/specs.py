@@ -134,6 +134,8 @@ def _measure(spec: str, host: PluginHost) -> Measure:
     name, values = _read(spec)
     with _named(spec):
         cls = host.evaluator(name)
+        if cls.of_films:
+            raise UsageError(f"{name} compares the frames of a film, and pictures are compared here")
         weights = ModelStore(host.models).resolve(values.pop("weights", None), cls)
         evaluator = cls(build(cls.Options, _typed(Stage(cls.name, values), cls.Options).options, cls.name))
         if weights is not None:

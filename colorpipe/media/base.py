@@ -82,12 +82,17 @@ class Sink(abc.ABC):
     """What a person should know: a stream that could not be copied, and why."""
     start: int = 0
     """Frames that an earlier run left whole: ``write`` goes on after them."""
+    state: bytes = b""
+    """What that run gave ``write`` with the last of them."""
     kept: int = 0
     """Frames that ``abort`` leaves for the next run to go on after."""
 
     @abc.abstractmethod
-    def write(self, frame: Frame) -> None:
+    def write(self, frame: Frame, state: bytes | None = b"") -> None:
         """Take the next frame, in order, with its colour.
+
+        Args:
+            state: What another run needs to know to go on after this frame; None where it cannot.
 
         Raises:
             OutputError: it cannot be written.

@@ -96,7 +96,7 @@ class StillSink(Sink):
         if self._suffix not in _ENCODERS:
             raise OutputError(f"cannot write {path}: no such format", hint=f"use one of {', '.join(_ENCODERS)}")
 
-    def write(self, frame: Frame) -> None:
+    def write(self, frame: Frame, state: bytes | None = b"") -> None:
         """The frame, encoded and on disk under a hidden name beside its place.
 
         Raises:

@@ -1,8 +1,10 @@
 """A film in the making, on disk in segments that a killed run leaves whole, so that the next one goes on after them.
 
-A segment is ``FRAMES`` frames that were encoded by themselves: it starts with a key frame, nothing in it refers to
-another. Where segments begin depends on the frames' numbers alone, so that a film that was interrupted is cut, and
-encoded, exactly as one that was not. They lie in a hidden folder beside the result::
+A segment is ``FRAMES`` frames or a few more that were encoded by themselves: it starts with a key frame, nothing in it
+refers to another. Where segments begin depends on the film alone (on the frames' numbers; where colour is carried from
+frame to frame, on what they show), so that a film that was interrupted is cut, and encoded, exactly as one that was
+not. What goes over from one segment to the next besides, the colour that is carried, stands at the end of its file.
+They lie in a hidden folder beside the result::
 
     .film.mkv.colorpipe/
         manifest.jsonl         first line: what the job is; then a line for each whole segment
@@ -36,7 +38,7 @@ FRAMES = 250
 adds the fewest; it is ten seconds of film, and the most that a kill costs."""
 LEAST_FRAMES = 8
 """More than any encoder reorders: the joined decoding times need the first few frames of a whole segment."""
-_FORMAT = 1
+_FORMAT = 2
 """Of the folder; one of another format is not taken up."""
 _MANIFEST = "manifest.jsonl"
 _HEADER = struct.Struct("<qqqBI")
@@ -68,6 +70,10 @@ class Segment:
     """Bytes."""
     crc: int
     """CRC-32 of the file."""
+    state: int
+    """Bytes at the file's end that are not packets: what the next segment needs to know."""
+    state_crc: int
+    """CRC-32 of those alone."""
 
     @property
     def name(self) -> str:
@@ -91,14 +97,17 @@ class SegmentWriter:
             self.size += len(part)
         self._times.append((packet.pts, packet.dts))
 
-    def finish(self, first: int) -> Segment:
+    def finish(self, first: int, state: bytes) -> Segment:
         """The file, durable on disk."""
+        self._file.write(state)
+        self._crc = zlib.crc32(state, self._crc)
+        self.size += len(state)
         self._file.flush()
         os.fsync(self._file.fileno())
         self._file.close()
         shown = sorted(pts for pts, _ in self._times)
         lead = sum(dts < shown[0] for _, dts in self._times)
-        return Segment(first, len(shown), shown[-1], lead, self.size, self._crc)
+        return Segment(first, len(shown), shown[-1], lead, self.size, self._crc, len(state), zlib.crc32(state))
 
     def discard(self) -> None:
         with contextlib.suppress(OSError):  # what could not be written cannot be flushed either
@@ -139,6 +148,15 @@ class Segments:
         return sum(segment.size for segment in self._whole)
 
     @property
+    def state(self) -> bytes:
+        """What was told with the last whole segment.
+
+        Raises:
+            OSError: it cannot be read.
+        """
+        return self._state_of(self._whole[-1]) if self._whole else b""
+
+    @property
     def last_pts(self) -> int | None:
         return self._whole[-1].last_pts if self._whole else None
 
@@ -169,13 +187,16 @@ class Segments:
         """
         return SegmentWriter(self.folder / "segment.part")
 
-    def add(self, writer: SegmentWriter) -> None:
+    def add(self, writer: SegmentWriter, state: bytes = b"") -> None:
         """Make a segment count: renamed, then listed. A kill in between costs the segment and nothing else.
+
+        Args:
+            state: What must be known to make the next one.
 
         Raises:
             OSError: it cannot be finished.
         """
-        segment = writer.finish(self.frames)
+        segment = writer.finish(self.frames, state)
         place(writer.path, self.folder / segment.name)
         _write(self.folder / _MANIFEST, json.dumps(asdict(segment)) + "\n", os.O_APPEND)
         self._whole.append(segment)
@@ -231,9 +252,16 @@ class Segments:
                 if gap or (self.folder / segment.name).stat().st_size != segment.size:
                     break
                 whole.append(segment)
+            while whole and zlib.crc32(self._state_of(whole[-1])) != whole[-1].state_crc:
+                whole.pop()
         except (OSError, ValueError, TypeError):  # no manifest, or what a power cut left of it
             pass
         return whole
+
+    def _state_of(self, segment: Segment) -> bytes:
+        with (self.folder / segment.name).open("rb") as file:
+            file.seek(segment.size - segment.state)
+            return file.read()
 
     def _times(self, segment: Segment) -> Iterator[int]:
         """When the frames of its packets are shown, in the order of decoding."""
@@ -252,7 +280,7 @@ class Segments:
                 data = file.read(size)
                 crc = zlib.crc32(data, zlib.crc32(head, crc))
                 yield StoredPacket(data, pts, dts, duration, bool(is_keyframe))
-            if crc != segment.crc:
+            if zlib.crc32(file.read(segment.state), crc) != segment.crc:
                 raise struct.error("the checksum differs")
 
     @contextlib.contextmanager

@@ -59,7 +59,7 @@ class VideoSink(Sink):
             left are taken up: ``start`` tells how many frames they hold, and ``write`` goes on after them. ``abort``
             then leaves whole segments for the next run, and ``commit`` leaves them until ``tidy``. None: nothing is
             taken up, and nothing stays behind.
-        segment_frames: Frames a segment, at least 8; None is ``segments.FRAMES``.
+        segment_frames: Frames a segment at least, and at least 8; None is ``segments.FRAMES``.
 
     Raises:
         UsageError: the name asks for a container that cannot be written, or the preset does not exist.
@@ -120,6 +120,7 @@ class VideoSink(Sink):
             self._output.set_chapters(self._copied.input.chapters())
             self._output.start_encoding()
             self._segments.open(self._encoder_identity())
+            self.state = self._segments.state
         except FAILURES as error:
             self.abort()
             raise self._failure(error) from error
@@ -132,8 +133,11 @@ class VideoSink(Sink):
     def notes(self) -> tuple[str, ...]:  # type: ignore[override]
         return tuple(self._notes)
 
-    def write(self, frame: Frame) -> None:
-        """Take the next frame; its colour planes have ``encoding.chroma_shape(height, width)``."""
+    def write(self, frame: Frame, state: bytes | None = b"") -> None:
+        """Take the next frame; its colour planes have ``encoding.chroma_shape(height, width)``.
+
+        A segment ends with the first frame of at least so many after which another run can go on.
+        """
         ticks = round(frame.pts / self._tags.time_base) if frame.pts is not None else self._written
         if self._segments.last_pts is not None and ticks <= self._segments.last_pts:
             raise ValueError(f"{frame} at {ticks} is not later than the segments before it ({self._segments.last_pts})")
@@ -147,8 +151,8 @@ class VideoSink(Sink):
                 self._encoder = self._plan.another(self._stream.codec_context)
             self._store(self._encoder.encode(self._plan.marked(image)))
             self._in_segment += 1
-            if self._in_segment == self._segment_frames:
-                self._end_segment()
+            if self._in_segment >= self._segment_frames and state is not None:
+                self._end_segment(state)
         except FAILURES as error:
             raise self._failure(error) from error
         self._written += 1
@@ -159,7 +163,7 @@ class VideoSink(Sink):
         try:
             if not self._written:
                 raise OutputError(f"{self.path}: no frame was written")
-            self._end_segment()
+            self._end_segment(b"")
             for packet in self._segments.packets():
                 self._mux(packet)
             self._copied.pump(None)
@@ -208,14 +212,14 @@ class VideoSink(Sink):
             duration = self._durations.pop(packet.pts, packet.duration or 0)
             self._writer.add(StoredPacket(bytes(packet), packet.pts, packet.dts, duration, packet.is_keyframe))
 
-    def _end_segment(self) -> None:
+    def _end_segment(self, state: bytes) -> None:
         """Nothing is left in the encoder, and the segment counts; the next one gets a new encoder."""
         if self._writer is None:
             return
         self._store(self._encoder.encode(None))
         if self._encoder.extradata != self._stream.codec_context.extradata:
             raise ValueError(f"{self._plan.codec} encoded a segment with other parameters than the header has")
-        self._segments.add(self._writer)
+        self._segments.add(self._writer, state)
         self._writer = self._encoder = None
 
     def _mux(self, stored: StoredPacket) -> None:

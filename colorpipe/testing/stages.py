@@ -184,9 +184,11 @@ class EvaluatorSuite(PluginSuite[Evaluator]):
         return scores
 
     def scores(self, evaluator: Evaluator, noise: int) -> dict[str, float]:
-        """Scores over four pictures whose colour differs from the truth by up to ``noise``, checked for their names."""
-        for seed in range(4):
-            self.update(evaluator, _frame(8, colour=True, seed=seed, noise=noise), _frame(8, colour=True, seed=seed))
+        """Scores over four pictures, or frames of a still scene, with colour that is off by up to ``noise``."""
+        for number in range(4):
+            seed = 0 if evaluator.of_films else number
+            result = _frame(8, colour=True, seed=seed, noise=noise, chance=number)
+            self.update(evaluator, result, _frame(8, colour=True, seed=seed))
         return self._named(evaluator.finish())
 
     def _named(self, scores: Any) -> dict[str, float]:
@@ -235,15 +237,16 @@ class EvaluatorSuite(PluginSuite[Evaluator]):
             )
 
 
-def _frame(bits: int, *, colour: bool, seed: int = 0, noise: int = 0) -> Frame:
-    """A 24x32 still of smooth colour, with ``noise`` added to its colour planes."""
+def _frame(bits: int, *, colour: bool, seed: int = 0, noise: int = 0, chance: int = 0) -> Frame:
+    """A 24x32 still of smooth colour, with ``noise``, drawn by ``chance``, added to its colour planes."""
     import numpy as np
 
     rng = np.random.default_rng(seed)
     rows, columns = np.mgrid[0:24, 0:32]
     slopes = rng.uniform(0.5, 3.0, (3, 2))
     planes = np.stack([40 + seed * 10 + a * rows + b * columns for a, b in slopes])
-    planes = np.clip(planes + rng.uniform(-noise, noise, planes.shape), 0, 255) * (257 if bits == 16 else 1)
+    disturbed = planes + np.random.default_rng(chance).uniform(-noise, noise, planes.shape)
+    planes = np.clip(disturbed, 0, 255) * (257 if bits == 16 else 1)
     planes = planes.astype(np.uint16 if bits == 16 else np.uint8)
     luma = planes[1]
     return Frame(luma, Encoding("rgb", bits), colour=tuple(planes) if colour else None)
