@@ -13,6 +13,7 @@ import dataclasses
 import logging
 import os
 import queue
+import struct
 import threading
 import time
 from collections import deque
@@ -35,7 +36,7 @@ from colorpipe.media.folder import DEFAULT_OUTPUT, Job, find_inputs, is_video, p
 from colorpipe.pipeline import Prepared
 from colorpipe.plugins import PluginHost
 from colorpipe.session import Session
-from colorpipe.temporal import Carrier, Colour, Planner, Step, shrink
+from colorpipe.temporal import Carrier, Planner, Step, shrink
 from colorpipe.types import Frame, Outcome, Recipe
 
 log = logging.getLogger(__name__)
@@ -44,6 +45,7 @@ POLL = 0.05
 """Seconds between looks at whether the run was stopped, while waiting on a queue."""
 AHEAD = 4
 """Frames that wait for a writer."""
+_SHAPE = struct.Struct("<II")
 WAIT = 0.25
 """Seconds between looks at whether another run has finished a result that it is making."""
 
@@ -390,7 +392,7 @@ class _Run:
         """Frames with their place in the film; only key frames are looked at by the network."""
         waiting: deque[Frame] = deque()
         resumed = bool(sink.state)
-        task.carrier = Carrier(Colour.from_bytes(sink.state) if resumed else None)
+        task.carrier = Carrier(_unpacked(sink.state) if resumed else None)
         ended = False
         while not ended:
             steps: list[Step] = []
@@ -521,9 +523,9 @@ class _Run:
             chroma = task.carrier.push(item.step, ab)
             task.held.append(frame)
         coloured = [_Coloured(task, task.held.popleft(), ab, ab.shape[:2], None) for ab in chroma]
-        if coloured and item.step is not None and task.carrier.colour is not None:
+        if coloured and item.step is not None and task.carrier.chroma is not None:
             # All before the key frame is settled; another run may begin with it, and needs to know its colour.
-            coloured[-1] = dataclasses.replace(coloured[-1], state=task.carrier.colour.to_bytes())
+            coloured[-1] = dataclasses.replace(coloured[-1], state=_packed(task.carrier.chroma))
         task.took("carry", start)
         return coloured
 
@@ -607,3 +609,13 @@ class _Run:
             if folder not in self.journals:
                 self.journals[folder] = Journal(folder, self.digest)
             return self.journals[folder]
+
+
+def _packed(chroma: Float) -> bytes:
+    """(h, w, 2) for ``Sink.write``, to the bit."""
+    return _SHAPE.pack(*chroma.shape[:2]) + chroma.astype("<f4").tobytes()
+
+
+def _unpacked(state: bytes) -> Float:
+    height, width = _SHAPE.unpack_from(state)
+    return np.frombuffer(state, "<f4", offset=_SHAPE.size).reshape(height, width, 2).astype(np.float32)

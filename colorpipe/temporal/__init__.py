@@ -11,8 +11,8 @@ colour crosses a cut. ::
 by chance, and memory is bounded by the distance between key frames.
 """
 
-from colorpipe.temporal.carry import Carrier, Colour
+from colorpipe.temporal.carry import Carrier
 from colorpipe.temporal.motion import shrink
 from colorpipe.temporal.plan import Planner, Step
 
-__all__ = ["Carrier", "Colour", "Planner", "Step", "shrink"]
+__all__ = ["Carrier", "Planner", "Step", "shrink"]
