@@ -22,8 +22,8 @@ _CODES = Encoding("rgb", 8)
 
 STARTS = 4
 """Of k-means: on photographs one in three ends beside the best palette of five colours."""
-PASSES = 50
-"""Of k-means, at most."""
+TRIAL, PASSES = 10, 50
+"""Of k-means, at most: for each start, and then for the best of them."""
 STILL = 0.1
 """Code values: a palette that moves less than this in a pass is done."""
 
@@ -64,14 +64,15 @@ def palette(rgb: Codes, k: int, seed: int) -> tuple[Array, NDArray[np.intp]]:
     values, which, counts = np.unique(packed, return_inverse=True, return_counts=True)
     points = np.stack([values >> 16, values >> 8 & 255, values & 255]).astype(np.float64)
     rng = np.random.default_rng(seed)
-    starts = (_lloyd(points, counts, _far_apart(points, counts, k, rng)) for _ in range(STARTS))
-    centres = min(starts, key=lambda centres: float(_nearest(points, centres)[1] @ counts))
+    starts = (_lloyd(points, counts, _far_apart(points, counts, k, rng), TRIAL) for _ in range(STARTS))
+    best = min(starts, key=lambda centres: float(_nearest(points, centres)[1] @ counts))
+    centres = _lloyd(points, counts, best, PASSES)
     return centres, _nearest(points, centres)[0][which]
 
 
-def _lloyd(points: Array, counts: NDArray[np.intp], centres: Array) -> Array:
+def _lloyd(points: Array, counts: NDArray[np.intp], centres: Array, passes: int) -> Array:
     """Each centre moved to the mean of the points that are nearest to it, until they stand still."""
-    for _ in range(PASSES):
+    for _ in range(passes):
         before, (nearest, _) = centres, _nearest(points, centres)
         weight = np.bincount(nearest, counts, len(centres))[:, None]
         sums = np.stack([np.bincount(nearest, counts * channel, len(centres)) for channel in points], 1)

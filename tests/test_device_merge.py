@@ -72,6 +72,15 @@ def test_a_still(device: str, method: resample.Upsampling, keep: color.Keep, enc
 
 
 @pytest.mark.parametrize("device", DEVICES)
+def test_chroma_of_full_size_is_laid_as_it_is(device: str) -> None:
+    frame, ab = picture(STILLS[0], 30, 700), strong(30, 700) / 6
+    cpu, found = both(device, frame, MergeOptions(), ab)
+    wanted = np.stack(color.merge(frame, ab).colour or ()) / 255
+    assert np.array_equal(cpu, wanted)
+    assert np.abs(found - wanted).max() < 1.5 / 255
+
+
+@pytest.mark.parametrize("device", DEVICES)
 @pytest.mark.parametrize("gamut", ["fit", "clip"])
 @pytest.mark.parametrize("encoding", FILMS, ids=str)
 def test_a_film(device: str, gamut: color.Gamut, encoding: Encoding) -> None:

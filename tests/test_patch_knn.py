@@ -73,12 +73,13 @@ def test_neither_threads_nor_portions_change_what_is_found(side: int, monkeypatc
 
 
 def test_large_patches_keep_their_whole_numbers() -> None:
-    """The largest squared distance there is, 225 times 255 squared, and one less, are told apart."""
-    black = np.zeros((1, 225), np.uint8)
-    white, almost = np.full((2, 225), 255, np.uint8)
-    almost[7] = 254
-    index = knn.PatchIndex(np.stack([white, almost]), 1)
-    assert index.nearest(black).tolist() == [[1]]
+    """A step of one code value in one pixel of 225 is seen from the other end of the scale and from beside."""
+    black, *bright = np.full((9, 225), 255, np.uint8)
+    black[:] = 0
+    for step, patch in enumerate(bright):
+        patch[: 7 - step] = 254
+    index = knn.PatchIndex(np.stack(bright), 8)
+    assert index.nearest(np.stack([black, bright[-1]])).tolist() == [[*range(8)], [*range(7, -1, -1)]]
 
 
 def test_votes_worked_by_hand() -> None:

@@ -1,4 +1,8 @@
-"""Exact nearest neighbours among grey patches, and how they vote."""
+"""Exact nearest neighbours among grey patches, and how they vote.
+
+float32 holds all that is reckoned here exactly: a squared distance of 15x15 code values is a whole number below 2^24,
+and so is every sum on the way to it, but for twice a product of two patches, which is even and below 2^25.
+"""
 
 from __future__ import annotations
 
@@ -53,7 +57,7 @@ class PatchIndex:
         for rank in range(self.neighbours):
             has = counts > rank
             self._members[has, rank] = order[starts[has] + rank]
-        self._rows = _centred(groups)
+        self._rows = groups.astype(np.float32)
         few = patches.shape[1] <= FEW
         self._search = tree_search(self._rows) if few else product_search(self._rows)
         self._at_once = KEYS if few else max(1, PAIRS // len(groups))
@@ -74,7 +78,7 @@ class PatchIndex:
 
     def _fill(self, found: Indices, patches: Patches, part: Indices, asked: int) -> Indices:
         """``found`` for a part of the patches; returns those whose last neighbour may have a tie unseen."""
-        groups, squares = self._search(_centred(patches[part]), asked)
+        groups, squares = self._search(patches[part].astype(np.float32), asked)
         members = self._members[groups]  # (m, asked, neighbours)
         # one number to rank by: the distance, then the place
         keys = np.where(members < 0, np.iinfo(np.int64).max, members + (squares.astype(np.int64)[..., None] << 32))
@@ -85,11 +89,6 @@ class PatchIndex:
             return part[:0]
         tied: Indices = part[squares[:, -1] <= keys[:, -1] >> 32]
         return tied
-
-
-def _centred(patches: Patches) -> Float:
-    """-128..127, so that float32 holds every product of two patches of up to 15x15 pixels, and every sum, exactly."""
-    return np.asarray(patches.astype(np.float32) - np.float32(128))
 
 
 def tree_search(learned: Float) -> Search:
