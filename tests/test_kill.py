@@ -246,7 +246,9 @@ def moving_film(folder: Path) -> Path:
 
 
 def whole_segments(result: Path) -> int:
-    return len(list(working_folder(result).glob("*.segment")))
+    """Those that the manifest lists, below its head: a segment that it does not list yet is made again."""
+    manifest = working_folder(result) / "manifest.jsonl"
+    return max(0, manifest.read_text().count("\n") - 1) if manifest.exists() else 0
 
 
 def test_a_folder_survives_kills(tmp_path: Path, start: Callable[..., BaseProcess]) -> None:
