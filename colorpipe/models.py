@@ -60,6 +60,23 @@ class Model:
     trained_on: str = ""
     """Data set and its size, for the model card."""
 
+    @classmethod
+    def shipped(
+        cls, file: Path, *, name: str, colorizer: str, licence: str, summary: str, trained_on: str, paper: str = ""
+    ) -> Model:
+        """The entry of a file that comes with the plugin; its SHA-256 lies beside it, as ``sha256sum`` writes it."""
+        return cls(
+            name=name,
+            colorizer=colorizer,
+            licence=licence,
+            summary=summary,
+            sha256=file.with_suffix(".sha256").read_text("ascii").split()[0],
+            size=file.stat().st_size,
+            paper=paper,
+            bundled=file,
+            trained_on=trained_on,
+        )
+
     @property
     def filename(self) -> str:
         """Its name in the cache; the hash is part of it, so that a new version never meets an old file."""

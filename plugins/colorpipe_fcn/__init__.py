@@ -79,14 +79,12 @@ def colorpipe_colorizers() -> list[type[Colorizer]]:
 @hookimpl
 def colorpipe_models() -> list[Model]:
     return [
-        Model(
+        Model.shipped(
+            _WEIGHTS,
             name="fcn",
             colorizer="fcn",
             licence="Apache-2.0",
             summary="comes with colorpipe",
-            sha256=_WEIGHTS.with_suffix(".sha256").read_text("ascii").split()[0],
-            size=_WEIGHTS.stat().st_size,
-            bundled=_WEIGHTS,
             trained_on="11,526 colour photographs; see the plugin's README",
         )
     ]

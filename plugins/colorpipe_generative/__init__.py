@@ -106,14 +106,12 @@ def colorpipe_colorizers() -> list[type[Colorizer]]:
 @hookimpl
 def colorpipe_models() -> list[Model]:
     return [
-        Model(
+        Model.shipped(
+            _WEIGHTS / f"{cls.name}.safetensors",
             name=cls.name,
             colorizer=cls.name,
             licence="Apache-2.0",
             summary="a U-Net of 1.5 M parameters, comes with colorpipe",
-            sha256=(_WEIGHTS / f"{cls.name}.sha256").read_text("ascii").split()[0],
-            size=(_WEIGHTS / f"{cls.name}.safetensors").stat().st_size,
-            bundled=_WEIGHTS / f"{cls.name}.safetensors",
             paper=cls.paper,
             trained_on="11,526 colour photographs; see the plugin's README",
         )

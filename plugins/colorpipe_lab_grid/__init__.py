@@ -74,14 +74,12 @@ def colorpipe_colorizers() -> list[type[Colorizer]]:
 @hookimpl
 def colorpipe_models() -> list[Model]:
     return [
-        Model(
+        Model.shipped(
+            _WEIGHTS,
             name="lab-grid",
             colorizer="lab-grid",
             licence="Apache-2.0",
             summary="1.1 M parameters, comes with colorpipe",
-            sha256=_WEIGHTS.with_suffix(".sha256").read_text("ascii").split()[0],
-            size=_WEIGHTS.stat().st_size,
-            bundled=_WEIGHTS,
             paper=LabGrid.paper,
             trained_on="11,526 colour photographs; see the plugin's README",
         )

@@ -85,14 +85,12 @@ def colorpipe_colorizers() -> list[type[Colorizer]]:
 @hookimpl
 def colorpipe_models() -> list[Model]:
     return [
-        Model(
+        Model.shipped(
+            _WEIGHTS,
             name="palette-cnn",
             colorizer="palette-cnn",
             licence="Apache-2.0",
             summary="the convolutional head, comes with colorpipe",
-            sha256=_WEIGHTS.with_suffix(".sha256").read_text("ascii").split()[0],
-            size=_WEIGHTS.stat().st_size,
-            bundled=_WEIGHTS,
             trained_on="8,418 colour photographs; see the plugin's README",
         )
     ]

@@ -6,6 +6,7 @@ grey is the steadiest of all: read them beside colourfulness.
 
 from __future__ import annotations
 
+import abc
 from collections.abc import Mapping
 from statistics import fmean
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -83,9 +84,9 @@ class AlongFlow(Evaluator):
         self._seen.append(self.score(now, *moved))
         return self._seen[-1]
 
+    @abc.abstractmethod
     def score(self, now: Any, moved: Any, visible: Any) -> Mapping[str, float]:
         """Of one frame: a ``measures.View``, the one before moved onto it, and the mask (h, w) of what both show."""
-        raise NotImplementedError
 
     def finish(self) -> Mapping[str, float]:
         seen = self._seen

@@ -107,14 +107,12 @@ def colorpipe_colorizers() -> list[type[Colorizer]]:
 @hookimpl
 def colorpipe_models() -> list[Model]:
     return [
-        Model(
+        Model.shipped(
+            _COMPACT,
             name="zhang-compact",
             colorizer="zhang",
             licence="Apache-2.0",
             summary="4.0 M parameters, comes with colorpipe",
-            sha256=_COMPACT.with_suffix(".sha256").read_text("ascii").split()[0],
-            size=_COMPACT.stat().st_size,
-            bundled=_COMPACT,
             paper=Zhang.paper,
             trained_on="11,526 colour photographs; see the plugin's README",
         ),
