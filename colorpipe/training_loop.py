@@ -179,7 +179,6 @@ class Module(lightning.LightningModule):
             self.manual_backward(loss)
             self.clip_gradients(optimizer, CLIP, "norm")
             optimizer.step()
-            torch.clear_autocast_cache()  # it keeps networks as they were before their step, for the next loss
             schedule.step()
             taken.append(loss.detach())
         self.losses.append(torch.stack(taken))

@@ -167,6 +167,9 @@ class Rivals(TinyTask):
         fake = torch.nn.functional.dropout(network["first"](L / 100), 0.1)
         yield (fake - ab / 100).square().mean() + 0 * network["second"](L).sum()
         assert not torch.equal(before, network["first"].weight), "its optimizer has not taken its step"
+        weight, bias = (p.detach().clone() for p in network["first"].parameters())
+        now = torch.nn.functional.conv2d(L / 100, weight, bias, 4)
+        assert torch.equal(network["first"](L / 100), now), "autocast has kept the weights from before it"
         yield (network["first"](L / 100).detach() + network["second"](L / 100)).square().mean()
 
     def validate(self, network: torch.nn.Module, rgb: torch.Tensor) -> Mapping[str, float]:
@@ -193,6 +196,11 @@ def test_two_networks_take_turns_and_resume(data: Path, tmp_path: Path) -> None:
     training.fit(Rivals(options(resume=True)), data, cut)
     assert losses(cut) == losses(whole)
     assert cut.read_bytes() == whole.read_bytes()
+
+
+def test_the_second_network_answers_the_first_as_it_is_now(data: Path, tmp_path: Path) -> None:
+    """In bf16, where autocast keeps converted weights: ``Rivals`` looks."""
+    assert training.fit(Rivals(options(steps=3, precision="bf16")), data, tmp_path / "w.safetensors").steps == 3
 
 
 def test_the_best_weights_are_kept_beside_the_last(data: Path, tmp_path: Path) -> None:
