@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from colorpipe import Batch, Options
     from colorpipe.training import Task
 
-_COMPACT = Path(__file__).with_name("weights") / "compact.safetensors"
+BUNDLED = Path(__file__).with_name("weights") / "compact.safetensors"
 # Beside it lies compact.sha256, as `sha256sum compact.safetensors` writes it, so that a new training changes no code.
 
 
@@ -108,7 +108,7 @@ def colorpipe_colorizers() -> list[type[Colorizer]]:
 def colorpipe_models() -> list[Model]:
     return [
         Model.shipped(
-            _COMPACT,
+            BUNDLED,
             name="zhang-compact",
             colorizer="zhang",
             licence="Apache-2.0",

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
-
 from colorpipe.options import option
 from colorpipe.training import TrainingOptions
 
@@ -13,9 +11,13 @@ from colorpipe.training import TrainingOptions
 class TrainOptions(TrainingOptions):
     """Options of the compact network's training."""
 
-    encoder: Path | None = option(None, "MobileNetV2 1.0 to start the encoder from (.npz); none: random weights")
+    start: str = option(
+        "encoder",
+        "where to begin: encoder (the bundled network's, under a new decoder), bundled (all of it), random, or a file: "
+        "compact weights (.safetensors) or MobileNetV2 1.0 (.npz)",
+    )
     frozen_blocks: int = option(
-        3, "the first encoder blocks (of 17) that keep their weights, with --encoder", min=0, max=17
+        3, "the first encoder blocks (of 17) that keep their weights; all learn from a random start", min=0, max=17
     )
     encoder_rate: float = option(0.2, "learning rate of the encoder, as a share of --rate", min=0, max=1)
     rebalance: float = option(0.5, "lambda: 0 weighs colours by their rarity, 1 weighs all equally", min=0, max=1)
