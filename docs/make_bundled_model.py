@@ -2,8 +2,9 @@
 
     python docs/make_bundled_model.py training-collection/ old-photographs/
 
-Writes docs/bundled-model.md, the figures, and docs/bundled-model.jpg, the first 12 held-out photographs by file name (grey,
-result, truth) and the first 12 old ones (before, after). Which pictures are held out is what ``colorpipe train`` says.
+Writes docs/bundled-model.md, the figures, and docs/bundled-model.jpg, the first 12 held-out photographs by file name
+(grey, result, truth) and the first 12 old ones (before, after). Which pictures are held out is what ``colorpipe train``
+holds out.
 """
 
 from __future__ import annotations
@@ -32,8 +33,8 @@ METHODS = ("zhang:T=0.09", "zhang", "zhang:T=1")
 MEASURES = ("psnr", "ssim", "de00", "colourfulness", "auc")
 WIDTH = 1500
 GROUPS = ((41.0, 90.0, "light"), (10.0, 41.0, "tan"), (-90.0, 10.0, "brown and dark"))
-"""Individual typology angle, degrees (Chardon et al. 1991; Del Bino and Bernerd 2013 set the bounds), atan((L - 50) / b):
-of skin as it is lit in the photograph, so that a face in the shade counts as darker than it is."""
+"""Individual typology angle, degrees, atan((L - 50) / b) (Chardon et al. 1991; bounds of Del Bino and Bernerd 2013): of
+skin as it is lit in the photograph, so that a face in the shade counts as darker than it is."""
 
 
 @dataclass(frozen=True)
@@ -98,17 +99,16 @@ def figures(files: Sequence[Path]) -> str:
     base = values["grey"]
     rows = []
     for label, scores in values.items():
-        psnr, de00, base_psnr, base_de00 = (
-            float(x or 0) for x in (scores["psnr"], scores["de00"], base["psnr"], base["de00"])
-        )
+        psnr, de00 = (float(scores[name] or 0) for name in ("psnr", "de00"))
+        gain, less = psnr - float(base["psnr"] or 0), de00 / float(base["de00"] or 1) - 1
         rows.append(
             [
                 f"**{label}**" if label == "zhang" else label,
                 f"{psnr:.2f}",
-                f"{psnr - base_psnr:+.2f}",
+                f"{gain:+.2f}",
                 f"{float(scores['ssim'] or 0):.4f}",
                 f"{de00:.2f}",
-                f"{100 * (de00 / base_de00 - 1):+.1f}%",
+                f"{100 * less:+.1f}%",
                 f"{float(scores['colourfulness'] or 0):.1f}",
                 f"{100 * float(scores['colourfulness-share'] or 0):.0f}%",
                 f"{100 * float(scores['auc'] or 0):.2f}%",
@@ -202,14 +202,15 @@ SHA-256 `{hashlib.sha256(weights.read_bytes()).hexdigest()[:16]}..`. What the ne
 
 ## Skin
 
-Faces seen from the front that scikit-image's LBP cascade finds, {", ".join(name for *_, name in GROUPS)} by the typology
-angle of their skin as it is lit in the photograph. Medians; dE00 is the mean over the skin.
+Faces seen from the front that scikit-image's LBP cascade finds, grouped by the typology angle of their skin as it is
+lit in the photograph. Medians; dE00 is the mean over the skin.
 
 Held-out photographs:
 
 {skin(held, session)}
 
-The {len(darker)} photographs of dark-skinned people that were shown more often in training, and so are known to the network:
+The {len(darker)} photographs of dark-skinned people that were shown more often in training, so that the network knows
+them:
 
 {skin(darker, session)}
 

@@ -15,9 +15,9 @@ from colorpipe.temporal.plan import Step
 MEMORY = 24.0
 """Frames after which the network's opinion counts as much as what a shot has been given so far: one second."""
 FOLLOW = 0.5
-"""Exponent of how far a key frame is made as strong in colour as the network would have it: where things come nearer, it
-grows surer. With 0, colourfulness falls up to 7% below that of every frame by itself; with 1, by 2%, but the PSNR to the
-true colours falls by up to 0.25 dB as well; so, by 4% and 0.06 dB."""
+"""Exponent of how far a key frame is made as strong in colour as the network would have it: as things come nearer, it
+grows surer. With 0, colourfulness falls up to 7% below that of every frame by itself; with 1, by 2%, but the PSNR to
+the true colours falls by up to 0.25 dB as well; so, by 4% and 0.08 dB."""
 MOST_FOLLOWED = 1.15
 """A key frame is not made stronger in colour than this times what was agreed on, nor weaker."""
 WIDE = 8
