@@ -25,6 +25,7 @@ from skimage.color import deltaE_ciede2000
 
 import colorpipe
 from colorpipe.color import Float, rgb_to_lab
+from colorpipe.evaluation.results import GREY
 from colorpipe.training_data import find_pictures, split
 
 HERE = Path(__file__).resolve().parent
@@ -96,7 +97,7 @@ def figures(files: Sequence[Path]) -> str:
         row.label: {label: evaluation.summary(row, column).value for label, column in columns.items()}
         for row in evaluation.rows
     }
-    base = values["grey"]
+    base = values[GREY]
     rows = []
     for label, scores in values.items():
         psnr, de00 = (float(scores[name] or 0) for name in ("psnr", "de00"))

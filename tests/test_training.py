@@ -474,6 +474,7 @@ class TestZhang:
             metadata = file.metadata()
         assert metadata["architecture"] == "colorpipe-compact-zhang"
         assert float(metadata["natural_T"]) == 0.5
+        assert float(metadata["natural_vibrance"]) >= 1
         assert len(json.loads(metadata["log_weights"])) == 313
         assert json.loads(metadata["training"])["rebalance"] == 0.5
 

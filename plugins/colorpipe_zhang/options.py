@@ -29,4 +29,7 @@ class TrainOptions(TrainingOptions):
     restraint: float = option(
         13.5, "nats taken off on export at a chroma of 100, quadratic in chroma: more is less garish", min=0, max=100
     )
+    natural_vibrance: float = option(
+        1.6, "by how much weak colours are strengthened, stored as the file's default", min=1.0, max=4.0
+    )
     natural_T: float = option(0.38, "softmax temperature stored as the file's default", min=0.01, max=2.0)

@@ -115,7 +115,10 @@ class ZhangTask(Task):
         return -((chosen * shares).sum(1) * weights).mean()
 
     def validate(self, network: nn.Module, rgb: Tensor) -> Mapping[str, float]:
-        """``loss``; ``gain``, dB of PSNR over grey; ``vivid``, colourfulness over the truth's; both at natural_T."""
+        """``loss``; ``gain``, dB of PSNR over grey; ``vivid``, colourfulness over the truth's.
+
+        The last two as the exported file decodes by itself.
+        """
         from colorpipe.training_scores import Truth, to_ab
 
         truth = Truth(rgb, self.see)
@@ -123,7 +126,9 @@ class ZhangTask(Task):
         self._to(rgb.device)
         shifted = logits + self._shift().to(rgb.device).view(1, -1, 1, 1)
         loss = self._cross_entropy(logits, F.avg_pool2d(truth.ab, self.stride))
-        return {"loss": float(loss), **truth.score(to_ab(shifted, self.centres, self.options.natural_T))}
+        options = self.options
+        ab = to_ab(shifted, self.centres, options.natural_T, options.natural_vibrance)
+        return {"loss": float(loss), **truth.score(ab)}
 
     def _shift(self) -> Tensor:
         """(313,) what export adds to the logits."""
@@ -133,7 +138,7 @@ class ZhangTask(Task):
         return torch.from_numpy(shift).float()
 
     def export(self, network: nn.Module) -> tuple[Mapping[str, Tensor], Mapping[str, str]]:
-        """The state dict with the shift in ``classify.bias``; ``natural_T``, the shift and log w in the metadata."""
+        """The state dict with the shift in ``classify.bias``; how to decode, the shift and log w in the metadata."""
         tensors = {name: value.detach().clone() for name, value in network.state_dict().items()}
         tensors["classify.bias"] += self._shift().to(tensors["classify.bias"].device)
         options = self.options.decisive()
@@ -141,6 +146,7 @@ class ZhangTask(Task):
         facts = {
             "architecture": "colorpipe-compact-zhang",
             "natural_T": self.options.natural_T,
+            "natural_vibrance": self.options.natural_vibrance,
             "logit_shift": [round(float(value), 4) for value in self._shift()],
             "log_weights": [round(float(value), 4) for value in self.weights.log()],
             "training": options,
