@@ -21,7 +21,7 @@ def annealed_mean(distribution: ChromaDistribution, T: float, vibrance: float = 
     """
     if T < COLDEST:
         found = mode(distribution)
-        return Chroma(distribution.strengthen(found.ab, vibrance), found.confidence)
+        return Chroma(_strengthened(found.ab, distribution, vibrance), found.confidence)
     weights = _exponentials(distribution.logits, T)  # (N, Q, h, w), the largest is 1
     ones = torch.ones_like(distribution.bins[:, :1])
     moments = torch.cat([distribution.bins, ones], 1).float().T  # (3, Q): a, b, 1
@@ -29,7 +29,7 @@ def annealed_mean(distribution: ChromaDistribution, T: float, vibrance: float = 
     sums = torch.matmul(moments, weights.flatten(2))  # (N, 3, h*w)
     sums = sums.reshape(-1, 3, *weights.shape[2:])
     total = sums[:, 2:]
-    return Chroma(distribution.strengthen(sums[:, :2] / total, vibrance), confidence=1 / total)
+    return Chroma(_strengthened(sums[:, :2] / total, distribution, vibrance), confidence=1 / total)
 
 
 def mode(distribution: ChromaDistribution) -> Chroma:
@@ -37,6 +37,14 @@ def mode(distribution: ChromaDistribution) -> Chroma:
     best = distribution.logits.argmax(1)  # (N, h, w)
     ab = distribution.bins.float()[best].permute(0, 3, 1, 2)
     return Chroma(ab, confidence=1 / _exponentials(distribution.logits, 1.0).sum(1, keepdim=True))
+
+
+def _strengthened(ab: torch.Tensor, distribution: ChromaDistribution, vibrance: float) -> torch.Tensor:
+    """``ab`` with more vibrance, but not beyond the outermost bins."""
+    if vibrance == 1:
+        return ab
+    low, high = (bound.float().view(1, 2, 1, 1) for bound in distribution.bins.aminmax(dim=0))
+    return distribution.strengthen(ab, vibrance).clamp(low, high)
 
 
 def _exponentials(logits: torch.Tensor, T: float) -> torch.Tensor:
