@@ -453,6 +453,32 @@ def test_strands_do_not_pile_up() -> None:
 # --- points -----------------------------------------------------------------------------------------------------------
 
 
+def followed(folder: Path, frames: Sequence[np.ndarray], hints: np.ndarray) -> list[np.ndarray]:
+    """What is painted over the first frame, at each frame, (3, H, W)."""
+    file = folder / "hints.png"
+    assert cv2.imwrite(str(file), hints)
+    strands, size = Strands(24, {0}, Lead(Guides({0: file}), MediaOptions()), False), frames[0].shape
+    decided = [turns for number, frame in enumerate(frames) for turns in strands.push(frame, number)]
+    views = []
+    for (turn,) in decided + strands.finish():
+        view = strands.lead(turn).hints(size, size)
+        views.append(np.zeros((3, *size), np.float32) if view is None else view)
+    return views
+
+
+def test_a_plain_wall_keeps_its_paint_though_no_flow_is_sure_there(tmp_path: Path) -> None:
+    back, grain = texture("migrant-mother-1936.jpg", (HEIGHT, 300)), np.random.default_rng(1)
+    back[:, 100:240] = 140
+    frames = [back[:, 2 * n : 2 * n + WIDTH] + grain.normal(0, 3, (HEIGHT, WIDTH)) for n in range(30)]
+    hints = np.zeros((HEIGHT, WIDTH, 4), np.uint8)
+    hints[40:50, 125:135] = (*RED[::-1], 255)
+    views = followed(tmp_path, [np.clip(frame, 0, 255).astype(np.uint8) for frame in frames], hints)
+    rows, columns = np.nonzero(views[-1][2])
+    assert len(rows) > 60
+    assert abs(rows.mean() - 44.5) < 6
+    assert abs(columns.mean() - (129.5 - 58)) < 12  # nothing in it tells where exactly
+
+
 def test_painted_places_are_found_again_and_dropped_where_they_are_hidden(tmp_path: Path) -> None:
     """A camera pans over a picture while something comes in from the right."""
     back, thing = texture("migrant-mother-1936.jpg", (120, 300)), texture("cameraman.png", (HEIGHT, 120))
@@ -466,16 +492,7 @@ def test_painted_places_are_found_again_and_dropped_where_they_are_hidden(tmp_pa
     hints = np.zeros((HEIGHT, WIDTH, 4), np.uint8)
     hints[30:34, 60:64] = (*RED[::-1], 255)
     hints[60:64, 150:154] = (*BLUE[::-1], 255)
-    file = tmp_path / "hints.png"
-    cv2.imwrite(str(file), hints)
-    lead = Lead(Guides({0: file}), MediaOptions())
-    strands = Strands(24, {0}, lead, False)
-    views = []
-    turns = [turn for n, frame in enumerate(frames) for turns in strands.push(frame, n) for turn in turns]
-    for turn in turns + [turn for turns in strands.finish() for turn in turns]:
-        view = strands.lead(turn).hints((HEIGHT, WIDTH), (HEIGHT, WIDTH))
-        assert view is not None
-        views.append(view)
+    views = followed(tmp_path, frames, hints)
     rows, columns = np.nonzero(views[0][2])
     assert len(rows) == 32
     for number, view in enumerate(views):

@@ -7,10 +7,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from colorpipe import hints
 from colorpipe.color import Float
-from colorpipe.temporal.motion import sample
+from colorpipe.temporal.carry import fill
+from colorpipe.temporal.motion import WINDOW, Small, sample
 from colorpipe.temporal.plan import Step
 
 if TYPE_CHECKING:
@@ -18,8 +20,12 @@ if TYPE_CHECKING:
     from colorpipe.settings import MediaOptions
 
 SEEN = 0.5
-"""Trust in the motion from which on a painted place counts as found again: its flow and the way back, or the luma of
-the last key frame, miss each other by less than the limit."""
+"""Trust in the motion from which on a painted place counts as found again: a flow and the way back, or the luma of the
+last key frame, miss each other by less than the limit."""
+ALIKE = 12.0
+"""Mean difference of the luma around a place, 8-bit codes, up to which it counts as found again in any case: half of
+what costs a place that was followed half its trust. In a plain sky or wall no flow is sure, and any will do."""
+_AROUND = np.stack(np.meshgrid(*[np.arange(WINDOW, dtype=np.float32) - WINDOW // 2] * 2), -1).reshape(-1, 1, 2)
 _REFERENCE = struct.Struct("<i")
 _NONE = -1
 
@@ -62,21 +68,36 @@ class Lead:
         lead._reference = frame if frame in self._guides.references else self._reference
         return lead
 
+    def begin(self, step: Step) -> None:
+        """Stand at this step's frame, a key frame."""
+        self._luma = self._key_luma = step.luma
+        self._key_places = self._places(step.luma)
+
     def follow(self, step: Step) -> None:
         """Go on from the frame before to this step's; nothing leads over a cut."""
         if step.first:
             self._reference, self._points = _NONE, self._points[:0]
-        if not len(self._points):
-            return
-        height, width = step.luma.shape
-        size = np.array([width, height], np.float32)
-        places = self._points[:, :2] * size - np.float32(0.5)
-        found = sample(step.motion.ahead_trust, places) >= SEEN
-        places = places + sample(step.motion.ahead, places)
-        found &= ((places >= -0.5) & (places < size - np.float32(0.5))).all(1)
+        if len(self._points):
+            self._move(step)
         if step.key:
-            found &= sample(step.path.trust, places) >= SEEN
+            self.begin(step)
+        elif step.motion.ahead.any():  # in a flash, nothing moves: what comes after it is like what was before
+            self._luma = step.luma
+
+    def _move(self, step: Step) -> None:
+        before, motion = self._places(step.luma), step.motion
+        size = np.array(step.luma.shape[::-1], np.float32)
+        places = before + sample(fill(motion.ahead, motion.ahead_trust), before)
+        found = _found(sample(motion.ahead_trust, before), self._luma, before, step.luma, places)
+        if step.key:
+            found &= _found(sample(step.path.trust, places), self._key_luma, self._key_places, step.luma, places)
+        found &= ((places >= -0.5) & (places < size - np.float32(0.5))).all(1)
         self._points = np.hstack([(places + np.float32(0.5)) / size, self._points[:, 2:]])[found]
+        self._key_places = self._key_places[found]
+
+    def _places(self, luma: Small) -> Float:
+        """x and y of the points, (N, 2), in pixels of a small luma."""
+        return np.asarray(self._points[:, :2] * np.array(luma.shape[::-1], np.float32) - np.float32(0.5))
 
     def hints(self, picture: tuple[int, int], size: tuple[int, int]) -> Float | None:
         """The hints for this frame, (3, h, w) as ``hints.load`` gives them; None where there are none.
@@ -88,7 +109,17 @@ class Lead:
             painted = hints.load(self._new, picture, size, self._options)
             view = np.where(painted[2] > 0, painted, view)
             self._points, self._new = _points(view), None
+            self._key_places = self._places(self._luma)
         return view if view[2].any() else None
+
+
+def _found(trust: Float, luma: Small, places: Float, later: Small, found: Float) -> NDArray[np.bool_]:
+    """Which places (N, 2) of one luma are those that were found in a later one: trusted, or alike around."""
+    sure = trust >= SEEN
+    doubted = [(one, where[~sure]) for one, where in ((luma, places), (later, found))]
+    around, again = (sample(one, (where + _AROUND).reshape(-1, 2)).astype(np.float32) for one, where in doubted)
+    sure[~sure] = np.abs(around - again).reshape(len(_AROUND), -1).mean(0) <= ALIKE
+    return sure
 
 
 def _view(points: Float, size: tuple[int, int]) -> Float:

@@ -97,7 +97,9 @@ class Strands:
         if turn.begins is None:
             self._leads[turn.strand].follow(turn.step)
         else:
-            self._leads[turn.strand] = self._leads[before].named(turn.begins) if turn.asked else self._leads[before]
+            lead = self._leads[before].named(turn.begins) if turn.asked else self._leads[before]
+            lead.begin(turn.step)
+            self._leads[turn.strand] = lead
         return self._leads[turn.strand]
 
     def _turns(self, decided: dict[int, list[Step]]) -> list[list[Turn]]:
