@@ -13,6 +13,7 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -244,7 +245,7 @@ class Runtime:
             predicted = self.colorizer.predict(batch)
         if isinstance(predicted, ChromaDistribution):
             if self.watch is not None:
-                self.watch(ChromaDistribution(predicted.logits[:count], predicted.bins, predicted.natural_T))
+                self.watch(replace(predicted, logits=predicted.logits[:count]))
             if self.decoder is None:
                 raise PluginError(f"{self.colorizer.name} predicts a distribution and has no decoder attached")
             predicted = self.decoder.decode(predicted)
