@@ -69,7 +69,9 @@ class RunRequest:
     overwrite: bool = False
     fail_fast: bool = False
     compare: bool = False
-    """Beside each photo's result, also ``NAME.compare.jpg``: before and after."""
+    """Beside each result, also ``NAME.compare.jpg``, or for a film ``NAME.compare.EXT``: before and after."""
+    preview: float | None = None
+    """Of each film only so many seconds, spread over its length, as ``NAME.preview.EXT``; None makes the whole."""
 
 
 class Listener(Protocol):
@@ -78,9 +80,15 @@ class Listener(Protocol):
     def started(self, jobs: int) -> None: ...
     def used(self, device: str, precision: str, weights: str) -> None: ...
     def job_started(self, job: Job, frames: int | None) -> None: ...
+    def frame_skipped(self, job: Job) -> None:
+        """A frame of a film that an earlier run made; all of them come before the first ``frame_done``."""
+
     def frame_done(self, job: Job) -> None: ...
     def film_told(self, job: Job, shots: int, share: float) -> None:
-        """Shots so far, and the share of the frames that the network saw."""
+        """Shots so far, and the share of the frames that the network saw: those that this run made."""
+
+    def comparison_started(self, job: Job, frames: int | None) -> None:
+        """The film is done; ``frame_done`` goes on with its frames beside their grey."""
 
     def job_done(self, job: Job, outcome: Outcome) -> None: ...
 
@@ -91,8 +99,10 @@ class Silent:
     def started(self, jobs: int) -> None: ...
     def used(self, device: str, precision: str, weights: str) -> None: ...
     def job_started(self, job: Job, frames: int | None) -> None: ...
+    def frame_skipped(self, job: Job) -> None: ...
     def frame_done(self, job: Job) -> None: ...
     def film_told(self, job: Job, shots: int, share: float) -> None: ...
+    def comparison_started(self, job: Job, frames: int | None) -> None: ...
     def job_done(self, job: Job, outcome: Outcome) -> None: ...
 
 
@@ -113,7 +123,7 @@ def run(request: RunRequest, host: PluginHost, listener: Listener | None = None)
 
         return output_suffix(path, codec)
 
-    jobs = plan(found, request.output, video_suffix=video_suffix)
+    jobs = plan(found, request.output, video_suffix, request.preview, request.compare)
     session = Session(
         request.recipe,
         batch=request.batch,
@@ -175,6 +185,8 @@ class _Task:
     frames: int = 0
     shots: int = 0
     key_frames: int = 0
+    placed: int = 0
+    """Frames that have a place in a shot."""
     carrier: Carrier | None = None
     """Of a film with steady colour."""
     held: deque[Frame] = field(default_factory=deque)
@@ -255,14 +267,15 @@ class _Run:
         """Results that another run is making: looked at again when all else has been begun."""
         self.in_work: dict[int, _Task] = {}
         self.outcomes: dict[int, Outcome] = {}
-        self.journals: dict[Path, Journal] = {}
+        self.journals: dict[tuple[Path, str], Journal] = {}
         self.listener = listener
         self.crash: BaseException | None = None
 
     def go(self) -> list[Outcome]:
         recipe = self.session.recipe
         self.listener.started(len(self.jobs))
-        self.runtime.expect(sum(runtime.COMPILE_FROM if is_video(job.input) else 1 for job in self.jobs))
+        long = [is_video(job.input) and job.preview is None for job in self.jobs]
+        self.runtime.expect(sum(runtime.COMPILE_FROM if many else 1 for many in long))
         precision = self.runtime.precision + (f" ({self.runtime.reason})" if self.runtime.reason else "")
         self.listener.used(runtime.describe(self.runtime.device), precision, recipe.weights or "none")
         cv2_threads = cv2.getNumThreads()
@@ -315,7 +328,7 @@ class _Run:
             with task.step("read"):
                 if task.job.error:
                     raise InputError(task.job.error)
-                task.skipped = self._is_done(task.job)
+                task.skipped = self._is_done(self._journal(task.job), task.job.input, task.job.output)
             if not (task.skipped or task.error):
                 self._read_frames(task)
             self.ready.put(_Item(task))
@@ -342,12 +355,12 @@ class _Run:
                 log.warning("%s is being made by %s; waiting for it to end", output, holder(output))
         return None
 
-    def _is_done(self, job: Job) -> bool:
+    def _is_done(self, journal: Journal, source: Path, output: Path) -> bool:
         if self.request.overwrite:
             return False
-        state = self._journal(job.output).state(job.input, job.output)
+        state = journal.state(source, output)
         if state == "foreign":
-            raise OutputError(f"{job.output} exists and was not made by colorpipe", hint="--overwrite replaces it")
+            raise OutputError(f"{output} exists and was not made by colorpipe", hint="--overwrite replaces it")
         return state == "done"
 
     def _read_frames(self, task: _Task) -> None:
@@ -355,11 +368,13 @@ class _Run:
         with contextlib.ExitStack() as stack:
             with task.step("read"):
                 hint_file = self._hint_file(job)
-                source = stack.enter_context(media.open_source(job.input, options))
+                source = stack.enter_context(media.open_source(job.input, options, job.preview))
                 task.size = (source.info.width, source.info.height)
                 provenance = Provenance(self.digest) if options.provenance else None
-                task.source = identity(job.input)
-                key = {"recipe": self.digest, **{name: task.source[name] for name in ("size", "sha256")}}
+                task.source = identity(job.input, digest=job.preview is None)
+                key = None
+                if job.preview is None:
+                    key = {"recipe": self.digest, **{name: task.source[name] for name in ("size", "sha256")}}
                 sink = media.open_sink(job.output, source, options, provenance, key)
                 task.sink = sink
                 frames = iter(source)
@@ -403,8 +418,10 @@ class _Run:
                 if frame is None:
                     steps = planner.finish()
                 else:
+                    if frame.metadata.extra.get("cut"):
+                        steps = planner.finish()
                     waiting.append(self.pipeline.restore(frame, sink.encoding))
-                    steps = planner.push(shrink(waiting[-1].luma, frame.encoding.bits))
+                    steps += planner.push(shrink(waiting[-1].luma, frame.encoding.bits))
                 task.took("motion", start)
             for step in steps:
                 frame, prepared = waiting.popleft(), None
@@ -412,6 +429,7 @@ class _Run:
                     with task.step("read"):
                         prepared = self.pipeline.look(frame, hint_file)
                 resumed = False
+                task.placed += 1
                 task.shots += step.first
                 task.key_frames += prepared is not None
                 self.ready.put(_Item(task, frame, prepared, step=step))
@@ -430,7 +448,7 @@ class _Run:
                 return
             with self.lock:
                 task.frames += 1
-                self.listener.frame_done(task.job)
+                self.listener.frame_skipped(task.job)
 
     def _hint_file(self, job: Job) -> Path | None:
         if not self.runtime.colorizer.takes_hints:
@@ -536,25 +554,56 @@ class _Run:
         with task.step("write"):
             result = self.pipeline.lay(coloured.frame, coloured.ab, coloured.via)
             task.sink.write(result, coloured.state)
-            if self.request.compare:
-                self._compare(task, result)
+            if self.request.compare and result.encoding.family == "rgb":
+                self._compare(task.job, result)
             task.frames += 1
             with self.lock:
                 if task.carrier is not None:
-                    self.listener.film_told(task.job, task.shots, task.key_frames / task.frames)
+                    self.listener.film_told(task.job, task.shots, task.key_frames / task.placed)
                 self.listener.frame_done(task.job)
 
-    def _compare(self, task: _Task, result: Frame) -> None:
-        if result.encoding.family != "rgb" or result.colour is None:
-            if not task.frames:
-                task.notes.append("no comparison is made for a film")
+    def _compare(self, job: Job, result: Frame) -> None:
+        if result.colour is None:
             return
         luma = np.hstack([result.luma, result.luma])
         planes = tuple(np.hstack([result.luma, plane]) for plane in result.colour)
         frame = dataclasses.replace(result, luma=luma, colour=planes, alpha=None)
-        path = task.job.output.with_name(f"{task.job.output.stem}.compare.jpg")
-        with media.open_still_sink(path, self.session.media) as sink:
+        with media.open_still_sink(job.comparison, self.session.media) as sink:
             sink.write(frame)
+
+    def _compare_film(self, task: _Task) -> None:
+        """A film that is done, beside its grey. That it cannot be made is a note: the film is there."""
+        from colorpipe.media.compare import write_comparison
+
+        job, start = task.job, time.perf_counter()
+        film, path = job.output, job.comparison
+
+        def begin(frames: int | None) -> None:
+            with self.lock:
+                self.listener.comparison_started(job, frames)
+
+        def step() -> None:
+            if self.stop.is_set():
+                raise _Stopped
+            with self.lock:
+                self.listener.frame_done(job)
+
+        try:
+            journal = self._journal(job, "comparison")
+            if self._is_done(journal, film, path):
+                return
+            journal.begin(film, path)
+            notes = write_comparison(film, path, self.session.media, begin, step)
+            journal.done(film, path, identity(film, digest=False))
+            task.notes += [f"the comparison: {note}" for note in notes if note not in task.notes]
+        except _Stopped:
+            raise
+        except Exception as error:
+            if not isinstance(error, ColorpipeError):
+                log.error("unexpected error on the comparison of %s", film, exc_info=error)
+            task.notes.append(f"no comparison was made: {error}")
+        finally:
+            task.took("compare", start)
 
     def _end(self, task: _Task) -> None:
         """Put the result in its place, or leave nothing that counts, and tell."""
@@ -562,7 +611,7 @@ class _Run:
         if task.sink is not None:
             with task.step("write"):
                 if not task.error:
-                    journal = self._journal(job.output)
+                    journal = self._journal(job)
                     journal.begin(job.input, job.output)
                     task.sink.commit()
                     journal.done(job.input, job.output, task.source)
@@ -577,6 +626,8 @@ class _Run:
             task.notes += task.sink.notes
         elif task.skipped:
             atomic.remove(atomic.working_folder(job.output))  # of a run that was killed at its last step
+        if self.request.compare and not task.error and is_video(job.output):
+            self._compare_film(task)
         if task.claim is not None:
             task.claim.release()
         status = "failed" if task.error else "skipped" if task.skipped else "done"
@@ -602,13 +653,20 @@ class _Run:
         if task.error and self.request.fail_fast:
             self.stop.set()
 
-    def _journal(self, output: Path) -> Journal:
+    def _journal(self, job: Job, what: str = "") -> Journal:
+        """Of the folder that a result goes to.
+
+        Args:
+            what: The recipe makes it besides the result itself.
+        """
         root = self.request.output or DEFAULT_OUTPUT
-        folder = root if root in output.parents else output.parent
+        folder = root if root in job.output.parents else job.output.parent
+        preview = "" if job.preview is None else f"preview {job.preview:g}"
+        key = folder, " ".join(filter(None, (self.digest, preview, what)))
         with self.lock:
-            if folder not in self.journals:
-                self.journals[folder] = Journal(folder, self.digest)
-            return self.journals[folder]
+            if key not in self.journals:
+                self.journals[key] = Journal(*key)
+            return self.journals[key]
 
 
 def _packed(chroma: Float) -> bytes:
