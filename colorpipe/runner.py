@@ -286,14 +286,14 @@ class _Run:
         threads += [self._thread(self._write, channel) for channel in self.results]
         try:
             self._predict()
-            for thread in threads:
-                thread.join()
+            for ended in threads:
+                ended.wait()
         except _Stopped:
             pass  # a thread crashed, or the first failure ends the run
         finally:
             self.stop.set()
-            for thread in threads:
-                thread.join()
+            for ended in threads:
+                ended.wait()
             cv2.setNumThreads(cv2_threads)
             for task in self.in_work.values():
                 if task.sink is not None:
@@ -304,7 +304,11 @@ class _Run:
             raise self.crash
         return [self.outcomes[index] for index in sorted(self.outcomes)]
 
-    def _thread(self, work: Callable[..., None], *arguments: object) -> threading.Thread:
+    def _thread(self, work: Callable[..., None], *arguments: object) -> threading.Event:
+        """Starts a thread and gives what is set when it has ended: before Python 3.13, ``join`` takes a thread for one
+        that has ended once Ctrl-C interrupts it."""
+        ended = threading.Event()
+
         def guarded() -> None:
             try:
                 work(*arguments)
@@ -313,10 +317,11 @@ class _Run:
             except BaseException as error:  # a bug in the runner itself surfaces in the caller, with its traceback
                 self.crash = error
                 self.stop.set()
+            finally:
+                ended.set()
 
-        thread = threading.Thread(target=guarded, daemon=True)
-        thread.start()
-        return thread
+        threading.Thread(target=guarded, daemon=True).start()
+        return ended
 
     # --- reading -----------------------------------------------------------------------------------------------------
 

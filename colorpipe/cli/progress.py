@@ -59,8 +59,12 @@ class _Remaining(ProgressColumn):
         self._tasks = tasks
 
     def render(self, task: Task) -> Text:
-        of_all = task.fields["unit"] == "inputs"
-        times = [other.time_remaining for other in (self._tasks() if of_all else [task])]
+        counted = [task]
+        if task.fields["unit"] == "inputs":
+            films = [other for other in self._tasks() if other.id != task.id]
+            # Where all that are left are films in work, these tell by themselves.
+            counted = films if films and len(films) >= (task.remaining or 0) else [task, *films]
+        times = [other.time_remaining for other in counted]
         known = [seconds for seconds in times if seconds is not None]
         unknown = len(known) < len(times) or not known
         return Text("-:--:--" if unknown else str(timedelta(seconds=round(max(known)))), style="cyan")
@@ -131,7 +135,7 @@ class Reporter:
         if job.input in self._bars:
             skipped = self._skipped.pop(job.input, 0)
             if skipped:
-                self._progress.reset(self._bars[job.input], completed=skipped)
+                self._progress.reset(self._bars[job.input], completed=skipped, description=self._film(job))
             self._progress.advance(self._bars[job.input])
 
     def film_told(self, job: Job, shots: int, share: float) -> None:

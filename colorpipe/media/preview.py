@@ -16,6 +16,7 @@ import av
 import av.container
 from av.format import Flags
 from av.video.frame import VideoFrame
+from av.video.stream import VideoStream
 
 from colorpipe.errors import InputError
 from colorpipe.media.container import open_container
@@ -23,6 +24,8 @@ from colorpipe.media.video import VideoSource
 from colorpipe.settings import MediaOptions
 from colorpipe.types import Frame, Metadata
 
+STILL = Fraction(1, 4)
+"""Seconds from which on a frame is a still picture: at the borders of a piece it lasts no longer than that."""
 FARTHER = 4
 """Where a seek led past its goal, the next one aims this many times as far before it, beginning with a second."""
 
@@ -49,17 +52,18 @@ class Preview(VideoSource):
         self._timed = first is not None and first.pts is not None
         base, wanted = self.tags.time_base, Fraction(seconds)
         length = self._length()
-        count, each, frames = 1, wanted, None
+        count, each, frames = 1, wanted, self.info.frames
         if length is None:
-            told = f"the first {seconds:g} s, since the file has no times to seek by"
+            frames, told = None, f"the first {seconds:g} s, since the file has no times to seek by"
         elif wanted >= length * base:
             # Twice: the length that a container tells may be a little short.
-            each, frames, told = 2 * length * base, self.info.frames, "the whole film"
+            each, told = 2 * length * base, "the whole film"
         else:
             count = max(1, round(wanted))
             each = wanted / count
             pieces = f"{count} pieces of {float(each):.3g} s" if count > 1 else f"{seconds:g} s from the middle"
             told = f"{pieces} of {timedelta(seconds=round(length * base))}"
+            frames = frames and max(1, round(wanted * self.tags.rate))
         self._piece = max(1, round(each / base))
         """Ticks of a piece."""
         self._pieces = [self._start]
@@ -68,30 +72,30 @@ class Preview(VideoSource):
             begin = [round((2 * number + 1) * Fraction(length, 2 * count)) for number in range(count)]
             self._pieces = [self._start + middle - self._piece // 2 for middle in begin]
         notes = (*self.info.notes, f"a preview: {told}, without sound, subtitles and chapters")
-        frames = frames or max(1, round(count * each * self.tags.rate))
         self.info = replace(self.info, frames=frames, notes=notes)
 
     def __iter__(self) -> Iterator[Frame]:
         if self._first is None:
             return
         base, passed, given, taken = self.tags.time_base, 0, 0, self._start - 1
+        still = round(STILL / base)
         for begin in self._pieces:
-            # A still frame may have begun long before the piece.
-            origin, end = begin - 2 * self._step, passed
+            origin, end = begin, passed
             for ticks, image, until in self._shown_from(begin):
                 cut = end == passed
                 if ticks <= taken:  # it was the last piece's too
                     continue
-                origin = max(origin, ticks) if cut else origin
                 if ticks >= origin + self._piece:
                     break
+                if cut:
+                    origin = max(begin - still, ticks)
                 shown = max(ticks, origin)
-                rest = max(origin + self._piece - shown, self._step)
-                extra = {"duration": min(until - shown, rest) * base, "cut": cut}
+                lasts = min(until - shown, max(origin + self._piece - shown, still))
+                extra = {"duration": lasts * base, "cut": cut}
                 time = passed + shown - origin
                 number = round((ticks - self._start) * base * self.tags.rate)
                 yield replace(self._frame(image, number, time), metadata=Metadata(extra=extra))
-                taken, end, given = ticks, time + min(until - shown, rest), given + 1
+                taken, end, given = ticks, time + lasts, given + 1
             passed = end
         self.info = replace(self.info, frames=given)
 
@@ -119,25 +123,34 @@ class Preview(VideoSource):
             yield last, before, last + (before.duration or self._step)
 
     def _decoded_from(self, begin: int) -> Iterator[VideoFrame]:
-        """Frames in order, the first of which is at ``begin`` or before: a key frame, if it is not the film's first."""
+        """Frames in order, from the key frame before ``begin``; where none is found, from the film's first."""
         if begin <= self._start and self._first is not None:
             first, self._first = self._first, None
             yield first
         else:
-            back = 0
-            while True:
-                goal = max(begin - back, self._start)
-                try:
-                    self._container.seek(goal, stream=self._stream)
-                except av.FFmpegError as error:
-                    reason = f"cannot seek in it ({error.strerror})"
-                    raise InputError(f"{self.path}: {reason}", hint="colorize it without --preview") from None
-                self._images = self._decode()
-                # What is shown before the first key frame may lack what it refers to.
-                key = next((image for image in self._images if image.key_frame and image.pts is not None), None)
-                if goal == self._start or (key is not None and key.pts is not None and key.pts <= begin):
-                    break
-                back = FARTHER * back or round(1 / self.tags.time_base)
-            if key is not None:
-                yield key
+            found = self._sought(begin)
+            if found is None:
+                self._seek(0, None)
+            else:
+                yield found
         yield from self._images
+
+    def _sought(self, begin: int) -> VideoFrame | None:
+        """A key frame at ``begin`` or before, after which decoding goes on. Not every container leads there at once."""
+        back = 0
+        while begin - back > self._start:
+            self._seek(begin - back, self._stream)
+            # What is shown before the first key frame may lack what it refers to.
+            key = next((image for image in self._images if image.key_frame and image.pts is not None), None)
+            if key is not None and key.pts is not None and key.pts <= begin:
+                return key
+            back = FARTHER * back or round(1 / self.tags.time_base)
+        return None
+
+    def _seek(self, ticks: int, stream: VideoStream | None) -> None:
+        try:
+            self._container.seek(ticks, stream=stream)
+        except av.FFmpegError as error:
+            reason = f"cannot seek in it ({error.strerror})"
+            raise InputError(f"{self.path}: {reason}", hint="colorize it without --preview") from None
+        self._images = self._decode()
