@@ -102,7 +102,7 @@ def test_pieces_are_the_films_frames_evenly_spread(
 
 
 def test_only_what_is_near_the_pieces_is_decoded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    path = make_clip(tmp_path / "film.mp4", codec="libx264", options={"g": "50"}, ticks=range(1500), time_base=RATE)
+    path = make_clip(tmp_path / "film.mp4", codec="libx264", options={"g": "50"}, ticks=range(800), time_base=RATE)
     decoded = 0
     decode = VideoSource._decode
 
@@ -203,16 +203,17 @@ def test_a_preview_is_not_taken_for_the_film(tmp_path: Path) -> None:
 
 
 def test_a_preview_that_exists(tmp_path: Path) -> None:
-    source, output = make_clip(tmp_path / "film.mkv", ticks=range(0, 4000, 40)), tmp_path / "out"
+    source, output = make_clip(tmp_path / "film.mkv", ticks=range(0, 1200, 40)), tmp_path / "out"
     result = output / "film.preview.mkv"
-    assert [colorize(source, output, preview=seconds)[0].status for seconds in (1, 1, 2)] == ["done", "skipped", "done"]
-    assert len(frames_of(result)[1]) == 50
+    told = [colorize(source, output, preview=seconds)[0].status for seconds in (0.4, 0.4, 0.8)]
+    assert told == ["done", "skipped", "done"]
+    assert len(frames_of(result)[1]) == 20
     (output / NAME).unlink()
     result.write_bytes(b"mine")
-    (outcome,) = colorize(source, output, preview=1)
+    (outcome,) = colorize(source, output, preview=0.4)
     assert "exists and was not made by colorpipe" in (outcome.error or "")
     assert result.read_bytes() == b"mine"
-    (outcome,) = colorize(source, output, preview=1, overwrite=True)
+    (outcome,) = colorize(source, output, preview=0.4, overwrite=True)
     assert outcome.status == "done"
 
 

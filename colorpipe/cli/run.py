@@ -33,6 +33,8 @@ colorpipe run photo.jpg -o colour.png
 colorpipe run album/ film.mp4 -o out/          folders mirror their tree; what is done is skipped
 
 colorpipe run album/ --preprocessor denoise --T 0.2 --saturation 1.2
+
+colorpipe run film.mp4 --preview 10            what the film will look like, in a minute
 """
 METHOD, INPUT_OUTPUT, MACHINE, REPORT = "Method", "Input and output", "Machine", "Reporting"
 
@@ -147,7 +149,7 @@ def run(
         typer.Option(
             "--compare",
             rich_help_panel=INPUT_OUTPUT,
-            help="Also write before and after, side by side: NAME.compare.jpg, or a film",
+            help="Also write before and after, side by side: NAME.compare.jpg, for films NAME.compare.EXT",
         ),
     ] = False,
     preview: Annotated[
