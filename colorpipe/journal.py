@@ -15,6 +15,7 @@ import hashlib
 import json
 import os
 import threading
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
@@ -43,9 +44,13 @@ class Journal:
         """Bytes of the file that were read, whole lines only."""
         self._read()
 
-    def state(self, source: Path, output: Path) -> State:
+    def state(self, source: Path, output: Path, guides: Mapping[str, str] | None = None) -> State:
         """``new``: nothing is there. ``done``: this source, by this recipe. ``stale``: colorpipe's, but of another
-        source or recipe, or unfinished. ``foreign``: not colorpipe's."""
+        source or recipe, or unfinished. ``foreign``: not colorpipe's.
+
+        Args:
+            guides: ``Guides.identity`` of the source: with other hint files it is another source.
+        """
         if not output.exists():
             return "new"
         with self._lock:
@@ -55,7 +60,8 @@ class Journal:
             return "foreign"
         if entry["event"] != "done" or entry["recipe"] != self.recipe or entry["size"] != output.stat().st_size:
             return "stale"
-        return "done" if _same(source, entry["source"]) else "stale"
+        same = entry["source"].get("guides", {}) == (guides or {}) and _same(source, entry["source"])
+        return "done" if same else "stale"
 
     def begin(self, source: Path, output: Path) -> None:
         """Call before the result appears in its place."""
@@ -65,7 +71,7 @@ class Journal:
         """Call after the result is in its place.
 
         Args:
-            known: The source's ``identity`` when it was read; None takes it now.
+            known: The source's ``identity`` when it was read, with its ``guides``, if any; None takes it now.
         """
         self._append(
             {

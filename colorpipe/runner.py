@@ -10,14 +10,14 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import functools
 import logging
 import os
 import queue
-import struct
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Generic, Protocol, TypeVar
@@ -25,9 +25,10 @@ from typing import Any, Generic, Protocol, TypeVar
 import cv2
 import numpy as np
 
-from colorpipe import color, hints, media, runtime
+from colorpipe import color, media, runtime
 from colorpipe.color import Float
 from colorpipe.errors import ColorpipeError, InputError, OutputError
+from colorpipe.guides import Guides
 from colorpipe.journal import Journal, identity
 from colorpipe.media import atomic
 from colorpipe.media.base import Provenance, Sink
@@ -36,7 +37,7 @@ from colorpipe.media.folder import DEFAULT_OUTPUT, Job, find_inputs, is_video, p
 from colorpipe.pipeline import Prepared
 from colorpipe.plugins import PluginHost
 from colorpipe.session import Session
-from colorpipe.temporal import Carrier, Planner, Step, shrink
+from colorpipe.temporal import Lead, Strands, Turn, Weaver, shrink, unpacked
 from colorpipe.types import Frame, Outcome, Recipe
 
 log = logging.getLogger(__name__)
@@ -45,7 +46,6 @@ POLL = 0.05
 """Seconds between looks at whether the run was stopped, while waiting on a queue."""
 AHEAD = 4
 """Frames that wait for a writer."""
-_SHAPE = struct.Struct("<II")
 WAIT = 0.25
 """Seconds between looks at whether another run has finished a result that it is making."""
 
@@ -59,7 +59,7 @@ class RunRequest:
     output: Path | None = None
     """A folder, or one file for one input; None is ``colorized/``."""
     hints: Path | None = None
-    """For a single input; otherwise hint files are looked for beside each photo."""
+    """For a single input, of a film for its first frame; otherwise hint files are looked for beside each input."""
     reference: Path | None = None
     require_gpu: bool = False
     batch: int | None = None
@@ -177,6 +177,9 @@ class _Task:
     claim: Claim | None = None
     source: dict[str, Any] | None = None
     """The input's identity when it was opened."""
+    guides: Guides = field(default_factory=Guides)
+    led: Callable[[Path], Callable[[Float, Float | None], list[Float]]] | None = None
+    """``Session.led_by``, which keeps what was learned last: two shots' at once."""
     skipped: bool = False
     error: str | None = None
     hopeless: bool = False
@@ -187,7 +190,7 @@ class _Task:
     key_frames: int = 0
     placed: int = 0
     """Frames that have a place in a shot."""
-    carrier: Carrier | None = None
+    weaver: Weaver | None = None
     """Of a film with steady colour."""
     held: deque[Frame] = field(default_factory=deque)
     """Frames that wait for their colour."""
@@ -233,8 +236,10 @@ class _Item:
     """For the network; None where it is not asked."""
     ab: Float | None = None
     """There once it was predicted."""
-    step: Step | None = None
-    """The frame's place in a film with steady colour."""
+    turn: Turn | None = None
+    """The frame's place in a film with steady colour; it comes once for each of its turns."""
+    lead: bytes = b""
+    """What leads the network there."""
 
 
 @dataclass(frozen=True)
@@ -333,7 +338,9 @@ class _Run:
             with task.step("read"):
                 if task.job.error:
                     raise InputError(task.job.error)
-                task.skipped = self._is_done(self._journal(task.job), task.job.input, task.job.output)
+                task.guides = Guides.of(task.job.input, type(self.runtime.colorizer), self.request.hints)
+                told = task.guides.identity()
+                task.skipped = self._is_done(self._journal(task.job), task.job.input, task.job.output, told)
             if not (task.skipped or task.error):
                 self._read_frames(task)
             self.ready.put(_Item(task))
@@ -360,10 +367,10 @@ class _Run:
                 log.warning("%s is being made by %s; waiting for it to end", output, holder(output))
         return None
 
-    def _is_done(self, journal: Journal, source: Path, output: Path) -> bool:
+    def _is_done(self, journal: Journal, source: Path, output: Path, guides: Mapping[str, str] | None = None) -> bool:
         if self.request.overwrite:
             return False
-        state = journal.state(source, output)
+        state = journal.state(source, output, guides)
         if state == "foreign":
             raise OutputError(f"{output} exists and was not made by colorpipe", hint="--overwrite replaces it")
         return state == "done"
@@ -372,14 +379,19 @@ class _Run:
         job, options = task.job, self.session.media
         with contextlib.ExitStack() as stack:
             with task.step("read"):
-                hint_file = self._hint_file(job)
                 source = stack.enter_context(media.open_source(job.input, options, job.preview))
                 task.size = (source.info.width, source.info.height)
                 provenance = Provenance(self.digest) if options.provenance else None
-                task.source = identity(job.input, digest=job.preview is None)
+                film = source.info.medium == "video"
+                if film:
+                    task.guides.check((source.info.height, source.info.width), options)
+                    task.led = functools.lru_cache(2)(self.session.led_by)
+                guided = {"guides": task.guides.identity()} if task.guides.frames else {}
+                task.source = identity(job.input, digest=job.preview is None) | guided
                 key = None
                 if job.preview is None:
-                    key = {"recipe": self.digest, **{name: task.source[name] for name in ("size", "sha256")}}
+                    known = {name: task.source[name] for name in ("size", "sha256")}
+                    key = {"recipe": self.digest, **known, **guided}
                 sink = media.open_sink(job.output, source, options, provenance, key)
                 task.sink = sink
                 frames = iter(source)
@@ -388,56 +400,62 @@ class _Run:
             with self.lock:
                 self.listener.job_started(job, source.info.frames)
             self._skip(task, frames, sink.start)
-            distance = self.session.merge.key_distance if source.info.medium == "video" else None
+            distance = self.session.merge.key_distance if film else None
             if distance is None:
-                self._read_singly(task, frames, sink, hint_file)
+                self._read_singly(task, frames, sink)
             else:
-                self._read_steadily(task, frames, sink, hint_file, Planner(distance))
+                self._read_steadily(task, frames, sink, distance)
             task.notes += source.info.notes
+            if film and task.guides.frames and job.preview is not None:
+                task.notes.append("hint and reference files count here only where the preview has the frame they name")
+            elif film and not task.error:
+                task.notes += task.guides.notes(source.info.frames, distance is not None)
 
-    def _read_singly(self, task: _Task, frames: Iterator[Frame], sink: Sink, hint_file: Path | None) -> None:
+    def _read_singly(self, task: _Task, frames: Iterator[Frame], sink: Sink) -> None:
         while not task.error:
             prepared = None
             with task.step("read"):
                 frame = next(frames, None)
                 if frame is not None:
-                    prepared = self.pipeline.prepare(frame, sink.encoding, hint_file)
+                    lead = task.guides.hints.get(frame.index), task.guides.references.get(frame.index)
+                    prepared = self.pipeline.prepare(frame, sink.encoding, *lead)
             if prepared is None:
                 break
             self.ready.put(_Item(task, prepared.frame, prepared))
 
-    def _read_steadily(
-        self, task: _Task, frames: Iterator[Frame], sink: Sink, hint_file: Path | None, planner: Planner
-    ) -> None:
+    def _read_steadily(self, task: _Task, frames: Iterator[Frame], sink: Sink, distance: int) -> None:
         """Frames with their place in the film; only key frames are looked at by the network."""
         waiting: deque[Frame] = deque()
-        resumed = bool(sink.state)
-        task.carrier = Carrier(_unpacked(sink.state) if resumed else None)
+        task.weaver = Weaver(sink.state)
+        lead = Lead(task.guides, self.session.media, unpacked(sink.state)[1] if sink.state else b"")
+        strands = Strands(distance, task.guides.frames, lead, bool(sink.state))
         ended = False
         while not ended:
-            steps: list[Step] = []
+            decided: list[list[Turn]] = []
             with task.step("read"):
                 frame = next(frames, None)
                 ended = frame is None
                 start = time.perf_counter()
                 if frame is None:
-                    steps = planner.finish()
+                    decided = strands.finish()
                 else:
                     if frame.metadata.extra.get("cut"):
-                        steps = planner.finish()
+                        decided = strands.finish()
                     waiting.append(self.pipeline.restore(frame, sink.encoding))
-                    steps += planner.push(shrink(waiting[-1].luma, frame.encoding.bits))
+                    decided += strands.push(shrink(waiting[-1].luma, frame.encoding.bits), frame.index)
                 task.took("motion", start)
-            for step in steps:
-                frame, prepared = waiting.popleft(), None
-                if step.key and not resumed:
-                    with task.step("read"):
-                        prepared = self.pipeline.look(frame, hint_file)
-                resumed = False
+            for turns in decided:
+                frame = waiting.popleft()
                 task.placed += 1
-                task.shots += step.first
-                task.key_frames += prepared is not None
-                self.ready.put(_Item(task, frame, prepared, step=step))
+                for turn in turns:
+                    prepared, lead = None, strands.lead(turn)
+                    if turn.asked:
+                        with task.step("read"):
+                            prepared = self.pipeline.look(frame, lead.hints, lead.reference)
+                    task.shots += turn.oldest and turn.step.first
+                    task.key_frames += prepared is not None
+                    packed = lead.packed() if turn.step.key else b""
+                    self.ready.put(_Item(task, frame, prepared, turn=turn, lead=packed))
             if task.error:
                 return
 
@@ -455,11 +473,6 @@ class _Run:
                 task.frames += 1
                 self.listener.frame_skipped(task.job)
 
-    def _hint_file(self, job: Job) -> Path | None:
-        if not self.runtime.colorizer.takes_hints:
-            return None
-        return self.request.hints or hints.beside(job.input)
-
     # --- the network -------------------------------------------------------------------------------------------------
 
     def _predict(self) -> None:
@@ -469,7 +482,7 @@ class _Run:
             ends = sum(item.frame is None for item in items)
             asked = sum(item.prepared is not None for item in items)
             # Frames of a film with steady colour are passed on at once: its key frames come far apart.
-            while asked and asked < self.runtime.at_once and ended + ends < len(self.jobs) and items[-1].step is None:
+            while asked and asked < self.runtime.at_once and ended + ends < len(self.jobs) and items[-1].turn is None:
                 item = self.ready.get_soon()
                 if item is None:
                     break
@@ -483,11 +496,12 @@ class _Run:
             channel.put(None)
 
     def _with_chroma(self, items: Sequence[_Item]) -> Iterator[_Item]:
-        """The items in order, frames with their chroma; frames of one view size share a call."""
-        groups: dict[tuple[int, ...], list[tuple[int, Prepared]]] = {}
+        """The items in order, frames with their chroma; frames of one view size and reference share a call."""
+        groups: dict[object, list[tuple[int, Prepared]]] = {}
         for index, item in enumerate(items):
             if item.prepared is not None and not item.task.error:
-                groups.setdefault(item.prepared.L.shape, []).append((index, item.prepared))
+                kind = item.prepared.L.shape, item.prepared.reference
+                groups.setdefault(kind, []).append((index, item.prepared))
         chroma: dict[int, Float] = {}
         for group in groups.values():
             chroma.update(self._predict_group(items, group))
@@ -497,7 +511,9 @@ class _Run:
     def _predict_group(self, items: Sequence[_Item], group: list[tuple[int, Prepared]]) -> dict[int, Float]:
         start = time.perf_counter()
         try:
-            results = self.pipeline.predict([prepared for _, prepared in group])
+            reference, led = group[0][1].reference, items[group[0][0]].task.led
+            through = None if reference is None or led is None else led(reference)
+            results = self.pipeline.predict([prepared for _, prepared in group], through)
         except Exception as error:
             if len(group) > 1:  # find out whose fault it is
                 parts = [self._predict_group(items, [one]) for one in group]
@@ -537,18 +553,16 @@ class _Run:
         ab, via = (
             (None, (0, 0)) if item.ab is None or item.prepared is None else self.pipeline.part(item.prepared, item.ab)
         )
-        if task.carrier is None:
+        if task.weaver is None:
             return [] if frame is None or ab is None else [_Coloured(task, frame, ab, via)]
         start = time.perf_counter()
-        if item.step is None or frame is None:
-            chroma = task.carrier.finish()
+        if item.turn is None or frame is None:
+            settled = task.weaver.finish()
         else:
-            chroma = task.carrier.push(item.step, ab)
-            task.held.append(frame)
-        coloured = [_Coloured(task, task.held.popleft(), ab, ab.shape[:2], None) for ab in chroma]
-        if coloured and item.step is not None and task.carrier.chroma is not None:
-            # All before the key frame is settled; another run may begin with it, and needs to know its colour.
-            coloured[-1] = dataclasses.replace(coloured[-1], state=_packed(task.carrier.chroma))
+            settled = task.weaver.push(item.turn, ab, item.lead)
+            if item.turn.newest:
+                task.held.append(frame)
+        coloured = [_Coloured(task, task.held.popleft(), ab, ab.shape[:2], state) for ab, state in settled]
         task.took("carry", start)
         return coloured
 
@@ -563,7 +577,7 @@ class _Run:
                 self._compare(task.job, result)
             task.frames += 1
             with self.lock:
-                if task.carrier is not None:
+                if task.weaver is not None:
                     self.listener.film_told(task.job, task.shots, task.key_frames / task.placed)
                 self.listener.frame_done(task.job)
 
@@ -673,13 +687,3 @@ class _Run:
             if key not in self.journals:
                 self.journals[key] = Journal(*key)
             return self.journals[key]
-
-
-def _packed(chroma: Float) -> bytes:
-    """(h, w, 2) for ``Sink.write``, to the bit."""
-    return _SHAPE.pack(*chroma.shape[:2]) + chroma.astype("<f4").tobytes()
-
-
-def _unpacked(state: bytes) -> Float:
-    height, width = _SHAPE.unpack_from(state)
-    return np.frombuffer(state, "<f4", offset=_SHAPE.size).reshape(height, width, 2).astype(np.float32)

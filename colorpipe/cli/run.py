@@ -168,8 +168,9 @@ def run(
             metavar="FILE",
             rich_help_panel=INPUT_OUTPUT,
             show_default=False,
-            help="Colour hints for one photo: a PNG, transparent where nothing is painted. "
-            "\\[default: NAME.hints.png beside it]",
+            help="Colour hints for one photo, or for the first frame of one film: a PNG, transparent where nothing is "
+            "painted; a film's are carried to the end of the shot. \\[default: NAME.hints.png beside it; beside a "
+            "film also NAME.000123.hints.png, by frame]",
         ),
     ] = None,
     reference: Annotated[
@@ -178,7 +179,8 @@ def run(
             metavar="FILE",
             rich_help_panel=INPUT_OUTPUT,
             show_default=False,
-            help="A colour picture to take colour from, for methods that do",
+            help="A colour picture to take colour from, for methods that do; NAME.000123.reference.png beside a film "
+            "takes its place from that frame to the end of the shot",
         ),
     ] = None,
     recipe: Annotated[

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -29,6 +30,8 @@ VIDEO_SUFFIXES = frozenset(
 WRITABLE_STILLS = frozenset({".jpg", ".jpeg", ".png", ".tif", ".tiff", ".webp", ".avif"})
 """Extensions that a still's result can have; other sources give a .png."""
 _HINTS = ".hints.png"
+_REFERENCE = re.compile(r"\.[0-9]+\.reference\.(png|jpe?g)$")
+"""Of a film's frame."""
 _MAGIC = frozenset("*?[")
 
 
@@ -76,8 +79,8 @@ def default_video_suffix(path: Path) -> str:
 def find_inputs(arguments: Sequence[str | Path], exclude: Path | None = None) -> list[Found]:
     """The inputs that files, folders and glob patterns name, in the order named, each folder sorted, none twice.
 
-    Folders are searched all the way down, through links too, each once. Hidden files and folders, ``*.hints.png`` and
-    what is neither still nor film by its name are left out.
+    Folders are searched all the way down, through links too, each once. Hidden files and folders, ``*.hints.png``,
+    ``*.000123.reference.png`` and what is neither still nor film by its name are left out.
 
     Args:
         exclude: The output folder: it is not read again where it lies inside an input.
@@ -168,7 +171,9 @@ def _is_folder(entry: os.DirEntry[str]) -> bool:
 
 def _is_known(name: str) -> bool:
     lower = name.lower()
-    return os.path.splitext(lower)[1] in STILL_SUFFIXES | VIDEO_SUFFIXES and not lower.endswith(_HINTS)
+    if lower.endswith(_HINTS) or _REFERENCE.search(lower):
+        return False
+    return os.path.splitext(lower)[1] in STILL_SUFFIXES | VIDEO_SUFFIXES
 
 
 def _inside(path: Path, folder: Path | None) -> bool:
