@@ -135,12 +135,20 @@ def _ends_a_line(file: int) -> bool:
     return os.read(file, 1) == b"\n"
 
 
-def identity(source: Path) -> dict[str, Any]:
-    """What tells one source from another: size, time of change and SHA-256."""
+def identity(source: Path, *, digest: bool = True) -> dict[str, Any]:
+    """What tells one source from another: size, time of change and SHA-256.
+
+    Args:
+        digest: False leaves SHA-256 out, where what is made is not worth reading the whole source for.
+    """
     status = source.stat()
+    known = {"path": str(source), "size": status.st_size, "mtime_ns": status.st_mtime_ns}
+    return {**known, "sha256": _sha256(source)} if digest else known
+
+
+def _sha256(source: Path) -> str:
     with source.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest() if hasattr(hashlib, "file_digest") else _digest(file)
-    return {"path": str(source), "size": status.st_size, "mtime_ns": status.st_mtime_ns, "sha256": digest}
+        return hashlib.file_digest(file, "sha256").hexdigest() if hasattr(hashlib, "file_digest") else _digest(file)
 
 
 def _digest(file: Any) -> str:
@@ -152,8 +160,8 @@ def _digest(file: Any) -> str:
 
 
 def _same(source: Path, known: dict[str, Any]) -> bool:
-    """Equal size and time of change settle it; with another time, the digest does."""
+    """Equal size and time of change settle it; with another time, the digest does, if there is one."""
     status = source.stat()
     if status.st_size != known.get("size"):
         return False
-    return status.st_mtime_ns == known.get("mtime_ns") or identity(source)["sha256"] == known.get("sha256")
+    return status.st_mtime_ns == known.get("mtime_ns") or ("sha256" in known and _sha256(source) == known["sha256"])

@@ -17,7 +17,7 @@ import queue
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Generic, Protocol, TypeVar
@@ -69,7 +69,9 @@ class RunRequest:
     overwrite: bool = False
     fail_fast: bool = False
     compare: bool = False
-    """Beside each photo's result, also ``NAME.compare.jpg``: before and after."""
+    """Beside each result, also ``NAME.compare.jpg``, or for a film ``NAME.compare.EXT``: before and after."""
+    preview: float | None = None
+    """Of each film only so many seconds, spread over its length, as ``NAME.preview.EXT``; None makes the whole."""
 
 
 class Listener(Protocol):
@@ -78,9 +80,15 @@ class Listener(Protocol):
     def started(self, jobs: int) -> None: ...
     def used(self, device: str, precision: str, weights: str) -> None: ...
     def job_started(self, job: Job, frames: int | None) -> None: ...
+    def frame_skipped(self, job: Job) -> None:
+        """A frame of a film that an earlier run made; all of them come before the first ``frame_done``."""
+
     def frame_done(self, job: Job) -> None: ...
     def film_told(self, job: Job, shots: int, share: float) -> None:
-        """Shots so far, and the share of the frames that the network saw."""
+        """Shots so far, and the share of the frames that the network saw: those that this run made."""
+
+    def comparison_started(self, job: Job, frames: int | None) -> None:
+        """The film is done; ``frame_done`` goes on with its frames beside their grey."""
 
     def job_done(self, job: Job, outcome: Outcome) -> None: ...
 
@@ -91,8 +99,10 @@ class Silent:
     def started(self, jobs: int) -> None: ...
     def used(self, device: str, precision: str, weights: str) -> None: ...
     def job_started(self, job: Job, frames: int | None) -> None: ...
+    def frame_skipped(self, job: Job) -> None: ...
     def frame_done(self, job: Job) -> None: ...
     def film_told(self, job: Job, shots: int, share: float) -> None: ...
+    def comparison_started(self, job: Job, frames: int | None) -> None: ...
     def job_done(self, job: Job, outcome: Outcome) -> None: ...
 
 
@@ -113,7 +123,7 @@ def run(request: RunRequest, host: PluginHost, listener: Listener | None = None)
 
         return output_suffix(path, codec)
 
-    jobs = plan(found, request.output, video_suffix=video_suffix)
+    jobs = plan(found, request.output, video_suffix, request.preview, request.compare)
     session = Session(
         request.recipe,
         batch=request.batch,
@@ -178,6 +188,8 @@ class _Task:
     frames: int = 0
     shots: int = 0
     key_frames: int = 0
+    placed: int = 0
+    """Frames that have a place in a shot."""
     weaver: Weaver | None = None
     """Of a film with steady colour."""
     held: deque[Frame] = field(default_factory=deque)
@@ -260,14 +272,15 @@ class _Run:
         """Results that another run is making: looked at again when all else has been begun."""
         self.in_work: dict[int, _Task] = {}
         self.outcomes: dict[int, Outcome] = {}
-        self.journals: dict[Path, Journal] = {}
+        self.journals: dict[tuple[Path, str], Journal] = {}
         self.listener = listener
         self.crash: BaseException | None = None
 
     def go(self) -> list[Outcome]:
         recipe = self.session.recipe
         self.listener.started(len(self.jobs))
-        self.runtime.expect(sum(runtime.COMPILE_FROM if is_video(job.input) else 1 for job in self.jobs))
+        long = [is_video(job.input) and job.preview is None for job in self.jobs]
+        self.runtime.expect(sum(runtime.COMPILE_FROM if many else 1 for many in long))
         precision = self.runtime.precision + (f" ({self.runtime.reason})" if self.runtime.reason else "")
         self.listener.used(runtime.describe(self.runtime.device), precision, recipe.weights or "none")
         cv2_threads = cv2.getNumThreads()
@@ -278,14 +291,14 @@ class _Run:
         threads += [self._thread(self._write, channel) for channel in self.results]
         try:
             self._predict()
-            for thread in threads:
-                thread.join()
+            for ended in threads:
+                ended.wait()
         except _Stopped:
             pass  # a thread crashed, or the first failure ends the run
         finally:
             self.stop.set()
-            for thread in threads:
-                thread.join()
+            for ended in threads:
+                ended.wait()
             cv2.setNumThreads(cv2_threads)
             for task in self.in_work.values():
                 if task.sink is not None:
@@ -296,7 +309,11 @@ class _Run:
             raise self.crash
         return [self.outcomes[index] for index in sorted(self.outcomes)]
 
-    def _thread(self, work: Callable[..., None], *arguments: object) -> threading.Thread:
+    def _thread(self, work: Callable[..., None], *arguments: object) -> threading.Event:
+        """Starts a thread and gives what is set when it has ended: before Python 3.13, ``join`` takes a thread for one
+        that has ended once Ctrl-C interrupts it."""
+        ended = threading.Event()
+
         def guarded() -> None:
             try:
                 work(*arguments)
@@ -305,10 +322,11 @@ class _Run:
             except BaseException as error:  # a bug in the runner itself surfaces in the caller, with its traceback
                 self.crash = error
                 self.stop.set()
+            finally:
+                ended.set()
 
-        thread = threading.Thread(target=guarded, daemon=True)
-        thread.start()
-        return thread
+        threading.Thread(target=guarded, daemon=True).start()
+        return ended
 
     # --- reading -----------------------------------------------------------------------------------------------------
 
@@ -321,7 +339,8 @@ class _Run:
                 if task.job.error:
                     raise InputError(task.job.error)
                 task.guides = Guides.of(task.job.input, type(self.runtime.colorizer), self.request.hints)
-                task.skipped = self._is_done(task)
+                told = task.guides.identity()
+                task.skipped = self._is_done(self._journal(task.job), task.job.input, task.job.output, told)
             if not (task.skipped or task.error):
                 self._read_frames(task)
             self.ready.put(_Item(task))
@@ -348,20 +367,19 @@ class _Run:
                 log.warning("%s is being made by %s; waiting for it to end", output, holder(output))
         return None
 
-    def _is_done(self, task: _Task) -> bool:
+    def _is_done(self, journal: Journal, source: Path, output: Path, guides: Mapping[str, str] | None = None) -> bool:
         if self.request.overwrite:
             return False
-        job = task.job
-        state = self._journal(job.output).state(job.input, job.output, task.guides.identity())
+        state = journal.state(source, output, guides)
         if state == "foreign":
-            raise OutputError(f"{job.output} exists and was not made by colorpipe", hint="--overwrite replaces it")
+            raise OutputError(f"{output} exists and was not made by colorpipe", hint="--overwrite replaces it")
         return state == "done"
 
     def _read_frames(self, task: _Task) -> None:
         job, options = task.job, self.session.media
         with contextlib.ExitStack() as stack:
             with task.step("read"):
-                source = stack.enter_context(media.open_source(job.input, options))
+                source = stack.enter_context(media.open_source(job.input, options, job.preview))
                 task.size = (source.info.width, source.info.height)
                 provenance = Provenance(self.digest) if options.provenance else None
                 film = source.info.medium == "video"
@@ -369,8 +387,11 @@ class _Run:
                     task.guides.check((source.info.height, source.info.width), options)
                     task.led = functools.lru_cache(2)(self.session.led_by)
                 guided = {"guides": task.guides.identity()} if task.guides.frames else {}
-                task.source = identity(job.input) | guided
-                key = {"recipe": self.digest, **{name: task.source[name] for name in ("size", "sha256")}, **guided}
+                task.source = identity(job.input, digest=job.preview is None) | guided
+                key = None
+                if job.preview is None:
+                    known = {name: task.source[name] for name in ("size", "sha256")}
+                    key = {"recipe": self.digest, **known, **guided}
                 sink = media.open_sink(job.output, source, options, provenance, key)
                 task.sink = sink
                 frames = iter(source)
@@ -385,7 +406,9 @@ class _Run:
             else:
                 self._read_steadily(task, frames, sink, distance)
             task.notes += source.info.notes
-            if film and not task.error:
+            if film and task.guides.frames and job.preview is not None:
+                task.notes.append("hint and reference files count here only where the preview has the frame they name")
+            elif film and not task.error:
                 task.notes += task.guides.notes(source.info.frames, distance is not None)
 
     def _read_singly(self, task: _Task, frames: Iterator[Frame], sink: Sink) -> None:
@@ -416,11 +439,14 @@ class _Run:
                 if frame is None:
                     decided = strands.finish()
                 else:
+                    if frame.metadata.extra.get("cut"):
+                        decided = strands.finish()
                     waiting.append(self.pipeline.restore(frame, sink.encoding))
-                    decided = strands.push(shrink(waiting[-1].luma, frame.encoding.bits), frame.index)
+                    decided += strands.push(shrink(waiting[-1].luma, frame.encoding.bits), frame.index)
                 task.took("motion", start)
             for turns in decided:
                 frame = waiting.popleft()
+                task.placed += 1
                 for turn in turns:
                     prepared, lead = None, strands.lead(turn)
                     if turn.asked:
@@ -445,7 +471,7 @@ class _Run:
                 return
             with self.lock:
                 task.frames += 1
-                self.listener.frame_done(task.job)
+                self.listener.frame_skipped(task.job)
 
     # --- the network -------------------------------------------------------------------------------------------------
 
@@ -547,25 +573,57 @@ class _Run:
         with task.step("write"):
             result = self.pipeline.lay(coloured.frame, coloured.ab, coloured.via)
             task.sink.write(result, coloured.state)
-            if self.request.compare:
-                self._compare(task, result)
+            if self.request.compare and result.encoding.family == "rgb":
+                self._compare(task.job, result)
             task.frames += 1
             with self.lock:
                 if task.weaver is not None:
-                    self.listener.film_told(task.job, task.shots, task.key_frames / task.frames)
+                    self.listener.film_told(task.job, task.shots, task.key_frames / task.placed)
                 self.listener.frame_done(task.job)
 
-    def _compare(self, task: _Task, result: Frame) -> None:
-        if result.encoding.family != "rgb" or result.colour is None:
-            if not task.frames:
-                task.notes.append("no comparison is made for a film")
+    def _compare(self, job: Job, result: Frame) -> None:
+        if result.colour is None:
             return
         luma = np.hstack([result.luma, result.luma])
         planes = tuple(np.hstack([result.luma, plane]) for plane in result.colour)
         frame = dataclasses.replace(result, luma=luma, colour=planes, alpha=None)
-        path = task.job.output.with_name(f"{task.job.output.stem}.compare.jpg")
-        with media.open_still_sink(path, self.session.media) as sink:
+        with media.open_still_sink(job.comparison, self.session.media) as sink:
             sink.write(frame)
+
+    def _compare_film(self, task: _Task) -> None:
+        """A film that is done, beside its grey. That it cannot be made is a note: the film is there."""
+        from colorpipe.media.compare import write_comparison
+
+        job, start = task.job, time.perf_counter()
+        film, path = job.output, job.comparison
+
+        def begin(frames: int | None) -> None:
+            with self.lock:
+                self.listener.comparison_started(job, frames)
+
+        def step() -> None:
+            if self.stop.is_set():
+                raise _Stopped
+            with self.lock:
+                self.listener.frame_done(job)
+
+        try:
+            atomic.sweep(path, everything=True)  # whoever has the claim to the film writes its comparison
+            journal = self._journal(job, "comparison")
+            if self._is_done(journal, film, path):
+                return
+            journal.begin(film, path)
+            notes = write_comparison(film, path, self.session.media, begin, step)
+            journal.done(film, path, identity(film, digest=False))
+            task.notes += [f"the comparison: {note}" for note in notes if note not in task.notes]
+        except _Stopped:
+            raise
+        except Exception as error:
+            if not isinstance(error, ColorpipeError):
+                log.error("unexpected error on the comparison of %s", film, exc_info=error)
+            task.notes.append(f"no comparison was made: {error}")
+        finally:
+            task.took("compare", start)
 
     def _end(self, task: _Task) -> None:
         """Put the result in its place, or leave nothing that counts, and tell."""
@@ -573,7 +631,7 @@ class _Run:
         if task.sink is not None:
             with task.step("write"):
                 if not task.error:
-                    journal = self._journal(job.output)
+                    journal = self._journal(job)
                     journal.begin(job.input, job.output)
                     task.sink.commit()
                     journal.done(job.input, job.output, task.source)
@@ -588,6 +646,8 @@ class _Run:
             task.notes += task.sink.notes
         elif task.skipped:
             atomic.remove(atomic.working_folder(job.output))  # of a run that was killed at its last step
+        if self.request.compare and not task.error and is_video(job.output):
+            self._compare_film(task)
         if task.claim is not None:
             task.claim.release()
         status = "failed" if task.error else "skipped" if task.skipped else "done"
@@ -613,10 +673,17 @@ class _Run:
         if task.error and self.request.fail_fast:
             self.stop.set()
 
-    def _journal(self, output: Path) -> Journal:
+    def _journal(self, job: Job, what: str = "") -> Journal:
+        """Of the folder that a result goes to.
+
+        Args:
+            what: The recipe makes it besides the result itself.
+        """
         root = self.request.output or DEFAULT_OUTPUT
-        folder = root if root in output.parents else output.parent
+        folder = root if root in job.output.parents else job.output.parent
+        preview = "" if job.preview is None else f"preview {job.preview:g}"
+        key = folder, " ".join(filter(None, (self.digest, preview, what)))
         with self.lock:
-            if folder not in self.journals:
-                self.journals[folder] = Journal(folder, self.digest)
-            return self.journals[folder]
+            if key not in self.journals:
+                self.journals[key] = Journal(*key)
+            return self.journals[key]

@@ -299,7 +299,7 @@ class Outcome:
     """Frames of it that the network saw."""
     seconds: Mapping[str, float] = field(default_factory=dict)
     """Per stage: read, predict, write, total; for a film with steady colour also motion (which read counts as well) and
-    carry (which write does)."""
+    carry (which write does); compare for a film's."""
     device: str | None = None
     scores: Mapping[str, float] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
