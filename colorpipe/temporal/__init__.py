@@ -8,11 +8,12 @@ colour crosses a cut. ::
     -> Carrier, with the network's chroma of the key frames -> chroma of every frame
 
 ``Planner`` needs no colour and ``Carrier`` no luma but the small one: they run in different threads. Nothing is drawn
-by chance, and memory is bounded by the distance between key frames.
+by chance, and memory is bounded by the distance between key frames. ``Film`` does all of it in turn.
 """
 
 from colorpipe.temporal.carry import Carrier
+from colorpipe.temporal.film import Film
 from colorpipe.temporal.motion import shrink
 from colorpipe.temporal.plan import Planner, Step
 
-__all__ = ["Carrier", "Planner", "Step", "shrink"]
+__all__ = ["Carrier", "Film", "Planner", "Step", "shrink"]
