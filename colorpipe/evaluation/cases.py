@@ -123,7 +123,7 @@ def _slices(region: Region, shape: tuple[int, ...]) -> tuple[slice, slice]:
 def jpeg(frames: Sequence[Frame]) -> bytes:
     """A small copy to look at, its chroma at full resolution; of a film some frames side by side, first to last."""
     numbers = np.unique(np.linspace(0, len(frames) - 1, STRIP).round().astype(int))
-    rgb = np.hstack([np.dstack(frames[number].colour or (frames[number].luma,) * 3) for number in numbers])
+    rgb = np.hstack([color.to_codes(color.rgb(frames[number]), EIGHT_BITS) for number in numbers])
     height, width = rgb.shape[:2]
     scale = (IMAGE_SIDE if len(frames) == 1 else STRIP_SIDE) / max(height, width)
     if scale < 1:

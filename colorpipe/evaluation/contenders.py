@@ -6,7 +6,6 @@ import time
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from colorpipe.evaluation import clips
 from colorpipe.evaluation.cases import Case
 from colorpipe.evaluation.clips import Clip
 from colorpipe.session import Session
@@ -103,8 +102,7 @@ class Contender:
 
     def _film(self, session: Session, clip: Clip) -> Colorized:
         start = time.perf_counter()
-        film = session.film(clip.frames)
-        frames = list(film)
+        film = session.film(clip.greys)
+        frames = tuple(film)
         seconds = time.perf_counter() - start
-        shown = tuple(clips.in_rgb(frame) for frame in frames)
-        return Colorized(shown, colorizing=seconds, shots=film.shots, key_frames=film.key_frames)
+        return Colorized(frames, colorizing=seconds, shots=film.shots, key_frames=film.key_frames)

@@ -18,7 +18,7 @@ class Protocol:
 
     Pictures are taken upright, in sRGB, in 8 bits, over white where they are transparent; then resized; then made grey.
     A method sees the grey of ``score`` and nothing else of the picture, but for the colours of ``learn``. Of a film
-    each plane is resized, as it was decoded; result and truth are scored in sRGB, in 8 bits.
+    each plane is resized, as it was decoded; result and truth are scored in sRGB, their chroma of the film's own depth.
     """
 
     name: str

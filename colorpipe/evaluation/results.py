@@ -202,8 +202,9 @@ class Evaluation:
     def names(self) -> tuple[str, ...]:
         """The pictures' paths without the folder that all share."""
         folders = [path.parent.as_posix() for path in self.pictures]
-        mixed = len({path.is_absolute() for path in self.pictures}) > 1
-        shared = "" if mixed or not folders else os.path.commonpath(folders)
+        if len({path.is_absolute() for path in self.pictures}) > 1:
+            return tuple(map(shown, self.pictures))
+        shared = os.path.commonpath(folders) if folders else ""
         return tuple(shown(path.relative_to(shared)) for path in self.pictures)
 
     def table(self) -> Table:

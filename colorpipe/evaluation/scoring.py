@@ -11,7 +11,7 @@ import platform
 import statistics
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import nullcontext, suppress
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -31,7 +31,6 @@ from colorpipe.settings import MediaOptions
 
 if TYPE_CHECKING:
     from colorpipe.evaluation.specs import Measure
-    from colorpipe.interfaces import Evaluator
     from colorpipe.types import Frame, Recipe
 
 log = logging.getLogger(__name__)
@@ -122,8 +121,7 @@ def evaluate(
     for index, item in enumerate(scored):
         if item.error:
             scorer.drop(index, item.error, len(rows))
-    with clips.one_thread() if of_films else nullcontext():
-        made = [scorer.row(label, method, len(rows) - number) for number, (label, method) in enumerate(rows)]
+    made = [scorer.row(label, method, len(rows) - number) for number, (label, method) in enumerate(rows)]
     if scorer.colourless:  # their truth is not known: a mean of the others' would stand beside means over all
         made = [row for row in made if row.label != TRUTH]
     return _renumbered(
@@ -277,40 +275,58 @@ class _Scorer:
         Args:
             with_truth: False leaves out what would compare with true colours.
         """
+        seconds = colorized.learning, colorized.colorizing
+        if isinstance(case, Clip):
+            scores = self._scores_of_clip(colorized, case, with_truth)
+            return Scored(scores, {}, *seconds, len(colorized.frames), colorized.shots, colorized.key_frames)
+        return Scored(*self._scores_of_picture(colorized, case), *seconds)
+
+    def _scores_of_picture(self, colorized: Colorized, case: Case) -> tuple[dict[str, float], dict[str, str]]:
+        """Scores by column, and remarks."""
         scores: dict[str, float] = {}
         remarks: dict[str, str] = {}
         for measure in self.measures:
             evaluator = measure.evaluator
             if evaluator.needs_distribution and colorized.distribution is None:
                 continue
-            if not (with_truth or evaluator.without_truth):
-                continue
             try:
-                if isinstance(case, Clip):
-                    found, remarked = _of_clip(evaluator, colorized, case), {}
-                else:
-                    if colorized.distribution is not None:
-                        evaluator.observe(colorized.distribution)
-                    self._asked.add(measure.label)
-                    found = evaluator.update(colorized.frames[0], case.truth)
-                    remarked = dict(evaluator.remarks())
-                if not with_truth:
-                    found = {name: value for name, value in found.items() if name in evaluator.without_truth}
-                scores |= self._named(measure, found)
+                if colorized.distribution is not None:
+                    evaluator.observe(colorized.distribution)
+                self._asked.add(measure.label)
+                found = self._named(measure, evaluator.update(colorized.frames[0], case.truth))
+                remarked = evaluator.remarks()
             except Exception as error:  # the other measures go on
                 self._fail(Failure(case.path, measure.label, _reason(error)), 0)
                 continue
+            scores |= found
             for name, text in remarked.items():
                 remarks[name if name not in remarks else f"{measure.label} {name}"] = text
-        return Scored(
-            scores,
-            remarks,
-            colorized.learning,
-            colorized.colorizing,
-            len(colorized.frames),
-            colorized.shots,
-            colorized.key_frames,
-        )
+        return scores, remarks
+
+    def _scores_of_clip(self, colorized: Colorized, clip: Clip, with_truth: bool) -> dict[str, float]:
+        """Scores by column: those of all frames, and where a measure tells only of each frame, their mean."""
+        measures = [measure for measure in self.measures if with_truth or measure.evaluator.without_truth]
+        each: dict[str, list[Mapping[str, float]]] = {measure.label: [] for measure in measures}
+        for result, truth in zip(colorized.frames, clip.truths, strict=True):
+            shown = clips.in_rgb(result), clips.in_rgb(truth)
+            for measure in [measure for measure in measures if measure.label in each]:
+                try:
+                    each[measure.label].append(measure.evaluator.update(*shown))
+                except Exception as error:  # as above
+                    self._fail(Failure(clip.path, measure.label, _reason(error)), 0)
+                    del each[measure.label]
+                    with suppress(Exception):  # the next clip is to begin anew
+                        measure.evaluator.finish()
+        scores: dict[str, float] = {}
+        for measure in [measure for measure in measures if measure.label in each]:
+            evaluator = measure.evaluator
+            try:
+                found = {**_means(each[measure.label]), **evaluator.finish()}
+                told = found if with_truth else {name: found[name] for name in evaluator.without_truth & found.keys()}
+                scores |= self._named(measure, told)
+            except Exception as error:  # as above
+                self._fail(Failure(clip.path, measure.label, _reason(error)), 0)
+        return scores
 
     def _named(self, measure: Measure, scores: Mapping[str, float]) -> dict[str, float]:
         """Scores by column."""
@@ -350,17 +366,10 @@ class _Scorer:
         self.listener.advance(steps)
 
 
-def _of_clip(evaluator: Evaluator, colorized: Colorized, clip: Clip) -> Mapping[str, float]:
-    """A measure's scores of all frames of a clip; where it gives none of them all, the mean over the frames."""
-    try:
-        each = [evaluator.update(*pair) for pair in zip(colorized.frames, clip.truths, strict=True)]
-    except BaseException:
-        with suppress(Exception):  # the next clip is to begin anew
-            evaluator.finish()
-        raise
+def _means(each: Sequence[Mapping[str, float]]) -> dict[str, float]:
+    """Of each score over the frames that have it."""
     names = dict.fromkeys(name for scores in each for name in scores)
-    means = {name: statistics.fmean(scores[name] for scores in each if name in scores) for name in names}
-    return means | dict(evaluator.finish())
+    return {name: statistics.fmean(scores[name] for scores in each if name in scores) for name in names}
 
 
 def _labels(measures: Sequence[Measure]) -> dict[tuple[str, str], str]:

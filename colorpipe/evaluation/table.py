@@ -139,11 +139,13 @@ def notes(evaluation: Evaluation, width: int | None = None) -> list[str]:
     learned = [f"{row.label} {seconds(row.learning)} s" for row in evaluation.rows if row.learning]
     if learned:
         lines.append(f"learning from the reference, once: {', '.join(learned)}")
+    fewer: dict[int, list[str]] = {}
     for column in evaluation.shown_columns:
-        summaries = [evaluation.summary(row, column) for row in evaluation.rows]
-        most = max(found.pictures for found in summaries)
+        most = max(evaluation.summary(row, column).pictures for row in evaluation.rows)
         if 0 < most < len(evaluation.pictures):
-            lines.append(f"{column.label}: means over {most} of {counted(len(evaluation.pictures), unit)}")
+            fewer.setdefault(most, []).append(column.label)
+    for most, labels in fewer.items():
+        lines.append(f"{', '.join(labels)}: means over {most} of {counted(len(evaluation.pictures), unit)}")
     if evaluation.training:
         lines.append(f"{len(evaluation.training)} inputs are left for training; --json lists them")
     return lines

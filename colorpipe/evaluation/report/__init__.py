@@ -19,8 +19,8 @@ from colorpipe.evaluation.results import GREY, TRUTH, number, shown
 if TYPE_CHECKING:
     from colorpipe.evaluation.results import Column, Evaluation, Row, Scored
 
-FEW_SCORES = 5
-"""Told under a small picture."""
+FEW_SCORES = 6
+"""Told under a small picture, at most: the first of each measure."""
 _HERE = Path(__file__).parent
 
 
@@ -237,11 +237,11 @@ def _data(evaluation: Evaluation) -> str:
 
 
 def _told(evaluation: Evaluation, row: Row, index: int) -> list[str]:
-    """``psnr 23.88`` for a picture's first scores; the table below has all."""
+    """``psnr 23.88`` for a score of each measure; the table below has all."""
     scores = row.results[index].scores
-    told = [
-        f"{column.label} {table.written(scores[column.label], table.decimals(evaluation, column))}"
-        for column in evaluation.shown_columns
-        if column.label in scores
-    ]
-    return told[:FEW_SCORES]
+    told: dict[str, str] = {}
+    for column in evaluation.shown_columns:
+        if column.label in scores:
+            value = table.written(scores[column.label], table.decimals(evaluation, column))
+            told.setdefault(column.measure, f"{column.label} {value}")
+    return list(told.values())[:FEW_SCORES]
