@@ -71,7 +71,7 @@ class FilmRow:
     precision: str = "auto"
     frames: tuple[int, int, int] = (3, 16, 120)
     """A round's: the reference's, ours with ``--temporal none`` and with ``auto``."""
-    quick: tuple[int, int, int] = (1, 8, 48)
+    quick: tuple[int, int, int] = (1, 6, 30)
     settings: dict[str, Any] = field(default_factory=lambda: {"preset": "veryfast"})
 
 

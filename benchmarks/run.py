@@ -205,7 +205,7 @@ def main() -> None:
     parser.add_argument("--rows", nargs="+", choices=rows.EVERY, metavar="ROW",
                         help=f"some of {', '.join(rows.EVERY)}")  # fmt: skip
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--quick", action="store_true", help="few pictures a round and no long jobs; 1 to 2 minutes")
+    parser.add_argument("--quick", action="store_true", help="few pictures a round and no long jobs; 2 to 3 minutes")
     parser.add_argument("--folder", type=Path, default=Path(tempfile.gettempdir()) / "colorpipe-benchmarks",
                         help="for pictures and results; kept")  # fmt: skip
     parser.add_argument("--output", type=Path, help="the table [default: docs/benchmarks.md; with --quick stdout]")
