@@ -1,4 +1,4 @@
-"""Hint files: an RGBA picture beside a photo, transparent but where the user painted a colour."""
+"""Hint files: an RGBA picture beside a photo or film, transparent but where the user painted a colour."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ ASPECT_TOLERANCE = 0.02
 
 
 def beside(photo: Path) -> Path | None:
-    """``photo.hints.png`` next to ``photo.jpg``, if there is one."""
+    """``photo.hints.png`` next to ``photo.jpg``, if there is one; of a film, for its first frame."""
     path = photo.with_name(f"{photo.stem}.hints.png")
     return path if path.is_file() else None
 
@@ -25,11 +25,11 @@ def load(path: Path, picture: tuple[int, int], size: tuple[int, int], options: M
     """Hints (3, h, w): a and b in CIE units where something was painted, else 0; mask 0 or 1.
 
     Args:
-        picture: H and W of the photo the hints are for.
+        picture: H and W of the photo, or of the film's frames, that the hints are for.
         size: h and w that the network is fed; colours painted within one of its pixels are averaged.
 
     Raises:
-        InputError: unreadable, without transparency, or of another aspect than the photo.
+        InputError: unreadable, without transparency, or of another aspect than the picture.
     """
     from colorpipe.media import first_frame
 
@@ -39,7 +39,7 @@ def load(path: Path, picture: tuple[int, int], size: tuple[int, int], options: M
     aspect = (frame.width / frame.height) / (picture[1] / picture[0])
     if abs(aspect - 1) > ASPECT_TOLERANCE:
         raise InputError(
-            f"{path}: {frame.width}x{frame.height} has another aspect than its photo, {picture[1]}x{picture[0]}"
+            f"{path}: {frame.width}x{frame.height} has another aspect than its picture, {picture[1]}x{picture[0]}"
         )
     planes = frame.colour or (frame.luma,) * 3
     ab = rgb_to_lab((np.dstack(planes) / frame.encoding.peak).astype(np.float32)).ab

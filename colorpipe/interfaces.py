@@ -160,7 +160,8 @@ class Colorizer(Plugin):
     def learn(self, reference: Lab, device: torch.device) -> None:
         """Take up the colours of a picture, for a method with ``learns_from_reference``.
 
-        Called after ``build`` and before ``predict``; again for each new reference, of which the last one counts.
+        Called after ``build`` and before ``predict``; again for each new reference, of which the last one counts. For
+        a film's shot with a reference of its own it is called on another object, built with the same options.
         ``reference`` has ab, at its own size; gradients may be computed. Anything random comes from the options' seed.
         """
         raise PluginError(f"{self.name} does not learn from a reference", hint="set learns_from_reference to False")

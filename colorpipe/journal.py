@@ -15,6 +15,7 @@ import hashlib
 import json
 import os
 import threading
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
@@ -43,9 +44,13 @@ class Journal:
         """Bytes of the file that were read, whole lines only."""
         self._read()
 
-    def state(self, source: Path, output: Path) -> State:
+    def state(self, source: Path, output: Path, guides: Mapping[str, str] | None = None) -> State:
         """``new``: nothing is there. ``done``: this source, by this recipe. ``stale``: colorpipe's, but of another
-        source or recipe, or unfinished. ``foreign``: not colorpipe's."""
+        source or recipe, or unfinished. ``foreign``: not colorpipe's.
+
+        Args:
+            guides: ``Guides.identity`` of the source: with other hint files it is another source.
+        """
         if not output.exists():
             return "new"
         with self._lock:
@@ -55,7 +60,8 @@ class Journal:
             return "foreign"
         if entry["event"] != "done" or entry["recipe"] != self.recipe or entry["size"] != output.stat().st_size:
             return "stale"
-        return "done" if _same(source, entry["source"]) else "stale"
+        same = entry["source"].get("guides", {}) == (guides or {}) and _same(source, entry["source"])
+        return "done" if same else "stale"
 
     def begin(self, source: Path, output: Path) -> None:
         """Call before the result appears in its place."""
@@ -65,7 +71,7 @@ class Journal:
         """Call after the result is in its place.
 
         Args:
-            known: The source's ``identity`` when it was read; None takes it now.
+            known: The source's ``identity`` when it was read, with its ``guides``, if any; None takes it now.
         """
         self._append(
             {
@@ -129,12 +135,20 @@ def _ends_a_line(file: int) -> bool:
     return os.read(file, 1) == b"\n"
 
 
-def identity(source: Path) -> dict[str, Any]:
-    """What tells one source from another: size, time of change and SHA-256."""
+def identity(source: Path, *, digest: bool = True) -> dict[str, Any]:
+    """What tells one source from another: size, time of change and SHA-256.
+
+    Args:
+        digest: False leaves SHA-256 out, where what is made is not worth reading the whole source for.
+    """
     status = source.stat()
+    known = {"path": str(source), "size": status.st_size, "mtime_ns": status.st_mtime_ns}
+    return {**known, "sha256": _sha256(source)} if digest else known
+
+
+def _sha256(source: Path) -> str:
     with source.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest() if hasattr(hashlib, "file_digest") else _digest(file)
-    return {"path": str(source), "size": status.st_size, "mtime_ns": status.st_mtime_ns, "sha256": digest}
+        return hashlib.file_digest(file, "sha256").hexdigest() if hasattr(hashlib, "file_digest") else _digest(file)
 
 
 def _digest(file: Any) -> str:
@@ -146,8 +160,8 @@ def _digest(file: Any) -> str:
 
 
 def _same(source: Path, known: dict[str, Any]) -> bool:
-    """Equal size and time of change settle it; with another time, the digest does."""
+    """Equal size and time of change settle it; with another time, the digest does, if there is one."""
     status = source.stat()
     if status.st_size != known.get("size"):
         return False
-    return status.st_mtime_ns == known.get("mtime_ns") or identity(source)["sha256"] == known.get("sha256")
+    return status.st_mtime_ns == known.get("mtime_ns") or ("sha256" in known and _sha256(source) == known["sha256"])

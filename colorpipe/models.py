@@ -470,14 +470,32 @@ def read_temperature(metadata: Mapping[str, str], file: Path, default: float = 1
     Raises:
         WeightsError: what is stated is no temperature.
     """
-    text = metadata.get("natural_T", str(default))
-    try:
-        value = float(text)
-    except ValueError:
-        value = -1.0
+    value = _stated(metadata, "natural_T", default)
     if not 0 < value <= 2:
+        text = metadata["natural_T"]
         raise WeightsError(f"{file}: its metadata says natural_T = {text}, which is no temperature in 0..2")
     return value
+
+
+def read_vibrance(metadata: Mapping[str, str], file: Path) -> float:
+    """The vibrance that a training stated for its weights, for a ``ChromaDistribution``; 1 where it states none.
+
+    Raises:
+        WeightsError: what is stated is no number in 1..4.
+    """
+    value = _stated(metadata, "natural_vibrance", 1.0)
+    if not 1 <= value <= 4:
+        text = metadata["natural_vibrance"]
+        raise WeightsError(f"{file}: its metadata says natural_vibrance = {text}, which is no number in 1..4")
+    return value
+
+
+def _stated(metadata: Mapping[str, str], name: str, default: float) -> float:
+    """A number among the metadata; -1 for what is none."""
+    try:
+        return float(metadata.get(name, default))
+    except ValueError:
+        return -1.0
 
 
 def _a(value: Any) -> str:

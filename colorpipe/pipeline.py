@@ -5,7 +5,8 @@ A photo is a source with one frame, a folder is many sources, a film is one time
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import functools
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,6 +25,10 @@ if TYPE_CHECKING:
     from colorpipe.runtime import Runtime
 
 
+HintSource = Callable[[tuple[int, int], tuple[int, int]], "Float | None"]
+"""H and W of the picture, h and w of the network's view of it -> (3, h, w), as ``hints.load``; None: no hints."""
+
+
 @dataclass(frozen=True)
 class Prepared:
     """A frame on its way to the network, with what the network sees of it."""
@@ -36,6 +41,8 @@ class Prepared:
     """(3, h, w): a, b and mask."""
     region: tuple[float, float, float, float] = (0, 0, 1, 1)
     """Where in the network's view the picture lies: top, left, bottom, right."""
+    reference: Path | None = None
+    """In place of the run's, at this place of a film."""
 
 
 class Pipeline:
@@ -51,13 +58,20 @@ class Pipeline:
         self.media = media
         self.on_device = None if runtime.device.type == "cpu" else DeviceMerge(runtime.device)
 
-    def prepare(self, frame: Frame, target: Encoding | None = None, hint_file: Path | None = None) -> Prepared:
+    def prepare(
+        self,
+        frame: Frame,
+        target: Encoding | None = None,
+        hint_file: Path | None = None,
+        reference: Path | None = None,
+    ) -> Prepared:
         """Keep the full-size luma; preprocess and shrink a copy to what the network wants.
 
         Args:
             target: The encoding that the sink wants, where it differs from the source's (other chroma subsampling).
         """
-        return self.look(self.restore(frame, target), hint_file)
+        source = None if hint_file is None else functools.partial(hints.load, hint_file, options=self.media)
+        return self.look(self.restore(frame, target), source, reference)
 
     def restore(self, frame: Frame, target: Encoding | None = None) -> Frame:
         """What will be written, lacking only colour: repaired, where the user chose to."""
@@ -71,7 +85,7 @@ class Pipeline:
             frame = replace(frame, luma=color.to_codes(color.grey_of(lab.L), frame.encoding))
         return replace(frame, encoding=target or frame.encoding, colour=None)
 
-    def look(self, frame: Frame, hint_file: Path | None = None) -> Prepared:
+    def look(self, frame: Frame, hinted: HintSource | None = None, reference: Path | None = None) -> Prepared:
         """What the network sees of a frame that ``restore`` gave."""
         region = (0.0, 0.0, 1.0, 1.0)
         seen: NDArray[Any]
@@ -88,20 +102,28 @@ class Pipeline:
         view = resample.shrink(seen, size)
         L = color.lightness(Frame(view, frame.encoding)).L if view.dtype == np.uint8 else color.lightness_of(view)
         painted = None
-        if hint_file is not None:
+        if hinted is not None:
             top, left, bottom, right = _box(region, size)
-            inner = hints.load(hint_file, (frame.height, frame.width), (bottom - top, right - left), self.media)
-            painted = np.zeros((3, *size), np.float32)
-            painted[:, top:bottom, left:right] = inner
-        return Prepared(frame, L, painted, region)
+            inner = hinted((frame.height, frame.width), (bottom - top, right - left))
+            if inner is not None:
+                painted = np.zeros((3, *size), np.float32)
+                painted[:, top:bottom, left:right] = inner
+        return Prepared(frame, L, painted, region, reference)
 
-    def predict(self, batch: Sequence[Prepared]) -> list[Float]:
-        """Chroma (h', w', 2) for each, through the network and its decoder."""
+    def predict(
+        self, batch: Sequence[Prepared], through: Callable[[Float, Float | None], list[Float]] | None = None
+    ) -> list[Float]:
+        """Chroma (h', w', 2) for each, through the network and its decoder.
+
+        Args:
+            through: What ``Session.led_by`` gives for their reference; None is the runtime as it is.
+        """
         hinted = None
         if any(prepared.hints is not None for prepared in batch):
             blank = np.zeros((3, *batch[0].L.shape), np.float32)
             hinted = np.stack([blank if prepared.hints is None else prepared.hints for prepared in batch])
-        return self.runtime.predict(np.stack([prepared.L for prepared in batch])[:, None], hinted)
+        predict = through or self.runtime.predict
+        return predict(np.stack([prepared.L for prepared in batch])[:, None], hinted)
 
     def finish(self, prepared: Prepared, ab: Float) -> Frame:
         """Upsample chroma and put it under the untouched luma."""

@@ -10,14 +10,14 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import functools
 import logging
 import os
 import queue
-import struct
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Generic, Protocol, TypeVar
@@ -25,9 +25,10 @@ from typing import Any, Generic, Protocol, TypeVar
 import cv2
 import numpy as np
 
-from colorpipe import color, hints, media, runtime
+from colorpipe import color, media, runtime
 from colorpipe.color import Float
 from colorpipe.errors import ColorpipeError, InputError, OutputError
+from colorpipe.guides import Guides
 from colorpipe.journal import Journal, identity
 from colorpipe.media import atomic
 from colorpipe.media.base import Provenance, Sink
@@ -36,7 +37,7 @@ from colorpipe.media.folder import DEFAULT_OUTPUT, Job, find_inputs, is_video, p
 from colorpipe.pipeline import Prepared
 from colorpipe.plugins import PluginHost
 from colorpipe.session import Session
-from colorpipe.temporal import Carrier, Planner, Step, shrink
+from colorpipe.temporal import Lead, Strands, Turn, Weaver, shrink, unpacked
 from colorpipe.types import Frame, Outcome, Recipe
 
 log = logging.getLogger(__name__)
@@ -45,7 +46,6 @@ POLL = 0.05
 """Seconds between looks at whether the run was stopped, while waiting on a queue."""
 AHEAD = 4
 """Frames that wait for a writer."""
-_SHAPE = struct.Struct("<II")
 WAIT = 0.25
 """Seconds between looks at whether another run has finished a result that it is making."""
 
@@ -59,7 +59,7 @@ class RunRequest:
     output: Path | None = None
     """A folder, or one file for one input; None is ``colorized/``."""
     hints: Path | None = None
-    """For a single input; otherwise hint files are looked for beside each photo."""
+    """For a single input, of a film for its first frame; otherwise hint files are looked for beside each input."""
     reference: Path | None = None
     require_gpu: bool = False
     batch: int | None = None
@@ -69,7 +69,9 @@ class RunRequest:
     overwrite: bool = False
     fail_fast: bool = False
     compare: bool = False
-    """Beside each photo's result, also ``NAME.compare.jpg``: before and after."""
+    """Beside each result, also ``NAME.compare.jpg``, or for a film ``NAME.compare.EXT``: before and after."""
+    preview: float | None = None
+    """Of each film only so many seconds, spread over its length, as ``NAME.preview.EXT``; None makes the whole."""
 
 
 class Listener(Protocol):
@@ -78,9 +80,15 @@ class Listener(Protocol):
     def started(self, jobs: int) -> None: ...
     def used(self, device: str, precision: str, weights: str) -> None: ...
     def job_started(self, job: Job, frames: int | None) -> None: ...
+    def frame_skipped(self, job: Job) -> None:
+        """A frame of a film that an earlier run made; all of them come before the first ``frame_done``."""
+
     def frame_done(self, job: Job) -> None: ...
     def film_told(self, job: Job, shots: int, share: float) -> None:
-        """Shots so far, and the share of the frames that the network saw."""
+        """Shots so far, and the share of the frames that the network saw: those that this run made."""
+
+    def comparison_started(self, job: Job, frames: int | None) -> None:
+        """The film is done; ``frame_done`` goes on with its frames beside their grey."""
 
     def job_done(self, job: Job, outcome: Outcome) -> None: ...
 
@@ -91,8 +99,10 @@ class Silent:
     def started(self, jobs: int) -> None: ...
     def used(self, device: str, precision: str, weights: str) -> None: ...
     def job_started(self, job: Job, frames: int | None) -> None: ...
+    def frame_skipped(self, job: Job) -> None: ...
     def frame_done(self, job: Job) -> None: ...
     def film_told(self, job: Job, shots: int, share: float) -> None: ...
+    def comparison_started(self, job: Job, frames: int | None) -> None: ...
     def job_done(self, job: Job, outcome: Outcome) -> None: ...
 
 
@@ -113,7 +123,7 @@ def run(request: RunRequest, host: PluginHost, listener: Listener | None = None)
 
         return output_suffix(path, codec)
 
-    jobs = plan(found, request.output, video_suffix=video_suffix)
+    jobs = plan(found, request.output, video_suffix, request.preview, request.compare)
     session = Session(
         request.recipe,
         batch=request.batch,
@@ -167,6 +177,9 @@ class _Task:
     claim: Claim | None = None
     source: dict[str, Any] | None = None
     """The input's identity when it was opened."""
+    guides: Guides = field(default_factory=Guides)
+    led: Callable[[Path], Callable[[Float, Float | None], list[Float]]] | None = None
+    """``Session.led_by``, which keeps what was learned last: two shots' at once."""
     skipped: bool = False
     error: str | None = None
     hopeless: bool = False
@@ -175,7 +188,9 @@ class _Task:
     frames: int = 0
     shots: int = 0
     key_frames: int = 0
-    carrier: Carrier | None = None
+    placed: int = 0
+    """Frames that have a place in a shot."""
+    weaver: Weaver | None = None
     """Of a film with steady colour."""
     held: deque[Frame] = field(default_factory=deque)
     """Frames that wait for their colour."""
@@ -221,8 +236,10 @@ class _Item:
     """For the network; None where it is not asked."""
     ab: Float | None = None
     """There once it was predicted."""
-    step: Step | None = None
-    """The frame's place in a film with steady colour."""
+    turn: Turn | None = None
+    """The frame's place in a film with steady colour; it comes once for each of its turns."""
+    lead: bytes = b""
+    """What leads the network there."""
 
 
 @dataclass(frozen=True)
@@ -255,14 +272,15 @@ class _Run:
         """Results that another run is making: looked at again when all else has been begun."""
         self.in_work: dict[int, _Task] = {}
         self.outcomes: dict[int, Outcome] = {}
-        self.journals: dict[Path, Journal] = {}
+        self.journals: dict[tuple[Path, str], Journal] = {}
         self.listener = listener
         self.crash: BaseException | None = None
 
     def go(self) -> list[Outcome]:
         recipe = self.session.recipe
         self.listener.started(len(self.jobs))
-        self.runtime.expect(sum(runtime.COMPILE_FROM if is_video(job.input) else 1 for job in self.jobs))
+        long = [is_video(job.input) and job.preview is None for job in self.jobs]
+        self.runtime.expect(sum(runtime.COMPILE_FROM if many else 1 for many in long))
         precision = self.runtime.precision + (f" ({self.runtime.reason})" if self.runtime.reason else "")
         self.listener.used(runtime.describe(self.runtime.device), precision, recipe.weights or "none")
         cv2_threads = cv2.getNumThreads()
@@ -273,14 +291,14 @@ class _Run:
         threads += [self._thread(self._write, channel) for channel in self.results]
         try:
             self._predict()
-            for thread in threads:
-                thread.join()
+            for ended in threads:
+                ended.wait()
         except _Stopped:
             pass  # a thread crashed, or the first failure ends the run
         finally:
             self.stop.set()
-            for thread in threads:
-                thread.join()
+            for ended in threads:
+                ended.wait()
             cv2.setNumThreads(cv2_threads)
             for task in self.in_work.values():
                 if task.sink is not None:
@@ -291,7 +309,11 @@ class _Run:
             raise self.crash
         return [self.outcomes[index] for index in sorted(self.outcomes)]
 
-    def _thread(self, work: Callable[..., None], *arguments: object) -> threading.Thread:
+    def _thread(self, work: Callable[..., None], *arguments: object) -> threading.Event:
+        """Starts a thread and gives what is set when it has ended: before Python 3.13, ``join`` takes a thread for one
+        that has ended once Ctrl-C interrupts it."""
+        ended = threading.Event()
+
         def guarded() -> None:
             try:
                 work(*arguments)
@@ -300,10 +322,11 @@ class _Run:
             except BaseException as error:  # a bug in the runner itself surfaces in the caller, with its traceback
                 self.crash = error
                 self.stop.set()
+            finally:
+                ended.set()
 
-        thread = threading.Thread(target=guarded, daemon=True)
-        thread.start()
-        return thread
+        threading.Thread(target=guarded, daemon=True).start()
+        return ended
 
     # --- reading -----------------------------------------------------------------------------------------------------
 
@@ -315,7 +338,9 @@ class _Run:
             with task.step("read"):
                 if task.job.error:
                     raise InputError(task.job.error)
-                task.skipped = self._is_done(task.job)
+                task.guides = Guides.of(task.job.input, type(self.runtime.colorizer), self.request.hints)
+                told = task.guides.identity()
+                task.skipped = self._is_done(self._journal(task.job), task.job.input, task.job.output, told)
             if not (task.skipped or task.error):
                 self._read_frames(task)
             self.ready.put(_Item(task))
@@ -342,24 +367,31 @@ class _Run:
                 log.warning("%s is being made by %s; waiting for it to end", output, holder(output))
         return None
 
-    def _is_done(self, job: Job) -> bool:
+    def _is_done(self, journal: Journal, source: Path, output: Path, guides: Mapping[str, str] | None = None) -> bool:
         if self.request.overwrite:
             return False
-        state = self._journal(job.output).state(job.input, job.output)
+        state = journal.state(source, output, guides)
         if state == "foreign":
-            raise OutputError(f"{job.output} exists and was not made by colorpipe", hint="--overwrite replaces it")
+            raise OutputError(f"{output} exists and was not made by colorpipe", hint="--overwrite replaces it")
         return state == "done"
 
     def _read_frames(self, task: _Task) -> None:
         job, options = task.job, self.session.media
         with contextlib.ExitStack() as stack:
             with task.step("read"):
-                hint_file = self._hint_file(job)
-                source = stack.enter_context(media.open_source(job.input, options))
+                source = stack.enter_context(media.open_source(job.input, options, job.preview))
                 task.size = (source.info.width, source.info.height)
                 provenance = Provenance(self.digest) if options.provenance else None
-                task.source = identity(job.input)
-                key = {"recipe": self.digest, **{name: task.source[name] for name in ("size", "sha256")}}
+                film = source.info.medium == "video"
+                if film:
+                    task.guides.check((source.info.height, source.info.width), options)
+                    task.led = functools.lru_cache(2)(self.session.led_by)
+                guided = {"guides": task.guides.identity()} if task.guides.frames else {}
+                task.source = identity(job.input, digest=job.preview is None) | guided
+                key = None
+                if job.preview is None:
+                    known = {name: task.source[name] for name in ("size", "sha256")}
+                    key = {"recipe": self.digest, **known, **guided}
                 sink = media.open_sink(job.output, source, options, provenance, key)
                 task.sink = sink
                 frames = iter(source)
@@ -368,53 +400,62 @@ class _Run:
             with self.lock:
                 self.listener.job_started(job, source.info.frames)
             self._skip(task, frames, sink.start)
-            distance = self.session.merge.key_distance if source.info.medium == "video" else None
+            distance = self.session.merge.key_distance if film else None
             if distance is None:
-                self._read_singly(task, frames, sink, hint_file)
+                self._read_singly(task, frames, sink)
             else:
-                self._read_steadily(task, frames, sink, hint_file, Planner(distance))
+                self._read_steadily(task, frames, sink, distance)
             task.notes += source.info.notes
+            if film and task.guides.frames and job.preview is not None:
+                task.notes.append("hint and reference files count here only where the preview has the frame they name")
+            elif film and not task.error:
+                task.notes += task.guides.notes(source.info.frames, distance is not None)
 
-    def _read_singly(self, task: _Task, frames: Iterator[Frame], sink: Sink, hint_file: Path | None) -> None:
+    def _read_singly(self, task: _Task, frames: Iterator[Frame], sink: Sink) -> None:
         while not task.error:
             prepared = None
             with task.step("read"):
                 frame = next(frames, None)
                 if frame is not None:
-                    prepared = self.pipeline.prepare(frame, sink.encoding, hint_file)
+                    lead = task.guides.hints.get(frame.index), task.guides.references.get(frame.index)
+                    prepared = self.pipeline.prepare(frame, sink.encoding, *lead)
             if prepared is None:
                 break
             self.ready.put(_Item(task, prepared.frame, prepared))
 
-    def _read_steadily(
-        self, task: _Task, frames: Iterator[Frame], sink: Sink, hint_file: Path | None, planner: Planner
-    ) -> None:
+    def _read_steadily(self, task: _Task, frames: Iterator[Frame], sink: Sink, distance: int) -> None:
         """Frames with their place in the film; only key frames are looked at by the network."""
         waiting: deque[Frame] = deque()
-        resumed = bool(sink.state)
-        task.carrier = Carrier(_unpacked(sink.state) if resumed else None)
+        task.weaver = Weaver(sink.state)
+        lead = Lead(task.guides, self.session.media, unpacked(sink.state)[1] if sink.state else b"")
+        strands = Strands(distance, task.guides.frames, lead, bool(sink.state))
         ended = False
         while not ended:
-            steps: list[Step] = []
+            decided: list[list[Turn]] = []
             with task.step("read"):
                 frame = next(frames, None)
                 ended = frame is None
                 start = time.perf_counter()
                 if frame is None:
-                    steps = planner.finish()
+                    decided = strands.finish()
                 else:
+                    if frame.metadata.extra.get("cut"):
+                        decided = strands.finish()
                     waiting.append(self.pipeline.restore(frame, sink.encoding))
-                    steps = planner.push(shrink(waiting[-1].luma, frame.encoding.bits))
+                    decided += strands.push(shrink(waiting[-1].luma, frame.encoding.bits), frame.index)
                 task.took("motion", start)
-            for step in steps:
-                frame, prepared = waiting.popleft(), None
-                if step.key and not resumed:
-                    with task.step("read"):
-                        prepared = self.pipeline.look(frame, hint_file)
-                resumed = False
-                task.shots += step.first
-                task.key_frames += prepared is not None
-                self.ready.put(_Item(task, frame, prepared, step=step))
+            for turns in decided:
+                frame = waiting.popleft()
+                task.placed += 1
+                for turn in turns:
+                    prepared, lead = None, strands.lead(turn)
+                    if turn.asked:
+                        with task.step("read"):
+                            prepared = self.pipeline.look(frame, lead.hints, lead.reference)
+                    task.shots += turn.oldest and turn.step.first
+                    task.key_frames += prepared is not None
+                    packed = lead.packed() if turn.step.key else b""
+                    self.ready.put(_Item(task, frame, prepared, turn=turn, lead=packed))
             if task.error:
                 return
 
@@ -430,12 +471,7 @@ class _Run:
                 return
             with self.lock:
                 task.frames += 1
-                self.listener.frame_done(task.job)
-
-    def _hint_file(self, job: Job) -> Path | None:
-        if not self.runtime.colorizer.takes_hints:
-            return None
-        return self.request.hints or hints.beside(job.input)
+                self.listener.frame_skipped(task.job)
 
     # --- the network -------------------------------------------------------------------------------------------------
 
@@ -446,7 +482,7 @@ class _Run:
             ends = sum(item.frame is None for item in items)
             asked = sum(item.prepared is not None for item in items)
             # Frames of a film with steady colour are passed on at once: its key frames come far apart.
-            while asked and asked < self.runtime.at_once and ended + ends < len(self.jobs) and items[-1].step is None:
+            while asked and asked < self.runtime.at_once and ended + ends < len(self.jobs) and items[-1].turn is None:
                 item = self.ready.get_soon()
                 if item is None:
                     break
@@ -460,11 +496,12 @@ class _Run:
             channel.put(None)
 
     def _with_chroma(self, items: Sequence[_Item]) -> Iterator[_Item]:
-        """The items in order, frames with their chroma; frames of one view size share a call."""
-        groups: dict[tuple[int, ...], list[tuple[int, Prepared]]] = {}
+        """The items in order, frames with their chroma; frames of one view size and reference share a call."""
+        groups: dict[object, list[tuple[int, Prepared]]] = {}
         for index, item in enumerate(items):
             if item.prepared is not None and not item.task.error:
-                groups.setdefault(item.prepared.L.shape, []).append((index, item.prepared))
+                kind = item.prepared.L.shape, item.prepared.reference
+                groups.setdefault(kind, []).append((index, item.prepared))
         chroma: dict[int, Float] = {}
         for group in groups.values():
             chroma.update(self._predict_group(items, group))
@@ -474,7 +511,9 @@ class _Run:
     def _predict_group(self, items: Sequence[_Item], group: list[tuple[int, Prepared]]) -> dict[int, Float]:
         start = time.perf_counter()
         try:
-            results = self.pipeline.predict([prepared for _, prepared in group])
+            reference, led = group[0][1].reference, items[group[0][0]].task.led
+            through = None if reference is None or led is None else led(reference)
+            results = self.pipeline.predict([prepared for _, prepared in group], through)
         except Exception as error:
             if len(group) > 1:  # find out whose fault it is
                 parts = [self._predict_group(items, [one]) for one in group]
@@ -514,18 +553,16 @@ class _Run:
         ab, via = (
             (None, (0, 0)) if item.ab is None or item.prepared is None else self.pipeline.part(item.prepared, item.ab)
         )
-        if task.carrier is None:
+        if task.weaver is None:
             return [] if frame is None or ab is None else [_Coloured(task, frame, ab, via)]
         start = time.perf_counter()
-        if item.step is None or frame is None:
-            chroma = task.carrier.finish()
+        if item.turn is None or frame is None:
+            settled = task.weaver.finish()
         else:
-            chroma = task.carrier.push(item.step, ab)
-            task.held.append(frame)
-        coloured = [_Coloured(task, task.held.popleft(), ab, ab.shape[:2], None) for ab in chroma]
-        if coloured and item.step is not None and task.carrier.chroma is not None:
-            # All before the key frame is settled; another run may begin with it, and needs to know its colour.
-            coloured[-1] = dataclasses.replace(coloured[-1], state=_packed(task.carrier.chroma))
+            settled = task.weaver.push(item.turn, ab, item.lead)
+            if item.turn.newest:
+                task.held.append(frame)
+        coloured = [_Coloured(task, task.held.popleft(), ab, ab.shape[:2], state) for ab, state in settled]
         task.took("carry", start)
         return coloured
 
@@ -536,25 +573,57 @@ class _Run:
         with task.step("write"):
             result = self.pipeline.lay(coloured.frame, coloured.ab, coloured.via)
             task.sink.write(result, coloured.state)
-            if self.request.compare:
-                self._compare(task, result)
+            if self.request.compare and result.encoding.family == "rgb":
+                self._compare(task.job, result)
             task.frames += 1
             with self.lock:
-                if task.carrier is not None:
-                    self.listener.film_told(task.job, task.shots, task.key_frames / task.frames)
+                if task.weaver is not None:
+                    self.listener.film_told(task.job, task.shots, task.key_frames / task.placed)
                 self.listener.frame_done(task.job)
 
-    def _compare(self, task: _Task, result: Frame) -> None:
-        if result.encoding.family != "rgb" or result.colour is None:
-            if not task.frames:
-                task.notes.append("no comparison is made for a film")
+    def _compare(self, job: Job, result: Frame) -> None:
+        if result.colour is None:
             return
         luma = np.hstack([result.luma, result.luma])
         planes = tuple(np.hstack([result.luma, plane]) for plane in result.colour)
         frame = dataclasses.replace(result, luma=luma, colour=planes, alpha=None)
-        path = task.job.output.with_name(f"{task.job.output.stem}.compare.jpg")
-        with media.open_still_sink(path, self.session.media) as sink:
+        with media.open_still_sink(job.comparison, self.session.media) as sink:
             sink.write(frame)
+
+    def _compare_film(self, task: _Task) -> None:
+        """A film that is done, beside its grey. That it cannot be made is a note: the film is there."""
+        from colorpipe.media.compare import write_comparison
+
+        job, start = task.job, time.perf_counter()
+        film, path = job.output, job.comparison
+
+        def begin(frames: int | None) -> None:
+            with self.lock:
+                self.listener.comparison_started(job, frames)
+
+        def step() -> None:
+            if self.stop.is_set():
+                raise _Stopped
+            with self.lock:
+                self.listener.frame_done(job)
+
+        try:
+            atomic.sweep(path, everything=True)  # whoever has the claim to the film writes its comparison
+            journal = self._journal(job, "comparison")
+            if self._is_done(journal, film, path):
+                return
+            journal.begin(film, path)
+            notes = write_comparison(film, path, self.session.media, begin, step)
+            journal.done(film, path, identity(film, digest=False))
+            task.notes += [f"the comparison: {note}" for note in notes if note not in task.notes]
+        except _Stopped:
+            raise
+        except Exception as error:
+            if not isinstance(error, ColorpipeError):
+                log.error("unexpected error on the comparison of %s", film, exc_info=error)
+            task.notes.append(f"no comparison was made: {error}")
+        finally:
+            task.took("compare", start)
 
     def _end(self, task: _Task) -> None:
         """Put the result in its place, or leave nothing that counts, and tell."""
@@ -562,7 +631,7 @@ class _Run:
         if task.sink is not None:
             with task.step("write"):
                 if not task.error:
-                    journal = self._journal(job.output)
+                    journal = self._journal(job)
                     journal.begin(job.input, job.output)
                     task.sink.commit()
                     journal.done(job.input, job.output, task.source)
@@ -577,6 +646,8 @@ class _Run:
             task.notes += task.sink.notes
         elif task.skipped:
             atomic.remove(atomic.working_folder(job.output))  # of a run that was killed at its last step
+        if self.request.compare and not task.error and is_video(job.output):
+            self._compare_film(task)
         if task.claim is not None:
             task.claim.release()
         status = "failed" if task.error else "skipped" if task.skipped else "done"
@@ -602,20 +673,17 @@ class _Run:
         if task.error and self.request.fail_fast:
             self.stop.set()
 
-    def _journal(self, output: Path) -> Journal:
+    def _journal(self, job: Job, what: str = "") -> Journal:
+        """Of the folder that a result goes to.
+
+        Args:
+            what: The recipe makes it besides the result itself.
+        """
         root = self.request.output or DEFAULT_OUTPUT
-        folder = root if root in output.parents else output.parent
+        folder = root if root in job.output.parents else job.output.parent
+        preview = "" if job.preview is None else f"preview {job.preview:g}"
+        key = folder, " ".join(filter(None, (self.digest, preview, what)))
         with self.lock:
-            if folder not in self.journals:
-                self.journals[folder] = Journal(folder, self.digest)
-            return self.journals[folder]
-
-
-def _packed(chroma: Float) -> bytes:
-    """(h, w, 2) for ``Sink.write``, to the bit."""
-    return _SHAPE.pack(*chroma.shape[:2]) + chroma.astype("<f4").tobytes()
-
-
-def _unpacked(state: bytes) -> Float:
-    height, width = _SHAPE.unpack_from(state)
-    return np.frombuffer(state, "<f4", offset=_SHAPE.size).reshape(height, width, 2).astype(np.float32)
+            if key not in self.journals:
+                self.journals[key] = Journal(*key)
+            return self.journals[key]

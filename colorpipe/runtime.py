@@ -13,6 +13,7 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -178,11 +179,15 @@ class Runtime:
         """Pictures that one ``predict`` should be given, where there are so many."""
         return self.batch * self.lanes
 
-    def predict(self, L: Float, hints: Float | None = None) -> list[Float]:
+    def predict(self, L: Float, hints: Float | None = None, reference: Lab | None = None) -> list[Float]:
         """Chroma (h', w', 2) in CIE units for each picture of L (N, 1, h, w).
 
         A picture's result does not depend on how many come with it. Out of memory halves the batch, then
         the calls at once, for this call and those after it.
+
+        Args:
+            hints: (N, 3, h, w), as in ``Batch``.
+            reference: In place of the one that ``learn`` was given, for a method that looks at it in ``predict``.
 
         Raises:
             DeviceError: not even one picture fits.
@@ -192,7 +197,7 @@ class Runtime:
             start = len(results)
             parts = [slice(i, i + self.batch) for i in range(start, min(start + self.at_once, len(L)), self.batch)]
             try:
-                for chroma in self._calls(L, hints, parts):
+                for chroma in self._calls(L, hints, reference, parts):
                     results += chroma
             except (RuntimeError, MemoryError) as error:
                 if not _out_of_memory(error):
@@ -200,11 +205,11 @@ class Runtime:
                 self._make_room(L.shape)
         return results
 
-    def _calls(self, L: Float, hints: Float | None, parts: list[slice]) -> Iterator[list[Float]]:
+    def _calls(self, L: Float, hints: Float | None, reference: Lab | None, parts: list[slice]) -> Iterator[list[Float]]:
         """One call of the network for each part: side by side on a CPU, always with the same number of threads each."""
 
         def call(part: slice) -> list[Float]:
-            return self._run(L[part], None if hints is None else hints[part], self.precision)
+            return self._run(L[part], None if hints is None else hints[part], self.precision, reference)
 
         if self.device.type != "cpu" or self.colorizer.network is None:
             return map(call, parts)
@@ -226,15 +231,21 @@ class Runtime:
             torch.cuda.empty_cache()
 
     @torch.inference_mode()
-    def _run(self, L: Float, hints: Float | None, precision: Literal["fp32", "bf16", "fp16"]) -> list[Float]:
+    def _run(
+        self,
+        L: Float,
+        hints: Float | None,
+        precision: Literal["fp32", "bf16", "fp16"],
+        reference: Lab | None = None,
+    ) -> list[Float]:
         """One batch, filled up to the fixed batch size so that a picture's result does not depend on its company."""
         count = len(L)
-        batch = Batch(self._tensor(L), None if hints is None else self._tensor(hints), self.reference)
+        batch = Batch(self._tensor(L), None if hints is None else self._tensor(hints), reference or self.reference)
         with torch.autocast(self.device.type, DTYPES[precision], enabled=precision != "fp32"):
             predicted = self.colorizer.predict(batch)
         if isinstance(predicted, ChromaDistribution):
             if self.watch is not None:
-                self.watch(ChromaDistribution(predicted.logits[:count], predicted.bins, predicted.natural_T))
+                self.watch(replace(predicted, logits=predicted.logits[:count]))
             if self.decoder is None:
                 raise PluginError(f"{self.colorizer.name} predicts a distribution and has no decoder attached")
             predicted = self.decoder.decode(predicted)

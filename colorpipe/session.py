@@ -13,8 +13,9 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -31,6 +32,7 @@ from colorpipe.settings import MediaOptions, MergeOptions
 from colorpipe.types import Encoding, Frame, Lab, Recipe, Stage
 
 if TYPE_CHECKING:
+    from colorpipe.color import Float
     from colorpipe.interfaces import Colorizer, Decoder, Plugin, Preprocessor
     from colorpipe.temporal import Film
 
@@ -94,16 +96,17 @@ class Session:
         if reference is not None and colorizer.learns_from_reference and recipe.weights is None:
             weights = None  # what is learned takes the place of the method's own
         lab, reference_sha256 = self._reference(reference, recipe, type(colorizer), media)
-        runtime = Runtime(
+        self._runtime_of = functools.partial(
+            Runtime, decoder=decoder, device=recipe.device, require_gpu=require_gpu, batch=batch
+        )
+        runtime = self._runtime_of(
             colorizer,
-            decoder,
             weights=weights.path if weights else None,
-            device=recipe.device,
             precision=recipe.precision,  # type: ignore[arg-type]
-            require_gpu=require_gpu,
-            batch=batch,
             reference=lab,
         )
+        self._weights = weights.path if weights and recipe.weights is not None else None
+        """Those that were asked for by name."""
         self.pipeline = Pipeline(preprocessors, runtime, merge, media)
         self.media, self.merge = media, merge
         self.recipe = dataclasses.replace(
@@ -136,7 +139,10 @@ class Session:
                     "the recipe was made with a reference", hint=f"give it: its SHA-256 is {recipe.reference_sha256}"
                 )
             if colorizer.learns_from_reference and colorizer.default_weights is None:
-                raise UsageError(f"{colorizer.name} learns from a colour picture", hint="give --reference FILE")
+                raise UsageError(
+                    f"{colorizer.name} learns from a colour picture",
+                    hint="give --reference FILE; files beside a film (film.000123.reference.png) are for single shots",
+                )
             return None, None
         if isinstance(given, Lab):
             return given, _reference_digest(given, colorizer)
@@ -160,6 +166,21 @@ class Session:
         asked = dataclasses.replace(self._asked, reference_sha256=digest)
         self._asked, self.digest = asked, asked.digest()
         self.recipe = dataclasses.replace(self.recipe, reference_sha256=digest)
+
+    def led_by(self, reference: Path) -> Callable[[Float, Float | None], list[Float]]:
+        """``Runtime.predict`` with another reference, beside the session's own, which stays as it is.
+
+        A method that learns does so now, in a runtime of its own: dropping what is returned frees it.
+
+        Raises:
+            InputError, UsageError: as ``read_lab``.
+        """
+        runtime, lab = self.pipeline.runtime, read_lab(reference, self.media)
+        colorizer = runtime.colorizer
+        if colorizer.learns_from_reference:
+            another = type(colorizer)(colorizer.options)
+            runtime = self._runtime_of(another, weights=self._weights, precision=runtime.precision, reference=lab)
+        return functools.partial(runtime.predict, reference=lab)
 
     def frame(self, frame: Frame, hints: Path | None = None) -> Frame:
         """One frame in colour."""

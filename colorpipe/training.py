@@ -47,20 +47,23 @@ class TrainingOptions(Options):
     held_out_share: float | None = option(
         None, "share of the pictures kept for validation, in place of a number", min=0.01, max=0.9
     )
+    repeat: Path | None = option(None, "text file of names of pictures: each line shows one once more in every pass")
     validate_every: int = option(250, "steps between validations", min=1)
     patience: int | None = option(None, "stop after this many validations without improvement", min=1)
     keep_best: bool = option(False, "keep the weights of the best validation too, as NAME.best.safetensors")
     preprocessor: str | None = option(None, "what the network's view goes through, as in `run --preprocessor`")
     checkpoint_minutes: float = option(2.0, "minutes between checkpoints", min=0)
-    resume: bool = option(False, "go on from the last checkpoint of the same output file")
+    resume: bool = option(False, "go on from the output file's last checkpoint, if there is one")
     seed: int = option(0, "seed of everything random", min=0)
     device: Literal["auto", "cpu", "cuda", "mps"] = option("auto", "where to train")
     precision: Literal["auto", "fp32", "bf16", "fp16"] = option("auto", "arithmetic of the network while training")
     workers: int | None = option(None, "processes that prepare pictures; none given: 0 on a CPU, 8 else", min=0)
 
     def decisive(self) -> dict[str, Any]:
-        """What the weights depend on, for their metadata."""
-        return {k: v for k, v in self.as_dict().items() if k not in ("checkpoint_minutes", "resume", "workers")}
+        """What the weights depend on, for their metadata; files by their names."""
+        paths = {name: value.name for name, value in vars(self).items() if isinstance(value, Path)}
+        left_out = ("checkpoint_minutes", "resume", "workers")
+        return {name: value for name, value in (self.as_dict() | paths).items() if name not in left_out}
 
 
 class Task(abc.ABC):
@@ -195,7 +198,7 @@ def fit(task: Task, data: Path, output: Path, host: PluginHost | None = None) ->
 
     Raises:
         TrainingError: Lightning is missing, too few pictures, a checkpoint is there but ``resume`` was not asked for,
-            none is there but it was, or the loss is not finite.
+            or the loss is not finite.
     """
     try:
         from colorpipe import training_loop
@@ -216,7 +219,7 @@ def fit(task: Task, data: Path, output: Path, host: PluginHost | None = None) ->
             f"an unfinished run for {output} is in {files.folder}", hint="go on with --resume, or delete that folder"
         )
     if task.options.resume and not files.checkpoint.exists():
-        raise TrainingError(f"there is no checkpoint for {output}", hint="start without --resume")
+        warn(f"there is no checkpoint for {output}: the run starts at its beginning")
     output.parent.mkdir(parents=True, exist_ok=True)
     return training_loop.run(task, data, files)
 

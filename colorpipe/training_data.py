@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -148,6 +149,24 @@ def split(names: Sequence[str], held_out: int, share: float | None = None) -> tu
     return sorted(order[count:]), order[:count]
 
 
+def repeated(file: Path, names: Sequence[str], training: Sequence[int]) -> list[int]:
+    """Indices of the training pictures that ``file`` names, once for each line that names them.
+
+    Held-out pictures and names of none are passed over, so that one list serves any split.
+
+    Raises:
+        TrainingError: ``file`` cannot be read, or names no picture of ``training``.
+    """
+    try:
+        wanted = Counter(line.strip() for line in file.read_text().splitlines() if line.strip())
+    except (OSError, UnicodeDecodeError) as error:
+        raise TrainingError(f"cannot read the list {file}: {error}") from error
+    found = [index for index in training for _ in range(wanted[Path(names[index]).name])]
+    if not found:
+        raise TrainingError(f"{file} names none of the training pictures", hint="one file name a line")
+    return found
+
+
 @dataclass(frozen=True)
 class Draw:
     """One sample to make: which picture, at what size, and the number that its randomness is drawn from."""
@@ -251,9 +270,17 @@ _FROM_LINEAR = np.rint(255 * encode(np.arange(4096, dtype=np.float32) / np.float
 
 
 def imitate_age(grey: RGB, rng: Rng) -> RGB:
-    """Some of what time and old cameras do to a picture: soft focus, other gradation, fading, grain, JPEG blocks."""
-    if rng.random() < 0.5:
-        grey = np.asarray(cv2.GaussianBlur(grey, (0, 0), rng.uniform(0.4, 1.4)), np.uint8)
+    """Some of what time, old cameras and scanners do to a picture.
+
+    Soft focus or few pixels, another gradation, fading, grain, JPEG blocks.
+    """
+    softness = rng.random()
+    if softness < 0.4:
+        grey = np.asarray(cv2.GaussianBlur(grey, (0, 0), rng.uniform(0.4, 1.8)), np.uint8)
+    elif softness < 0.6:
+        few = tuple(int(side * rng.uniform(0.35, 0.8)) for side in grey.shape[::-1])
+        small = cv2.resize(grey, few, interpolation=cv2.INTER_AREA)
+        grey = np.asarray(cv2.resize(small, grey.shape[::-1], interpolation=cv2.INTER_LINEAR), np.uint8)
     value = np.arange(256, dtype=np.float32) / 255
     curve = value ** np.exp(rng.uniform(-0.35, 0.35))
     curve = 0.5 + (curve - 0.5) * rng.uniform(0.75, 1.2)

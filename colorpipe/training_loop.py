@@ -21,7 +21,7 @@ from torch import Tensor, nn
 
 from colorpipe.errors import DeviceError, TrainingError
 from colorpipe.training import RunFiles, Task, TrainingOptions, TrainingResult, save_weights, warn
-from colorpipe.training_data import BatchOrder, Pictures, Samples, collate, find_pictures, split
+from colorpipe.training_data import BatchOrder, Pictures, Samples, collate, find_pictures, repeated, split
 
 with warnings.catch_warnings():  # its dependencies' deprecations are not the user's concern
     warnings.simplefilter("ignore")
@@ -45,11 +45,14 @@ def run(task: Task, data: Path, files: RunFiles) -> TrainingResult:
     pictures = Pictures(find_pictures(data), task.picture_side, files.folder, warn, task.padded)
     training, validation = split(pictures.names, options.held_out, options.held_out_share)
     task.prepare(pictures, training)
+    if options.repeat is not None:
+        training += repeated(options.repeat, pictures.names, training)
     clock = Clock(options)
     module = Module(task, clock)
     held_out = _Held(pictures, validation)
     keeper = Keeper(files, clock, _batches(held_out, INTERIM))
-    if options.resume:
+    resumed = options.resume and files.checkpoint.exists()
+    if resumed:
         clock.load_state_dict(_read(files.checkpoint)["clock"])
     accelerator, precision = _device(options)
     turns = len(module.task.losses_of)
@@ -85,7 +88,7 @@ def run(task: Task, data: Path, files: RunFiles) -> TrainingResult:
         trainer.fit(
             module,
             stream,
-            ckpt_path=files.checkpoint if options.resume else None,
+            ckpt_path=files.checkpoint if resumed else None,
             weights_only=False,  # our own file of a moment ago: it holds the optimizer's and Lightning's own objects
         )
     module.use_average()

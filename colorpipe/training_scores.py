@@ -13,13 +13,14 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from colorpipe.color import RGB_FROM_XYZ, WHITE, XYZ_FROM_RGB, Float
+from colorpipe.types import ChromaDistribution
 
 
-def to_ab(logits: Tensor, centres: Tensor, T: float) -> Tensor:
+def to_ab(logits: Tensor, centres: Tensor, T: float, vibrance: float = 1.0) -> Tensor:
     """Annealed mean: logits (N,Q,h,w) at temperature ``T`` -> ab (N,2,h,w); ``T`` 0 takes the likeliest bin."""
     if T == 0:
         return centres[logits.argmax(1)].permute(0, 3, 1, 2)
-    return torch.einsum("nqhw,qc->nchw", (logits / T).softmax(1), centres)
+    return ChromaDistribution.strengthen(torch.einsum("nqhw,qc->nchw", (logits / T).softmax(1), centres), vibrance)
 
 
 def rgb_to_lab(rgb: Tensor) -> Tensor:

@@ -165,6 +165,10 @@ class Batch:
         return int(self.L.shape[0])
 
 
+VIVID = 80.0
+"""Chroma, CIE units, of the strongest colours that photographs have much of."""
+
+
 @dataclass(frozen=True)
 class ChromaDistribution:
     """For each place a distribution over chroma bins, as Zhang, Isola and Efros (2016) predict it."""
@@ -175,6 +179,8 @@ class ChromaDistribution:
     """(Q, 2) ab centres, CIE units."""
     natural_T: float = 1.0
     """The temperature at which the stock model is decoded; 1 is the softmax as it stands."""
+    natural_vibrance: float = 1.0
+    """By how much its makers strengthen weak colours of a mean; 1 leaves it as it is."""
 
     def __post_init__(self) -> None:
         shape, bins = _shape(self.logits), _shape(self.bins)
@@ -182,6 +188,20 @@ class ChromaDistribution:
         wanted = (self.logits.shape[1], 2)
         _check(bins == wanted, "ChromaDistribution", f"bins are {wanted}, not {bins}")
         _check(self.natural_T > 0, "ChromaDistribution", f"natural_T is above 0, not {self.natural_T}")
+        vibrance = self.natural_vibrance
+        _check(vibrance >= 1, "ChromaDistribution", f"natural_vibrance is at least 1, not {vibrance}")
+
+    @staticmethod
+    def strengthen(ab: torch.Tensor, vibrance: float) -> torch.Tensor:
+        """ab (N, 2, h, w) with weak colours made stronger, CIE units: a mean over many hues is paler than any of them.
+
+        Chroma c becomes ``vibrance * c / (1 + (vibrance - 1) * c / VIVID)``: nearly ``vibrance * c`` close to grey, c
+        itself at ``VIVID`` and beyond. The hue stays.
+        """
+        if vibrance == 1:
+            return ab
+        chroma = (ab * ab).sum(1, keepdim=True).sqrt()
+        return ab * (vibrance / (1 + (vibrance - 1) * chroma / VIVID)).clamp(min=1)
 
 
 @dataclass(frozen=True)
@@ -279,7 +299,7 @@ class Outcome:
     """Frames of it that the network saw."""
     seconds: Mapping[str, float] = field(default_factory=dict)
     """Per stage: read, predict, write, total; for a film with steady colour also motion (which read counts as well) and
-    carry (which write does)."""
+    carry (which write does); compare for a film's."""
     device: str | None = None
     scores: Mapping[str, float] = field(default_factory=dict)
     notes: tuple[str, ...] = ()

@@ -51,9 +51,36 @@ def test_the_weights_own_temperature_counts_unless_one_is_given() -> None:
     np.testing.assert_allclose(at(1.0).decode(given).ab.numpy(), equation_5(given, 1.0)[0], atol=2e-3)
 
 
+def test_vibrance_makes_weak_colours_stronger_and_leaves_hue_and_strong_ones() -> None:
+    given = distribution()
+    plain = at(None).decode(given).ab
+    vivid = AnnealedMean(AnnealedMean.Options(vibrance=2.0)).decode(given).ab
+    before, after = (ab.norm(dim=1) for ab in (plain, vivid))
+    torch.testing.assert_close(after, torch.where(before < 80, 2 * before / (1 + before / 80), before))
+    torch.testing.assert_close(vivid * before[:, None], plain * after[:, None])
+    order = before.flatten().argsort()
+    assert bool((after.flatten()[order].diff() >= -1e-4).all())  # no colour overtakes another
+
+
+def test_the_weights_own_vibrance_counts_unless_one_is_given() -> None:
+    plain = distribution()
+    made = ChromaDistribution(plain.logits, plain.bins, natural_vibrance=2.0)
+    wanted = AnnealedMean(AnnealedMean.Options(vibrance=2.0)).decode(plain).ab
+    assert torch.equal(at(None).decode(made).ab, wanted)
+    assert torch.equal(AnnealedMean(AnnealedMean.Options(vibrance=1.0)).decode(made).ab, at(None).decode(plain).ab)
+    torch.testing.assert_close(
+        AnnealedMean(AnnealedMean.Options(T=0.0, vibrance=2.0)).decode(plain).ab,
+        ChromaDistribution.strengthen(Mode().decode(plain).ab, 2.0),
+    )
+    with pytest.raises(ValueError, match="natural_vibrance is at least 1"):
+        ChromaDistribution(plain.logits, plain.bins, natural_vibrance=0.5)
+
+
 def test_mean_is_at_temperature_1_whatever_the_weights_say() -> None:
     given = distribution(natural_T=0.38)
-    assert torch.equal(Mean().decode(given).ab, at(1.0).decode(given).ab)
+    given = ChromaDistribution(given.logits, given.bins, 0.38, natural_vibrance=2.0)
+    plain = AnnealedMean(AnnealedMean.Options(T=1.0, vibrance=1.0))
+    assert torch.equal(Mean().decode(given).ab, plain.decode(given).ab)
 
 
 def test_mode_is_the_limit_of_low_temperatures() -> None:

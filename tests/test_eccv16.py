@@ -158,18 +158,21 @@ def test_another_networks_file_is_told_by_its_keys(tmp_path: Path) -> None:
 def test_a_compact_file_brings_its_own_temperature_and_the_computed_bins(tmp_path: Path) -> None:
     file = tmp_path / "trained.safetensors"
     network = CompactZhang().half()
-    save_file(network.state_dict(), file, {"natural_T": "0.38"})
+    save_file(network.state_dict(), file, {"natural_T": "0.38", "natural_vibrance": "1.5"})
     zhang = Zhang()
     zhang.network = zhang.build(file)
     L = torch.rand(2, 1, 64, 64, generator=torch.Generator().manual_seed(1)) * 100
     distribution = zhang.predict(Batch(L))
-    assert distribution.natural_T == 0.38
+    assert (distribution.natural_T, distribution.natural_vibrance) == (0.38, 1.5)
     torch.testing.assert_close(distribution.logits, network.float()(L))
     assert torch.equal(distribution.bins, torch.tensor(bin_centres()))
     for text in ("hot", "0", "-1", "nan"):
         save_file(network.state_dict(), file, {"natural_T": text})
         with pytest.raises(WeightsError, match=rf"natural_T = {text}, which is no temperature"):
             Zhang().build(file)
+    save_file(network.state_dict(), file, {"natural_vibrance": "0.9"})
+    with pytest.raises(WeightsError, match=r"natural_vibrance = 0\.9, which is no number in 1\.\.4"):
+        Zhang().build(file)
 
 
 @torch.inference_mode()

@@ -187,6 +187,9 @@ class Recorder(Silent):
     def used(self, device: str, precision: str, weights: str) -> None:
         self._note(f"used {device} {precision} {weights}")
 
+    def frame_skipped(self, job: Job) -> None:
+        self._note("skipped frame")
+
     def frame_done(self, job: Job) -> None:
         self._note("frame")
 
@@ -342,8 +345,11 @@ def test_out_of_memory_in_a_film_keeps_its_whole_segments(tmp_path: Path, monkey
     assert "not enough memory for one 256x256 view" in outcome.error
     # The second segment was predicted, but may not have been written yet when memory ran out.
     assert re.fullmatch(r"(8|16) frames are kept: the same command goes on from there", outcome.notes[-1])
-    (outcome,) = run(request(tmp_path / "in"), host_with(Painter))
+    recorder = Recorder()
+    kept = int(outcome.notes[-1].partition(" ")[0])
+    (outcome,) = run(request(tmp_path / "in"), host_with(Painter), recorder)
     assert (outcome.status, outcome.frames) == ("done", 40)
+    assert recorder.events[2:-1] == ["skipped frame"] * kept + ["frame"] * (40 - kept)
     assert files(tmp_path / "out") == {"film.mkv", NAME}
 
 

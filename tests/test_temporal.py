@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from fractions import Fraction
 from pathlib import Path
 from typing import ClassVar
 
@@ -318,12 +319,17 @@ def colorized(source: Path, output: Path, **settings: object) -> tuple[Outcome, 
         return outcome, [frame.colour[0] for frame in film if frame.colour is not None]
 
 
-def panning_film(path: Path, frames: int) -> Path:
+def panning_film(path: Path, frames: int, ticks: Callable[[int], int] = lambda number: 40 * number) -> Path:
+    """The camera goes to and fro; frames at ``ticks`` of their number, milliseconds."""
+    picture = texture()
     with av.open(str(path), "w") as film:
-        stream = film.add_stream("ffv1", rate=25, width=WIDTH, height=HEIGHT)
+        stream = film.add_stream("ffv1", rate=25, width=WIDTH, height=HEIGHT, time_base=Fraction(1, 1000))
         stream.pix_fmt = "gray"
-        for luma in pan(texture(), frames, dy=0.5, dx=-1):
-            film.mux(stream.encode(av.VideoFrame.from_ndarray(luma, "gray")))
+        for number in range(frames):
+            way = 60 - abs(60 - number % 120)
+            frame = av.VideoFrame.from_ndarray(window(picture, 60 + 0.5 * way, 160 - way), "gray")
+            frame.pts, frame.time_base = ticks(number), Fraction(1, 1000)
+            film.mux(stream.encode(frame))
         film.mux(stream.encode(None))
     return path
 
@@ -340,6 +346,16 @@ def test_a_run_shows_the_network_key_frames_only_and_the_film_is_steady(tmp_path
     assert changes[0] < changes[1] / 5
     nearer, _ = colorized(source, tmp_path / "nearer", temporal="4")
     assert nearer.key_frames >= 15
+
+
+def test_timestamps_of_many_hours_are_exact(tmp_path: Path) -> None:
+    """A frame every six minutes and a bit, as a camera that waits for something takes them."""
+    source = panning_film(tmp_path / "sparse.mkv", 60, lambda number: 360_000 * number + 7 * number**2)
+    outcome, _ = colorized(source, tmp_path / "out")
+    assert outcome.output is not None
+    with av.open(str(outcome.output)) as film:
+        times = [packet.pts * packet.time_base for packet in film.demux(video=0) if packet.pts is not None]
+    assert times == [Fraction(360_000 * number + 7 * number**2, 1000) for number in range(60)]
 
 
 def test_photographs_know_nothing_of_it(tmp_path: Path) -> None:

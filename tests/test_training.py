@@ -17,9 +17,10 @@ import cv2
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file
 
 from colorpipe import training
-from colorpipe.errors import TrainingError
+from colorpipe.errors import TrainingError, WeightsError
 from colorpipe.evaluation import protocols
 from colorpipe.training_data import (
     BatchOrder,
@@ -28,6 +29,7 @@ from colorpipe.training_data import (
     find_pictures,
     imitate_age,
     load_square,
+    repeated,
     split,
     to_grey,
 )
@@ -283,9 +285,15 @@ def test_too_few_pictures(tmp_path: Path) -> None:
         training.fit(TinyTask(options()), tmp_path / "absent", tmp_path / "p.safetensors")
 
 
+def test_resume_without_a_checkpoint_begins(data: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    training.fit(TinyTask(options(steps=2)), data, tmp_path / "a.safetensors")
+    training.fit(TinyTask(options(steps=2, resume=True)), data, tmp_path / "b.safetensors")
+    assert "no checkpoint" in capfd.readouterr().err
+    a, b = load_file(tmp_path / "a.safetensors"), load_file(tmp_path / "b.safetensors")
+    assert all(torch.equal(a[name], b[name]) for name in a)
+
+
 def test_what_is_wrong_with_the_call_is_said(data: Path, tmp_path: Path) -> None:
-    with pytest.raises(TrainingError, match="no checkpoint"):
-        training.fit(TinyTask(options(resume=True)), data, tmp_path / "o.safetensors")
     with pytest.raises(TrainingError, match="safetensors"):
         training.fit(TinyTask(options()), data, tmp_path / "o.pth")
     with pytest.raises(TrainingError, match="multiple of 32, not 100"):
@@ -415,6 +423,18 @@ def test_grey_stays_grey_whatever_the_film() -> None:
         assert np.abs(result.astype(int) - ramp).max() <= 1
 
 
+def test_listed_pictures_are_shown_more_often(data: Path, tmp_path: Path) -> None:
+    names = [f"a/{number}.webp" for number in range(20)]
+    listed = tmp_path / "more.txt"
+    listed.write_text("3.webp\n7.webp\n3.webp\n\n19.webp\nnobody.webp\n")
+    assert repeated(listed, names, list(range(15))) == [3, 3, 7]  # 19 is held out
+    listed.write_text("nobody.webp\n")
+    with pytest.raises(TrainingError, match=r"more\.txt names none"):
+        repeated(listed, names, list(range(15)))
+    with pytest.raises(TrainingError, match="cannot read the list"):
+        training.fit(TinyTask(options(repeat=tmp_path / "absent.txt")), data, tmp_path / "o.safetensors")
+
+
 def test_age_is_modest() -> None:
     picture = cv2.resize(np.random.default_rng(0).integers(0, 256, (8, 8), np.uint8), (64, 64)).astype(np.uint8)
     for seed in range(20):
@@ -440,8 +460,6 @@ class TestZhang:
     """The first task that uses the loop."""
 
     def test_the_export_loads_back_strictly(self, trained: training.TrainingResult) -> None:
-        from safetensors.torch import load_file
-
         from colorpipe_zhang.compact import CompactZhang
 
         network = CompactZhang()
@@ -456,6 +474,7 @@ class TestZhang:
             metadata = file.metadata()
         assert metadata["architecture"] == "colorpipe-compact-zhang"
         assert float(metadata["natural_T"]) == 0.5
+        assert float(metadata["natural_vibrance"]) >= 1
         assert len(json.loads(metadata["log_weights"])) == 313
         assert json.loads(metadata["training"])["rebalance"] == 0.5
 
@@ -474,6 +493,36 @@ class TestZhang:
             torch.manual_seed(0)
             biases.append(task.export(task.network())[0]["classify.bias"])
         torch.testing.assert_close(biases[0] - biases[1], 0.25 * torch.linspace(0.5, 8, 313).log())
+
+    def test_where_it_begins(self, trained: training.TrainingResult, tmp_path: Path) -> None:
+        from safetensors import safe_open
+
+        from colorpipe_zhang import BUNDLED
+        from colorpipe_zhang.compact import CompactZhang
+        from colorpipe_zhang.options import TrainOptions
+        from colorpipe_zhang.training import ZhangTask
+
+        def begin(start: str) -> CompactZhang:
+            torch.manual_seed(0)
+            return ZhangTask(TrainOptions(start=start)).network()
+
+        bundled = load_file(BUNDLED)
+        encoder, whole, random = begin("encoder"), begin("bundled"), begin("random")
+        top = bundled["top.weight"].float()
+        for network in (encoder, whole):
+            assert torch.equal(network.stem.weight, bundled["stem.weight"].float())
+            assert not network.stem.weight.requires_grad
+        assert torch.equal(whole.top.weight, top)
+        assert torch.equal(encoder.top.weight, random.top.weight)
+        assert not torch.equal(random.top.weight, top)
+        assert random.stem.weight.requires_grad
+        with safe_open(BUNDLED, "pt") as file:  # what the export added is not learned upon
+            shift = torch.tensor(json.loads(file.metadata()["logit_shift"]))
+        torch.testing.assert_close(whole.classify.bias + shift, bundled["classify.bias"].float())
+        assert torch.equal(begin(str(trained.output)).fuse4.weight, load_file(trained.output)["fuse4.weight"].float())
+        (tmp_path / "other.safetensors").write_bytes(b"no weights")
+        with pytest.raises(WeightsError, match=r"other\.safetensors"):
+            begin(str(tmp_path / "other.safetensors"))
 
     def test_the_loss_prefers_the_right_colour(self) -> None:
         from colorpipe_zhang import bins

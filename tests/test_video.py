@@ -206,8 +206,10 @@ def test_a_grey_film_becomes_420_and_keeps_its_range(tmp_path: Path) -> None:
         (Fraction(1, 30_000), [1001 * n for n in range(20)]),
         (Fraction(1, 90_000), [0, 3003, 6006, 7000, 40_000, 40_001, 90_000, 93_003]),
         (Fraction(1, 15_360), [127_995 + 512 * n for n in range(12)]),
+        # beyond 2**32 ticks, 13 hours and a quarter of the clock that broadcasts and DVDs have
+        (Fraction(1, 90_000), [1700 * 90_000 * n + 7 * n * n for n in range(30)]),
     ],
-    ids=["ntsc", "vfr", "late-start"],
+    ids=["ntsc", "vfr", "late-start", "14-hours"],
 )
 def test_each_timestamp_is_kept(tmp_path: Path, options: MediaOptions, time_base: Fraction, ticks: list[int]) -> None:
     source = make_clip(

@@ -14,6 +14,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, TextIO
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, TextColumn
+from rich.table import Column
 from rich.text import Text
 
 from colorpipe.cli import console
@@ -25,6 +26,19 @@ if TYPE_CHECKING:
 
     from colorpipe.media.folder import Job
     from colorpipe.types import Outcome
+
+
+_LEAST_NAME = 26
+"""Columns for a film's name: what is told below it takes as many."""
+_BESIDE_NAME = 60
+"""Columns for all the rest of its line, of which a bar of 20."""
+_TAIL = 9
+"""Characters at a name's end that are kept: two films may differ only there."""
+
+
+def _whole() -> Column:
+    """A column of a bar's line that is never cut or broken."""
+    return Column(no_wrap=True)
 
 
 class _Speed(ProgressColumn):
@@ -41,12 +55,16 @@ class _Remaining(ProgressColumn):
     max_refresh = 0.5
 
     def __init__(self, tasks: Callable[[], Sequence[Task]]) -> None:
-        super().__init__()
+        super().__init__(table_column=_whole())
         self._tasks = tasks
 
     def render(self, task: Task) -> Text:
-        of_all = task.fields["unit"] == "inputs"
-        times = [other.time_remaining for other in (self._tasks() if of_all else [task])]
+        counted = [task]
+        if task.fields["unit"] == "inputs":
+            films = [other for other in self._tasks() if other.id != task.id]
+            # Where all that are left are films in work, these tell by themselves.
+            counted = films if films and len(films) >= (task.remaining or 0) else [task, *films]
+        times = [other.time_remaining for other in counted]
         known = [seconds for seconds in times if seconds is not None]
         unknown = len(known) < len(times) or not known
         return Text("-:--:--" if unknown else str(timedelta(seconds=round(max(known)))), style="cyan")
@@ -65,11 +83,12 @@ class Reporter:
         self._lines = lines
         self._quiet, self._verbose = quiet, verbose
         self._console = console.stderr()
+        # Only the bar gives way where a line is short.
         self._progress = Progress(
-            TextColumn("{task.description}", markup=False),
+            TextColumn("{task.description}", markup=False, table_column=_whole()),
             BarColumn(),
-            MofNCompleteColumn(),
-            _Speed(),
+            MofNCompleteColumn(table_column=_whole()),
+            _Speed(table_column=_whole()),
             _Remaining(lambda: self._progress.tasks),
             console=self._console,
             transient=True,
@@ -77,6 +96,8 @@ class Reporter:
         )
         self._overall: TaskID | None = None
         self._bars: dict[Path, TaskID] = {}
+        self._skipped: dict[Path, int] = {}
+        """Frames that earlier runs made, of films that have not got beyond them."""
         self._inputs = 0
         self._start = time.monotonic()
 
@@ -99,16 +120,42 @@ class Reporter:
 
     def job_started(self, job: Job, frames: int | None) -> None:
         if frames != 1:
-            self._bars[job.input] = self._progress.add_task(job.input.name, total=frames, unit="frames")
+            self._bars[job.input] = self._progress.add_task(self._film(job), total=frames, unit="frames")
+
+    def frame_skipped(self, job: Job) -> None:
+        if job.input not in self._bars:
+            return
+        bar, count = self._bars[job.input], self._skipped.get(job.input, 0) + 1
+        self._skipped[job.input] = count
+        if count == 1:  # a bar that was not started has no speed and no time left
+            self._progress.reset(bar, start=False, description=self._film(job, "made by an earlier run"))
+        self._progress.update(bar, completed=count)
 
     def frame_done(self, job: Job) -> None:
         if job.input in self._bars:
+            skipped = self._skipped.pop(job.input, 0)
+            if skipped:
+                self._progress.reset(self._bars[job.input], completed=skipped, description=self._film(job))
             self._progress.advance(self._bars[job.input])
 
     def film_told(self, job: Job, shots: int, share: float) -> None:
         if job.input in self._bars:
-            told = f"{job.input.name}: {shots} shot{'s' * (shots != 1)}, {share:.0%} key frames"
+            told = self._film(job, f"{shots} shot{'s' * (shots != 1)}, {share:.0%} key frames")
             self._progress.update(self._bars[job.input], description=told)
+
+    def comparison_started(self, job: Job, frames: int | None) -> None:
+        bar = self._bars.pop(job.input, None)
+        if bar is not None:
+            self._progress.remove_task(bar)
+        told = self._film(job, "side by side")
+        self._bars[job.input] = self._progress.add_task(told, total=frames, unit="frames")
+
+    def _film(self, job: Job, told: str = "") -> str:
+        """Its name, as much of it as there is room for, and below it what is told."""
+        name, room = job.input.name, max(_LEAST_NAME, self._console.width - _BESIDE_NAME)
+        if len(name) > room:
+            name = f"{name[: room - _TAIL - 1]}…{name[-_TAIL:]}"
+        return f"{name}\n  {told}" if told else name
 
     def job_done(self, job: Job, outcome: Outcome) -> None:
         bar = self._bars.pop(job.input, None)

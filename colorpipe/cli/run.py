@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,6 +33,8 @@ colorpipe run photo.jpg -o colour.png
 colorpipe run album/ film.mp4 -o out/          folders mirror their tree; what is done is skipped
 
 colorpipe run album/ --preprocessor denoise --T 0.2 --saturation 1.2
+
+colorpipe run film.mp4 --preview 10            what the film will look like, in a minute
 """
 METHOD, INPUT_OUTPUT, MACHINE, REPORT = "Method", "Input and output", "Machine", "Reporting"
 
@@ -142,16 +145,32 @@ def run(
         typer.Option("--overwrite", rich_help_panel=INPUT_OUTPUT, help="Do again what is done; replace what is there."),
     ] = False,
     compare: Annotated[
-        bool, typer.Option("--compare", rich_help_panel=INPUT_OUTPUT, help="Also write before and after, side by side")
+        bool,
+        typer.Option(
+            "--compare",
+            rich_help_panel=INPUT_OUTPUT,
+            help="Also write before and after, side by side: NAME.compare.jpg, for films NAME.compare.EXT",
+        ),
     ] = False,
+    preview: Annotated[
+        float | None,
+        typer.Option(
+            metavar="SECONDS",
+            rich_help_panel=INPUT_OUTPUT,
+            show_default=False,
+            help="Of each film only so many seconds, evenly spread over it, without sound, as NAME.preview.EXT. "
+            "Photos are done as always.",
+        ),
+    ] = None,
     hints: Annotated[
         Path | None,
         typer.Option(
             metavar="FILE",
             rich_help_panel=INPUT_OUTPUT,
             show_default=False,
-            help="Colour hints for one photo: a PNG, transparent where nothing is painted. "
-            "\\[default: NAME.hints.png beside it]",
+            help="Colour hints for one photo, or for the first frame of one film: a PNG, transparent where nothing is "
+            "painted; a film's are carried to the end of the shot. \\[default: NAME.hints.png beside it; beside a "
+            "film also NAME.000123.hints.png, by frame]",
         ),
     ] = None,
     reference: Annotated[
@@ -160,7 +179,8 @@ def run(
             metavar="FILE",
             rich_help_panel=INPUT_OUTPUT,
             show_default=False,
-            help="A colour picture to take colour from, for methods that do",
+            help="A colour picture to take colour from, for methods that do; NAME.000123.reference.png beside a film "
+            "takes its place from that frame to the end of the shot",
         ),
     ] = None,
     recipe: Annotated[
@@ -268,6 +288,8 @@ def run(
 
     if quiet and verbose:
         raise UsageError("--quiet and --verbose exclude each other")
+    if preview is not None and not 0 < preview < math.inf:
+        raise UsageError(f"--preview takes a number of seconds above 0, not {preview:g}")
     host = cast(PluginHost, context.obj)
     asked = _recipe(choice, host, given, weights, device, precision)
     if save_recipe is not None:
@@ -286,6 +308,7 @@ def run(
         overwrite=overwrite,
         fail_fast=fail_fast,
         compare=compare,
+        preview=preview,
     )
     with json_lines(json) as lines, Reporter(lines, quiet=quiet, verbose=verbose) as reporter:
         outcomes = run_all(request, host, reporter)

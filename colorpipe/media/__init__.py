@@ -6,6 +6,7 @@ Importing this package is light; libvips, OpenCV and FFmpeg are loaded when a fi
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -20,8 +21,11 @@ if TYPE_CHECKING:
     from colorpipe.types import Frame
 
 
-def open_source(path: Path, options: MediaOptions) -> Source:
+def open_source(path: Path, options: MediaOptions, preview: float | None = None) -> Source:
     """A picture or a film, opened for reading. The content decides, not the name.
+
+    Args:
+        preview: Of a film, only so many seconds, spread over its length.
 
     Raises:
         InputError: it is not there, neither picture nor film, damaged, or of a kind that cannot be colorized.
@@ -33,8 +37,12 @@ def open_source(path: Path, options: MediaOptions) -> Source:
         return StillSource(path, kind, options)
     # A film's name gets a chance: FFmpeg knows formats that have no fixed first bytes.
     if kind == "video" or (kind == sniff.UNKNOWN and path.suffix.lower() in VIDEO_SUFFIXES):
-        from colorpipe.media.video import open_video
+        from colorpipe.media.video import open_video, opened
 
+        if preview is not None:
+            from colorpipe.media.preview import Preview
+
+            return opened(partial(Preview, seconds=preview), path, options)
         return open_video(path, options)
     raise sniff.refusal(path, kind)
 

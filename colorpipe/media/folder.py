@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from colorpipe.errors import UsageError
@@ -29,6 +30,8 @@ VIDEO_SUFFIXES = frozenset(
 WRITABLE_STILLS = frozenset({".jpg", ".jpeg", ".png", ".tif", ".tiff", ".webp", ".avif"})
 """Extensions that a still's result can have; other sources give a .png."""
 _HINTS = ".hints.png"
+_REFERENCE = re.compile(r"\.[0-9]+\.reference\.(png|jpe?g)$")
+"""Of a film's frame."""
 _MAGIC = frozenset("*?[")
 
 
@@ -51,6 +54,15 @@ class Job:
     output: Path
     error: str | None = None
     """As in ``Found``: this job fails with it."""
+    preview: float | None = None
+    """Seconds of a film that are made, spread over its length; None for the whole film, and for pictures."""
+
+    @property
+    def comparison(self) -> Path:
+        """Where before and after stand side by side."""
+        return self.output.with_name(
+            f"{self.output.stem}.compare{self.output.suffix if is_video(self.output) else '.jpg'}"
+        )
 
 
 def is_video(path: Path) -> bool:
@@ -67,8 +79,8 @@ def default_video_suffix(path: Path) -> str:
 def find_inputs(arguments: Sequence[str | Path], exclude: Path | None = None) -> list[Found]:
     """The inputs that files, folders and glob patterns name, in the order named, each folder sorted, none twice.
 
-    Folders are searched all the way down, through links too, each once. Hidden files and folders, ``*.hints.png`` and
-    what is neither still nor film by its name are left out.
+    Folders are searched all the way down, through links too, each once. Hidden files and folders, ``*.hints.png``,
+    ``*.000123.reference.png`` and what is neither still nor film by its name are left out.
 
     Args:
         exclude: The output folder: it is not read again where it lies inside an input.
@@ -159,7 +171,9 @@ def _is_folder(entry: os.DirEntry[str]) -> bool:
 
 def _is_known(name: str) -> bool:
     lower = name.lower()
-    return os.path.splitext(lower)[1] in STILL_SUFFIXES | VIDEO_SUFFIXES and not lower.endswith(_HINTS)
+    if lower.endswith(_HINTS) or _REFERENCE.search(lower):
+        return False
+    return os.path.splitext(lower)[1] in STILL_SUFFIXES | VIDEO_SUFFIXES
 
 
 def _inside(path: Path, folder: Path | None) -> bool:
@@ -167,7 +181,11 @@ def _inside(path: Path, folder: Path | None) -> bool:
 
 
 def plan(
-    found: Sequence[Found], output: Path | None, video_suffix: Callable[[Path], str] = default_video_suffix
+    found: Sequence[Found],
+    output: Path | None,
+    video_suffix: Callable[[Path], str] = default_video_suffix,
+    preview: float | None = None,
+    compare: bool = False,
 ) -> list[Job]:
     """Where each result goes: mirrored under ``output``, or ``output`` itself for one file and a file's name.
 
@@ -175,9 +193,13 @@ def plan(
     ``video_suffix``. Results that would share a name get different ones: ``a.bmp`` beside ``a.png`` becomes
     ``a.bmp.png``.
 
+    Args:
+        preview: Seconds of each film; the result is then ``NAME.preview.EXT``, and the film's own place is left alone.
+        compare: Comparisons are made too, and must not replace anything either.
+
     Raises:
         UsageError: a result would replace an input; several inputs for one file's name; a folder is needed where a
-            file stands.
+            file stands; a comparison would replace a result.
     """
     root = DEFAULT_OUTPUT if output is None else output
     if _names_file(root):
@@ -193,8 +215,16 @@ def plan(
             Job(item.path, root / relative, item.error)
             for item, relative in zip(found, _names(found, video_suffix), strict=True)
         ]
-    _refuse_overwriting(jobs)
+    if preview is not None:
+        jobs = [_previewed(job, preview) for job in jobs]
+    _refuse_overwriting(jobs, compare)
     return jobs
+
+
+def _previewed(job: Job, seconds: float) -> Job:
+    if job.error or not is_video(job.output):
+        return job
+    return replace(job, output=job.output.with_name(f"{job.output.stem}.preview{job.output.suffix}"), preview=seconds)
 
 
 def _names_file(output: Path) -> bool:
@@ -236,15 +266,24 @@ def _key(path: Path) -> str:
     return str(path).casefold() if sys.platform in ("win32", "darwin") else str(path)
 
 
-def _refuse_overwriting(jobs: Sequence[Job]) -> None:
-    """No result may stand where any input stands, however it is spelt or linked."""
+def _refuse_overwriting(jobs: Sequence[Job], compare: bool) -> None:
+    """No result and no comparison may stand where any input stands, however it is spelt or linked, and no comparison
+    where a result does."""
     inputs = {os.path.realpath(job.input): job.input for job in jobs}
     identities = {(status.st_dev, status.st_ino) for status in map(_status, inputs) if status is not None}
-    for job in jobs:
-        status = _status(job.output)
-        if os.path.realpath(job.output) in inputs or (status and (status.st_dev, status.st_ino) in identities):
+    results = {_key(job.output): job.input for job in jobs}
+    places = [(job, "result", job.output) for job in jobs]
+    places += [(job, "comparison", job.comparison) for job in jobs if compare]
+    for job, what, place in places:
+        status = _status(place)
+        if os.path.realpath(place) in inputs or (status and (status.st_dev, status.st_ino) in identities):
             raise UsageError(
-                f"the result of {job.input} would replace the source {job.output}", hint="give another place to -o"
+                f"the {what} of {job.input} would replace the source {place}", hint="give another place to -o"
+            )
+        if what == "comparison" and _key(place) in results:
+            raise UsageError(
+                f"the comparison of {job.input} would replace the result of {results[_key(place)]}, {place}",
+                hint="colorize one of them in a call of its own, with another folder for -o",
             )
 
 

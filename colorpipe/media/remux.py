@@ -57,12 +57,18 @@ def output_suffix(path: Path, codec: str) -> str:
 
 
 class CopiedStreams:
-    """Everything of a film but the video that is colorized, carried over packet by packet, nothing re-encoded."""
+    """Everything of a film but the video that is colorized, carried over packet by packet, nothing re-encoded.
 
-    def __init__(self, path: Path, video_index: int, output: av.container.OutputContainer, muxer: str) -> None:
+    Args:
+        alone: Nothing is carried over: the video is not the whole film.
+    """
+
+    def __init__(
+        self, path: Path, video_index: int, output: av.container.OutputContainer, muxer: str, alone: bool = False
+    ) -> None:
         self.notes: list[str] = []
         self._output, self._muxer, self._video_index = output, muxer, video_index
-        self._path = path
+        self._path, self._alone = path, alone
         self.input = open_container(path)
         self._targets: dict[int, Stream] = {}
         self._last: dict[int, int] = {}
@@ -76,7 +82,7 @@ class CopiedStreams:
         for stream in self.input.streams:
             if stream.index == self._video_index:
                 add_video(stream)
-            elif self._is_regenerated(stream):
+            elif self._alone or self._is_regenerated(stream):
                 pass
             elif stream.disposition & Disposition.attached_pic and self._muxer == "matroska":
                 self._attach_picture(stream)

@@ -8,10 +8,11 @@ from __future__ import annotations
 import math
 import os
 import re
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
+from typing import TypeVar
 
 import av
 import av.container
@@ -26,6 +27,7 @@ from colorpipe.media.video_tags import FULL_RANGE, MATRICES, UNSPECIFIED, VideoT
 from colorpipe.settings import MediaOptions
 from colorpipe.types import Encoding, Frame, Metadata
 
+FilmT = TypeVar("FilmT", bound="VideoSource")
 MAX_DECODER_THREADS = 8
 """Each thread of a frame-threaded decoder holds a frame; more cost memory and are not faster than the network."""
 DEPTHS = (8, 9, 10, 12, 14, 16)
@@ -52,9 +54,19 @@ class PixelLayout:
 
 
 def open_video(path: Path, options: MediaOptions) -> VideoSource:
+    """Open a film: ``opened(VideoSource, path, options)``."""
+    return opened(VideoSource, path, options)
+
+
+def opened(
+    kind: Callable[[Path, av.container.InputContainer, MediaOptions], FilmT], path: Path, options: MediaOptions
+) -> FilmT:
     """Open a film; its first video stream that is not a cover picture is the one that is read.
 
     The first frame is decoded here, so that a film that cannot be decoded at all fails now.
+
+    Args:
+        kind: What its frames are given through.
 
     Raises:
         InputError: the file cannot be read, is not a film, or holds no video stream or no frame.
@@ -63,7 +75,7 @@ def open_video(path: Path, options: MediaOptions) -> VideoSource:
     """
     container = open_container(path)
     try:
-        return VideoSource(path, container, options)
+        return kind(path, container, options)
     except BaseException:
         container.close()
         raise
@@ -74,6 +86,9 @@ class VideoSource(Source):
 
     ``info.notes`` is complete once the last frame has been given: damage is known only then.
     """
+
+    whole = True
+    """False of what gives parts of a film: its sound, subtitles and chapters do not fit, and are left out."""
 
     def __init__(self, path: Path, container: av.container.InputContainer, options: MediaOptions) -> None:
         self.path = path
@@ -93,6 +108,7 @@ class VideoSource(Source):
         if first is None:
             raise InputError(f"{path}: not one frame could be decoded", hint="the file is damaged, or has no frames")
         self._check_size(first.width, first.height, options.max_pixels)
+        self._size = first.width, first.height
         self._first: VideoFrame | None = first
         self.index = self._stream.index
         """The stream's place in its container."""
@@ -219,23 +235,27 @@ class VideoSource(Source):
             return max(1, round(Fraction(self._container.duration, av.time_base) * self.tags.rate))
         return None
 
+    @property
+    def _step(self) -> int:
+        """Ticks from one frame to the next, on average."""
+        return max(1, round(1 / (self.tags.rate * self.tags.time_base)))
+
     def _ticks(self, image: VideoFrame, last: int | None) -> int:
         """The timestamp in time-base units, later than ``last``."""
-        step = max(1, round(1 / (self.tags.rate * self.tags.time_base)))
         ticks = image.pts
         if ticks is None:
             self._untimed += 1
-            ticks = 0 if last is None else last + step
+            ticks = 0 if last is None else last + self._step
         if last is not None and ticks <= last:
             self._unordered += 1
             ticks = last + 1
         return ticks
 
     def _frame(self, image: VideoFrame, index: int, ticks: int) -> Frame:
-        if (image.width, image.height) != (self.info.width, self.info.height):
+        if (image.width, image.height) != self._size:
             raise InputError(
                 f"{self.path}: frame {index} is {image.width}x{image.height}, those before it "
-                f"{self.info.width}x{self.info.height}",
+                f"{self._size[0]}x{self._size[1]}",
                 hint="cut the film where its size changes and colorize the parts",
             )
         if layout_of(image.format) != self.layout:

@@ -58,7 +58,7 @@ class VideoSink(Sink):
         job: What decides the result: digests of recipe and source. Whole segments that an earlier run of the same job
             left are taken up: ``start`` tells how many frames they hold, and ``write`` goes on after them. ``abort``
             then leaves whole segments for the next run, and ``commit`` leaves them until ``tidy``. None: nothing is
-            taken up, and nothing stays behind.
+            taken up, and nothing stays behind. It is asked for the whole film only (``VideoSource.whole``).
         segment_frames: Frames a segment at least, and at least 8; None is ``segments.FRAMES``.
 
     Raises:
@@ -97,7 +97,7 @@ class VideoSink(Sink):
         self._notes += self._plan.notes
         self.encoding = self._plan.encoding
         # An mp4 holds either any tag or, in iTunes' way, known tags and a cover picture.
-        self._itunes_tags = self._muxer == "mp4" and source.has_cover
+        self._itunes_tags = self._muxer == "mp4" and source.has_cover and source.whole
         self._closing = contextlib.ExitStack()
         try:
             self._segments = Segments(path, job)
@@ -111,13 +111,14 @@ class VideoSink(Sink):
                 container_options=self._muxer_options(source),
             )
             self._closing.callback(self._output.close)
-            self._copied = CopiedStreams(source.path, source.index, self._output, self._muxer)
+            self._copied = CopiedStreams(source.path, source.index, self._output, self._muxer, not source.whole)
             self._closing.callback(self._copied.close)
             self._copied.add_streams(self._add_video)
             self._notes += self._copied.notes
             tags = kept_metadata(self._copied.input.metadata)
             self._output.metadata.update(with_provenance(tags, provenance, not self._itunes_tags))
-            self._output.set_chapters(self._copied.input.chapters())
+            if source.whole:
+                self._output.set_chapters(self._copied.input.chapters())
             self._output.start_encoding()
             self._segments.open(self._encoder_identity())
             self.state = self._segments.state

@@ -30,6 +30,8 @@ FAR = 1e4
 WINDOW = 5
 """Pixels over which that difference is averaged."""
 
+_ROW = 256
+
 Small = NDArray[np.uint8]
 
 
@@ -126,6 +128,15 @@ def warp(values: NDArray[Any], shift: Float, outside: float | None = None) -> ND
     places = _places(shift.shape[:2]) + shift
     value = [0.0 if outside is None else outside] * 4
     return np.asarray(cv2.remap(values, places, None, cv2.INTER_LINEAR, borderMode=border, borderValue=value))  # type: ignore[call-overload]
+
+
+def sample(values: NDArray[Any], places: Float) -> NDArray[Any]:
+    """``values`` (h, w, ...) at places (N, 2), x and y, bilinear -> (N, ...); beyond the border its nearest value."""
+    # remap takes pictures of less than 32768 pixels a side: the places are laid out as rows of one
+    rows = np.zeros((len(places) // _ROW + 1, _ROW, 2), np.float32)
+    rows.reshape(-1, 2)[: len(places)] = places
+    found = np.asarray(cv2.remap(values, rows, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE))  # type: ignore[call-overload]
+    return found.reshape(-1, *values.shape[2:])[: len(places)]
 
 
 def _trust(shift: Float, back: Float) -> Float:

@@ -80,13 +80,14 @@ class Planner:
         return self._decide() if len(self._waiting) > FLASH else []
 
     def finish(self) -> list[Step]:
-        """The steps of the last frames."""
+        """The steps of the last frames. A frame that comes after it begins a shot."""
         steps = []
         while self._waiting:
             steps += self._decide()
         if self._held is not None:
             steps.append(_ended(self._held))
             self._held = None
+        self._steady, self._flash = None, 0
         return steps
 
     def _decide(self) -> list[Step]:

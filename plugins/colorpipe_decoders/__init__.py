@@ -30,14 +30,24 @@ class AnnealedMean(Decoder):
             min=0.0,
             max=2.0,
         )
+        vibrance: float | None = option(
+            None,
+            "weak colours are made stronger by up to this; 1 leaves the mean as it is [default: the weights' own]",
+            min=1.0,
+            max=4.0,
+        )
 
     options: Options
 
     def decode(self, distribution: ChromaDistribution) -> Chroma:
         from colorpipe_decoders.decode import annealed_mean
 
-        T = self.options.T
-        return annealed_mean(distribution, distribution.natural_T if T is None else T)
+        T, vibrance = self.options.T, self.options.vibrance
+        return annealed_mean(
+            distribution,
+            distribution.natural_T if T is None else T,
+            distribution.natural_vibrance if vibrance is None else vibrance,
+        )
 
 
 class Mode(Decoder):

@@ -74,10 +74,8 @@ class _LabTask(Task):
     def export(self, network: nn.Module) -> tuple[Mapping[str, Tensor], Mapping[str, str]]:
         """The U-Net alone; the options of the training in the metadata."""
         unet = _painter(network)
-        options = {k: v for k, v in self.options.as_dict().items() if k not in ("encoder", "resume", "workers")}
-        options["encoder"] = self.options.encoder.name if self.options.encoder else None
         name = "colorpipe-vae" if unet.latent else "colorpipe-gan"
-        return unet.state_dict(), as_metadata({"architecture": name, "training": options})
+        return unet.state_dict(), as_metadata({"architecture": name, "training": self.options.decisive()})
 
 
 class GanTask(_LabTask):

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from colorpipe import Batch, Options
     from colorpipe.training import Task
 
-_COMPACT = Path(__file__).with_name("weights") / "compact.safetensors"
+BUNDLED = Path(__file__).with_name("weights") / "compact.safetensors"
 # Beside it lies compact.sha256, as `sha256sum compact.safetensors` writes it, so that a new training changes no code.
 
 
@@ -40,7 +40,7 @@ class Zhang(Colorizer):
     def build(self, weights: Path | None) -> torch.nn.Module:
         import torch
 
-        from colorpipe.models import load_strictly, read_temperature, read_tensors
+        from colorpipe.models import load_strictly, read_temperature, read_tensors, read_vibrance
         from colorpipe_zhang.compact import CompactZhang
         from colorpipe_zhang.eccv16 import Eccv16
 
@@ -53,15 +53,16 @@ class Zhang(Colorizer):
             network = Eccv16() if architecture == "eccv16" else CompactZhang(empty=True)
         load_strictly(network, tensors, f"{weights} as {architecture}")
         if isinstance(network, Eccv16):
-            self._bins, self._natural_T = network.bins, 1.0
+            self._bins, self._natural = network.bins, (1.0, 1.0)
         else:
-            self._bins, self._natural_T = _computed_bins(), read_temperature(metadata, weights)
+            self._natural = read_temperature(metadata, weights), read_vibrance(metadata, weights)
+            self._bins = _computed_bins()
         return network.eval()
 
     def untrained(self) -> torch.nn.Module:
         from colorpipe_zhang.compact import CompactZhang
 
-        self._bins, self._natural_T = _computed_bins(), 1.0
+        self._bins, self._natural = _computed_bins(), (1.0, 1.0)
         return CompactZhang().eval()
 
     def predict(self, batch: Batch) -> ChromaDistribution:
@@ -69,7 +70,7 @@ class Zhang(Colorizer):
         logits = self.network(batch.L)  # (N, 313, 64, 64)
         if self._bins.device != logits.device:
             self._bins = self._bins.to(logits.device)
-        return ChromaDistribution(logits, self._bins, self._natural_T)
+        return ChromaDistribution(logits, self._bins, *self._natural)
 
     def training_task(self, options: Options) -> Task:
         from colorpipe_zhang.training import ZhangTask
@@ -108,7 +109,7 @@ def colorpipe_colorizers() -> list[type[Colorizer]]:
 def colorpipe_models() -> list[Model]:
     return [
         Model.shipped(
-            _COMPACT,
+            BUNDLED,
             name="zhang-compact",
             colorizer="zhang",
             licence="Apache-2.0",

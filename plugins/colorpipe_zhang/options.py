@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 
 from colorpipe.options import option
 from colorpipe.training import TrainingOptions
@@ -13,9 +12,13 @@ from colorpipe.training import TrainingOptions
 class TrainOptions(TrainingOptions):
     """Options of the compact network's training."""
 
-    encoder: Path | None = option(None, "MobileNetV2 1.0 to start the encoder from (.npz); none: random weights")
+    start: str = option(
+        "encoder",
+        "where to begin: encoder (the bundled network's, under a new decoder), bundled (all of it), random, or a file: "
+        "compact weights (.safetensors) or MobileNetV2 1.0 (.npz)",
+    )
     frozen_blocks: int = option(
-        3, "the first encoder blocks (of 17) that keep their weights, with --encoder", min=0, max=17
+        3, "the first encoder blocks (of 17) that keep their weights; all learn from a random start", min=0, max=17
     )
     encoder_rate: float = option(0.2, "learning rate of the encoder, as a share of --rate", min=0, max=1)
     rebalance: float = option(0.5, "lambda: 0 weighs colours by their rarity, 1 weighs all equally", min=0, max=1)
@@ -25,5 +28,8 @@ class TrainOptions(TrainingOptions):
     lift: float = option(1.9, "nats taken off the nearly grey bins on export: more is more colourful", min=0, max=10)
     restraint: float = option(
         13.5, "nats taken off on export at a chroma of 100, quadratic in chroma: more is less garish", min=0, max=100
+    )
+    natural_vibrance: float = option(
+        1.6, "by how much weak colours are strengthened, stored as the file's default", min=1.0, max=4.0
     )
     natural_T: float = option(0.38, "softmax temperature stored as the file's default", min=0.01, max=2.0)

@@ -9,6 +9,7 @@ goes into the last layer's bias, and the file runs like any other.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -19,8 +20,8 @@ from torch import Tensor, nn
 from colorpipe.rebalancing import rebalancing_weights, smooth_prior
 from colorpipe.training import Task, as_metadata
 
-from . import bins
-from .compact import BINS, CompactZhang, InvertedResidual, load_encoder
+from . import BUNDLED, bins
+from .compact import BINS, CompactZhang, InvertedResidual, load_encoder, load_trained
 from .options import TrainOptions
 
 if TYPE_CHECKING:
@@ -44,12 +45,17 @@ class ZhangTask(Task):
 
     def network(self) -> CompactZhang:
         network = CompactZhang()
-        if self.options.encoder is not None:
-            load_encoder(network, self.options.encoder)
-            # The lowest layers see edges, grey or not, and their depthwise convolutions are the dearest to train.
-            network.stem.requires_grad_(False)
-            for block in network.blocks[: self.options.frozen_blocks]:
-                block.requires_grad_(False)
+        start = self.options.start
+        if start == "random":
+            return network
+        if start.lower().endswith(".npz"):
+            load_encoder(network, Path(start))
+        else:
+            load_trained(network, BUNDLED if start in ("encoder", "bundled") else Path(start), start == "encoder")
+        # The lowest layers see edges, grey or not, and their depthwise convolutions are the dearest to train.
+        network.stem.requires_grad_(False)
+        for block in network.blocks[: self.options.frozen_blocks]:
+            block.requires_grad_(False)
         return network
 
     def prepare(self, pictures: Pictures, training: list[int]) -> None:
@@ -65,7 +71,7 @@ class ZhangTask(Task):
         encoder = [p for part in (network.stem, network.blocks) for p in part.parameters() if p.requires_grad]
         known = {id(p) for p in encoder}
         decoder = [p for p in network.parameters() if p.requires_grad and id(p) not in known]
-        if self.options.encoder is None:
+        if self.options.start == "random":
             return [{"params": encoder + decoder}]
         return [{"params": decoder}] + ([{"params": encoder, "scale": self.options.encoder_rate}] if encoder else [])
 
@@ -109,7 +115,10 @@ class ZhangTask(Task):
         return -((chosen * shares).sum(1) * weights).mean()
 
     def validate(self, network: nn.Module, rgb: Tensor) -> Mapping[str, float]:
-        """``loss``; ``gain``, dB of PSNR over grey; ``vivid``, colourfulness over the truth's; both at natural_T."""
+        """``loss``; ``gain``, dB of PSNR over grey; ``vivid``, colourfulness over the truth's.
+
+        The last two as the exported file decodes by itself.
+        """
         from colorpipe.training_scores import Truth, to_ab
 
         truth = Truth(rgb, self.see)
@@ -117,7 +126,9 @@ class ZhangTask(Task):
         self._to(rgb.device)
         shifted = logits + self._shift().to(rgb.device).view(1, -1, 1, 1)
         loss = self._cross_entropy(logits, F.avg_pool2d(truth.ab, self.stride))
-        return {"loss": float(loss), **truth.score(to_ab(shifted, self.centres, self.options.natural_T))}
+        options = self.options
+        ab = to_ab(shifted, self.centres, options.natural_T, options.natural_vibrance)
+        return {"loss": float(loss), **truth.score(ab)}
 
     def _shift(self) -> Tensor:
         """(313,) what export adds to the logits."""
@@ -127,14 +138,15 @@ class ZhangTask(Task):
         return torch.from_numpy(shift).float()
 
     def export(self, network: nn.Module) -> tuple[Mapping[str, Tensor], Mapping[str, str]]:
-        """The state dict with the shift in ``classify.bias``; ``natural_T``, the shift and log w in the metadata."""
+        """The state dict with the shift in ``classify.bias``; how to decode, the shift and log w in the metadata."""
         tensors = {name: value.detach().clone() for name, value in network.state_dict().items()}
         tensors["classify.bias"] += self._shift().to(tensors["classify.bias"].device)
         options = self.options.decisive()
-        options["encoder"] = self.options.encoder.name if self.options.encoder else None
+        options["start"] = Path(self.options.start).name
         facts = {
             "architecture": "colorpipe-compact-zhang",
             "natural_T": self.options.natural_T,
+            "natural_vibrance": self.options.natural_vibrance,
             "logit_shift": [round(float(value), 4) for value in self._shift()],
             "log_weights": [round(float(value), 4) for value in self.weights.log()],
             "training": options,

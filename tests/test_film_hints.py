@@ -1,0 +1,505 @@
+"""Hint and reference files of films: colour that follows what it was painted on, from its frame to its shot's end."""
+
+from __future__ import annotations
+
+import gc
+import itertools
+import shutil
+import weakref
+from collections.abc import Collection, Iterator, Sequence
+from pathlib import Path
+from typing import ClassVar
+
+import av
+import cv2
+import numpy as np
+import pytest
+import torch
+
+from colorpipe.errors import UsageError
+from colorpipe.guides import Guides
+from colorpipe.interfaces import Colorizer, InputSize
+from colorpipe.media import segments
+from colorpipe.media.folder import Job, find_inputs
+from colorpipe.media.video import open_video
+from colorpipe.runner import RunRequest, Silent, run
+from colorpipe.settings import MediaOptions
+from colorpipe.temporal import Carrier, Lead, Planner, Strands, Turn, Weaver, shrink, unpacked
+from colorpipe.types import Batch, Chroma, Lab, Outcome, Recipe, Stage
+from tests.helpers import Painter, host_with, write_grey
+
+SAMPLES = Path(__file__).parent.parent / "samples"
+HEIGHT, WIDTH, FRAMES, CUT = 96, 160, 26, 20
+SIDE, SPEED = 36, 3
+"""Of the thing that moves over the background, and pixels that it moves a frame."""
+Colour = tuple[int, int, int]
+RED, BLUE = (230, 30, 30), (30, 60, 230)
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> Iterator[None]:
+    """As in a run."""
+    threads = cv2.getNumThreads()
+    cv2.setNumThreads(1)
+    yield
+    cv2.setNumThreads(threads)
+
+
+def texture(name: str, size: tuple[int, int]) -> np.ndarray:
+    picture = cv2.imread(str(SAMPLES / name), cv2.IMREAD_GRAYSCALE)
+    assert picture is not None
+    return np.asarray(cv2.resize(picture, size[::-1], interpolation=cv2.INTER_AREA))
+
+
+def middle(number: int) -> tuple[int, int]:
+    """Row and column of the thing's middle."""
+    return 48, 24 + SPEED * number
+
+
+def lumas() -> list[np.ndarray]:
+    """A thing that moves over a background, then a cut."""
+    back, thing = texture("migrant-mother-1936.jpg", (HEIGHT, WIDTH)), texture("cameraman.png", (SIDE, SIDE))
+    frames = []
+    for number in range(CUT):
+        frame, (row, column) = back.copy(), middle(number)
+        left = column - SIDE // 2
+        frame[row - SIDE // 2 : row + SIDE // 2, left : left + SIDE] = thing
+        frames.append(frame)
+    other = texture("einstein-1947.jpg", (HEIGHT, WIDTH + FRAMES))
+    return frames + [other[:, n : n + WIDTH] for n in range(FRAMES - CUT)]
+
+
+@pytest.fixture(scope="module")
+def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("clip") / "film.mkv"
+    with av.open(str(path), "w") as film:
+        stream = film.add_stream("ffv1", rate=25, width=WIDTH, height=HEIGHT)
+        stream.pix_fmt = "yuv444p"
+        for luma in lumas():
+            film.mux(stream.encode(av.VideoFrame.from_ndarray(luma, "gray").reformat(format="yuv444p")))
+        film.mux(stream.encode(None))
+    return path
+
+
+@pytest.fixture(scope="module")
+def plain(clip: Path) -> np.ndarray:
+    """What becomes of it without hints."""
+    return frames_of(colorize(clip, clip.parent / "plain"))
+
+
+@pytest.fixture
+def film(clip: Path, tmp_path: Path) -> Path:
+    """In a folder of its own."""
+    (tmp_path / "in").mkdir()
+    return Path(shutil.copy(clip, tmp_path / "in" / "film.mkv"))
+
+
+def paint(path: Path, place: tuple[int, int], rgb: Colour, size: tuple[int, int] = (HEIGHT, WIDTH)) -> Path:
+    """A hint file with a spot of one colour."""
+    picture = np.zeros((*size, 4), np.uint8)
+    row, column = place
+    picture[row - 4 : row + 5, column - 4 : column + 5] = (*rgb[::-1], 255)
+    assert cv2.imwrite(str(path), picture)
+    return path
+
+
+class Spreader(Painter):
+    """Lightness gives a colour; near hints it is theirs."""
+
+    name = "spreader"
+    takes_hints = True
+    input_size = InputSize(side=None)
+
+    def predict(self, batch: Batch) -> Chroma:
+        plain = super().predict(batch).ab
+        if batch.hints is None:
+            return Chroma(plain)
+        made = []
+        for hints, ab in zip(batch.hints.numpy(), plain.numpy(), strict=True):
+            near = cv2.GaussianBlur(np.dstack([hints[0] * hints[2], hints[1] * hints[2], hints[2]]), (0, 0), 9)
+            share = np.clip(near[..., 2:] * 10, 0, 1)
+            led = near[..., :2] / np.maximum(near[..., 2:], 1e-6)
+            made.append((share * led + (1 - share) * ab.transpose(1, 2, 0)).transpose(2, 0, 1))
+        return Chroma(torch.from_numpy(np.stack(made)).float())
+
+
+class Stopper(Silent):
+    """Ends a run after so many frames."""
+
+    def __init__(self, frames: int) -> None:
+        self.left = frames
+
+    def frame_done(self, job: Job) -> None:
+        self.left -= 1
+        if not self.left:
+            raise KeyboardInterrupt
+
+
+def colorize(
+    film: Path,
+    output: Path,
+    colorizer: type[Colorizer] = Spreader,
+    temporal: str = "6",
+    stop_after: int = 0,
+    **request: object,
+) -> Outcome:
+    recipe = Recipe(Stage(colorizer.name), settings={"codec": "ffv1", "temporal": temporal}, precision="fp32")
+    asked = RunRequest([film], recipe, output, batch=1, **request)  # type: ignore[arg-type]
+    (outcome,) = run(asked, host_with(colorizer), Stopper(stop_after))
+    return outcome
+
+
+def stopped(film: Path, output: Path, colorizer: type[Colorizer], frames: int) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        colorize(film, output, colorizer, stop_after=frames)
+
+
+def frames_of(outcome: Outcome) -> np.ndarray:
+    """(frames, 2, H, W), U and V."""
+    assert outcome.error is None
+    assert outcome.output is not None
+    with open_video(outcome.output, MediaOptions()) as made:
+        return np.stack([np.stack(frame.colour) for frame in made if frame.colour is not None])
+
+
+def redness(planes: np.ndarray, place: tuple[int, int]) -> float:
+    """V of a film's frame around a place, above grey."""
+    row, column = place
+    return float(planes[1, row - 3 : row + 4, column - 3 : column + 4].mean()) - 128
+
+
+def changed(a: np.ndarray, b: np.ndarray) -> list[int]:
+    return [number for number, (one, other) in enumerate(zip(a, b, strict=True)) if (one != other).any()]
+
+
+# --- hints ------------------------------------------------------------------------------------------------------------
+
+
+def test_a_painted_colour_follows_its_thing_to_the_cut_and_nothing_before_it_changes(
+    film: Path, tmp_path: Path, plain: np.ndarray
+) -> None:
+    paint(film.with_name("film.0009.hints.png"), middle(9), RED)
+    outcome = colorize(film, tmp_path / "led")
+    led = frames_of(outcome)
+    assert outcome.shots == 2
+    assert not outcome.notes
+    assert changed(plain, led) == list(range(9, CUT))
+    for number in range(9, CUT):
+        assert redness(led[number], middle(number)) > 35, number
+        assert redness(led[number], middle(number)) > redness(plain[number], middle(number)) + 30, number
+    # where it was at first lies the background by now
+    assert abs(redness(led[CUT - 1], middle(7)) - redness(plain[CUT - 1], middle(7))) < 12
+
+
+def test_a_film_s_own_hints_and_those_that_are_named_are_for_its_first_frame(film: Path, tmp_path: Path) -> None:
+    beside = paint(film.with_name("film.hints.png"), middle(0), RED)
+    made = frames_of(colorize(film, tmp_path / "beside"))
+    assert min(redness(made[number], middle(number)) for number in range(CUT)) > 35
+    moved = beside.rename(tmp_path / "painted.png")
+    paint(film.with_name("film.0.hints.png"), middle(0), BLUE)
+    assert (frames_of(colorize(film, tmp_path / "named", hints=moved)) == made).all()
+
+
+def test_a_second_file_adds_to_the_first_and_replaces_it_where_it_paints(film: Path, tmp_path: Path) -> None:
+    paint(film.with_name("film.2.hints.png"), middle(2), RED)
+    first = frames_of(colorize(film, tmp_path / "first"))
+    second = film.with_name("film.7.hints.png")
+    aside = (82, 140)
+    paint(second, aside, RED)
+    added = frames_of(colorize(film, tmp_path / "added"))
+    assert changed(first, added) == list(range(7, CUT))
+    assert redness(added[CUT - 1], aside) > 35 > redness(first[CUT - 1], aside) + 30
+    assert redness(added[CUT - 1], middle(CUT - 1)) > 35
+    paint(second, middle(7), BLUE)
+    replaced = frames_of(colorize(film, tmp_path / "replaced"))
+    assert changed(first, replaced) == list(range(7, CUT))
+    assert redness(replaced[CUT - 1], middle(CUT - 1)) < 0
+
+
+def test_without_steady_colour_hints_are_for_their_frame_alone_and_that_is_said(film: Path, tmp_path: Path) -> None:
+    plain = colorize(film, tmp_path / "plain", temporal="none")
+    paint(film.with_name("film.9.hints.png"), middle(9), RED)
+    led = colorize(film, tmp_path / "led", temporal="none")
+    assert changed(frames_of(plain), frames_of(led)) == [9]
+    assert not plain.notes
+    assert led.notes == ("with --temporal none, hint and reference files count for the very frame that they name",)
+
+
+def test_hints_are_nothing_to_a_method_that_takes_none(film: Path, tmp_path: Path) -> None:
+    film.with_name("film.9.hints.png").write_text("no picture")
+    film.with_name("film.9.reference.png").write_text("no picture")
+    assert colorize(film, tmp_path / "out", Painter).status == "done"
+
+
+# --- going on, and beginning anew -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("frames", "kept"), [(11, 9), (22, 17)])
+def test_who_goes_on_makes_the_same_film(
+    film: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, frames: int, kept: int
+) -> None:
+    monkeypatch.setattr(segments, "FRAMES", 8)
+    paint(film.with_name("film.3.hints.png"), middle(3), RED)
+    paint(film.with_name("film.17.hints.png"), (82, 40), BLUE)
+    stopped(film, tmp_path / "out", Spreader, frames)
+    outcome = colorize(film, tmp_path / "out")
+    assert outcome.notes == (f"an earlier run had made {kept} frames: this one went on from there",)
+    assert (frames_of(outcome) == frames_of(colorize(film, tmp_path / "whole"))).all()
+
+
+def test_another_hint_file_begins_a_half_done_film_anew(
+    film: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(segments, "FRAMES", 8)
+    stopped(film, tmp_path / "out", Spreader, 20)
+    paint(film.with_name("film.3.hints.png"), middle(3), RED)
+    outcome = colorize(film, tmp_path / "out")
+    assert not outcome.notes
+    assert redness(frames_of(outcome)[3], middle(3)) > 35
+
+
+def test_a_hint_file_that_comes_changes_or_goes_makes_the_result_anew(film: Path, tmp_path: Path) -> None:
+    write_grey(film.with_name("photo.png"), HEIGHT, WIDTH)
+    for source, name in ((film, "film.7.hints.png"), (film.with_name("photo.png"), "photo.hints.png")):
+        hints = source.with_name(name)
+        statuses = [colorize(source, tmp_path / "out").status]
+        for colour in (RED, BLUE):
+            paint(hints, (40, 40), colour)
+            statuses += [colorize(source, tmp_path / "out").status for _ in range(2)]
+        hints.unlink()
+        statuses.append(colorize(source, tmp_path / "out").status)
+        assert statuses == ["done", "done", "skipped", "done", "skipped", "done"]
+
+
+# --- what is wrong ----------------------------------------------------------------------------------------------------
+
+
+def test_files_for_frames_that_are_not_there_are_told(film: Path, tmp_path: Path) -> None:
+    paint(film.with_name("film.25.hints.png"), (40, 40), RED)
+    paint(film.with_name("film.000026.hints.png"), (40, 40), RED)
+    assert colorize(film, tmp_path / "out").notes == (
+        "film.000026.hints.png names frame 26 and was not used: the film's last frame is 25",
+    )
+
+
+def test_files_that_cannot_be_used_fail_the_film_before_it_begins(film: Path, tmp_path: Path) -> None:
+    hints = paint(film.with_name("film.24.hints.png"), (40, 40), RED, (96, 96))
+    outcome = colorize(film, tmp_path / "out")
+    assert outcome.error == f"{hints}: 96x96 has another aspect than its picture, 160x96"
+    assert outcome.frames == 0
+    missing = tmp_path / "missing.png"
+    assert str(colorize(film, tmp_path / "out", hints=missing).error).startswith(f"cannot read {missing}")
+    paint(film.with_name("film.024.hints.png"), (40, 40), RED)
+    assert "film.024.hints.png both name frame 24; keep one" in str(colorize(film, tmp_path / "out").error)
+
+
+def test_files_of_a_film_are_no_inputs(film: Path) -> None:
+    beside = ("film.5.hints.png", "film.hints.png", "film.000005.reference.png", "film.5.REFERENCE.JPG")
+    for name in (*beside, "film.mkv.png", "reference.jpg", "my.reference.jpg"):
+        film.with_name(name).write_bytes(b"")
+    found = {item.path.name for item in find_inputs([film.parent])}
+    assert found == {"film.mkv", "film.mkv.png", "reference.jpg", "my.reference.jpg"}
+    guides = Guides.of(film, Spreader)
+    assert {number: path.name for number, path in guides.hints.items()} == {0: "film.hints.png", 5: "film.5.hints.png"}
+    assert not guides.references
+
+
+# --- references -------------------------------------------------------------------------------------------------------
+
+
+class Taker(Painter):
+    """Every place gets the reference's mean colour."""
+
+    name = "taker"
+    takes_reference = True
+
+    def predict(self, batch: Batch) -> Chroma:
+        ab = (0.0, 0.0) if batch.reference is None else batch.reference.ab.mean((0, 1))
+        return Chroma(torch.tensor(ab).float().view(1, 2, 1, 1).expand(len(batch), 2, 4, 4))
+
+
+class Learner(Painter):
+    """The same, and it must have learned it."""
+
+    name = "learner"
+    learns_from_reference = True
+    made: ClassVar[list[weakref.ref[Learner]]] = []
+
+    def learn(self, reference: Lab, device: torch.device) -> None:
+        assert reference.ab is not None
+        self.made.append(weakref.ref(self))
+        self.mean = torch.from_numpy(reference.ab.mean((0, 1)))
+
+    def predict(self, batch: Batch) -> Chroma:
+        return Chroma(self.mean.view(1, 2, 1, 1).expand(len(batch), 2, 4, 4))
+
+
+def picture(path: Path, rgb: Colour) -> Path:
+    assert cv2.imwrite(str(path), np.full((24, 40, 3), rgb[::-1], np.uint8))
+    return path
+
+
+@pytest.mark.parametrize("colorizer", [Taker, Learner])
+def test_a_reference_of_a_frame_holds_to_the_end_of_its_shot(
+    film: Path, tmp_path: Path, colorizer: type[Colorizer]
+) -> None:
+    Learner.made.clear()
+    blue = picture(tmp_path / "blue.png", BLUE)
+    plain = frames_of(colorize(film, tmp_path / "plain", colorizer, reference=blue))
+    picture(film.with_name("film.010.reference.png"), RED)
+    outcome = colorize(film, tmp_path / "led", colorizer, reference=blue)
+    led = frames_of(outcome)
+    assert changed(plain, led) == list(range(10, CUT))
+    assert all(redness(planes, (40, 40)) > 30 for planes in led[10:CUT])
+    assert all(redness(planes, (40, 40)) < 10 for planes in (*led[:10], *led[CUT:]))
+    if colorizer is Learner:
+        assert len(Learner.made) == 1 + 2  # the plain film's; the run's and the shot's
+        gc.collect()
+        assert not any(learner() for learner in Learner.made)
+
+
+def test_without_steady_colour_a_reference_is_for_its_frame_alone(film: Path, tmp_path: Path) -> None:
+    blue = picture(tmp_path / "blue.png", BLUE)
+    picture(film.with_name("film.10.reference.jpg"), RED)
+    made = frames_of(colorize(film, tmp_path / "led", Learner, temporal="none", reference=blue))
+    assert [number for number, planes in enumerate(made) if redness(planes, (40, 40)) > 30] == [10]
+
+
+def test_who_goes_on_keeps_to_the_reference(film: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(segments, "FRAMES", 8)
+    picture(film.with_name("film.2.reference.png"), RED)
+    stopped(film, tmp_path / "out", Taker, 12)
+    outcome = colorize(film, tmp_path / "out", Taker)
+    assert outcome.notes[0].startswith("an earlier run had made")
+    made = frames_of(outcome)
+    assert redness(made[CUT - 1], (40, 40)) > 30 > redness(made[CUT], (40, 40))
+    assert (made == frames_of(colorize(film, tmp_path / "whole", Taker))).all()
+
+
+def test_a_method_that_needs_a_reference_says_that_a_shot_s_own_is_not_enough(film: Path, tmp_path: Path) -> None:
+    picture(film.with_name("film.10.reference.png"), RED)
+    with pytest.raises(UsageError, match=r"give --reference FILE; files beside a film .* are for single shots"):
+        colorize(film, tmp_path / "out", Learner)
+
+
+def test_a_grey_reference_fails_the_film_before_it_begins(film: Path, tmp_path: Path) -> None:
+    write_grey(film.with_name("film.24.reference.png"))
+    outcome = colorize(film, tmp_path / "out", Taker)
+    assert "film.24.reference.png: the reference is grey" in str(outcome.error)
+    assert outcome.frames == 0
+
+
+# --- strands ----------------------------------------------------------------------------------------------------------
+
+
+def chance(number: int, led: bool = False) -> np.ndarray:
+    """What a network that flickers says of a frame."""
+    return np.random.default_rng([number, led]).normal(0, 20, (6, 8, 2)).astype(np.float32)
+
+
+def plainly(frames: Sequence[np.ndarray], first: int = 0, distance: int = 6) -> list[np.ndarray]:
+    planner, carrier = Planner(distance), Carrier()
+    steps = [step for frame in frames[first:] for step in planner.push(frame)] + planner.finish()
+    pairs = enumerate(steps, first)
+    return [ab for n, step in pairs for ab in carrier.push(step, chance(n) if step.key else None)] + carrier.finish()
+
+
+def woven(
+    frames: Sequence[np.ndarray], named: Collection[int], first: int = 0, state: bytes = b"", distance: int = 6
+) -> list[tuple[np.ndarray, bytes | None]]:
+    lead = Lead(Guides(), MediaOptions(), unpacked(state)[1] if state else b"")
+    strands, weaver = Strands(distance, named, lead, bool(state)), Weaver(state)
+    turns: list[list[Turn]] = []
+    for number, frame in enumerate(frames[first:], first):
+        turns += strands.push(frame, number)
+    made = []
+    for of_frame in turns + strands.finish():
+        for turn in of_frame:
+            strands.lead(turn)
+            made += weaver.push(turn, chance(first + turn.frame) if turn.asked else None, b"")
+    return made + weaver.finish()
+
+
+@pytest.mark.parametrize("named", [(), (0, 6), (1, 2, 3, 17), (5, CUT - 1), (CUT, FRAMES - 1)])
+def test_each_strand_is_what_a_film_from_there_on_would_be(named: tuple[int, ...]) -> None:
+    small = [shrink(luma, 8) for luma in lumas()]
+    made = woven(small, named)
+    assert len(made) == FRAMES
+    bounds = [*sorted({0, *named}), FRAMES]
+    for start, stop in itertools.pairwise(bounds):
+        alone = plainly(small, start)
+        assert all((made[n][0] == alone[n - start]).all() for n in range(start, stop)), (start, stop)
+    states = [(number, state) for number, (_, state) in enumerate(made) if state]
+    assert len(states) >= 3
+    for number, state in states[:: len(states) // 2]:
+        rest = woven(small, named, number + 1, state)
+        assert len(rest) == FRAMES - number - 1
+        assert all((a[0] == b[0]).all() for a, b in zip(rest, made[number + 1 :], strict=True)), number
+
+
+def test_strands_do_not_pile_up() -> None:
+    small = [shrink(luma, 8) for luma in lumas()][: CUT - 1]
+    strands = Strands(6, range(0, 100, 4), Lead(Guides(), MediaOptions()), False)
+    for number in range(3 * len(small)):
+        decided = strands.push(small[number % 2], number)
+        for turns in decided:
+            assert len(turns) <= 4
+            assert [turn.newest for turn in turns] == [False] * (len(turns) - 1) + [True]
+            for turn in turns:
+                strands.lead(turn)
+    assert len(strands._leads) <= 6
+
+
+# --- points -----------------------------------------------------------------------------------------------------------
+
+
+def followed(folder: Path, frames: Sequence[np.ndarray], hints: np.ndarray) -> list[np.ndarray]:
+    """What is painted over the first frame, at each frame, (3, H, W)."""
+    file = folder / "hints.png"
+    assert cv2.imwrite(str(file), hints)
+    strands, size = Strands(24, {0}, Lead(Guides({0: file}), MediaOptions()), False), frames[0].shape
+    decided = [turns for number, frame in enumerate(frames) for turns in strands.push(frame, number)]
+    views = []
+    for (turn,) in decided + strands.finish():
+        view = strands.lead(turn).hints(size, size)
+        views.append(np.zeros((3, *size), np.float32) if view is None else view)
+    return views
+
+
+def test_a_plain_wall_keeps_its_paint_though_no_flow_is_sure_there(tmp_path: Path) -> None:
+    back, grain = texture("migrant-mother-1936.jpg", (HEIGHT, 300)), np.random.default_rng(1)
+    back[:, 100:240] = 140
+    frames = [back[:, 2 * n : 2 * n + WIDTH] + grain.normal(0, 3, (HEIGHT, WIDTH)) for n in range(30)]
+    hints = np.zeros((HEIGHT, WIDTH, 4), np.uint8)
+    hints[40:50, 125:135] = (*RED[::-1], 255)
+    views = followed(tmp_path, [np.clip(frame, 0, 255).astype(np.uint8) for frame in frames], hints)
+    rows, columns = np.nonzero(views[-1][2])
+    assert len(rows) > 60
+    assert abs(rows.mean() - 44.5) < 6
+    assert abs(columns.mean() - (129.5 - 58)) < 12  # nothing in it tells where exactly
+
+
+def test_painted_places_are_found_again_and_dropped_where_they_are_hidden(tmp_path: Path) -> None:
+    """A camera pans over a picture while something comes in from the right."""
+    back, thing = texture("migrant-mother-1936.jpg", (120, 300)), texture("cameraman.png", (HEIGHT, 120))
+    frames = []
+    for number in range(25):
+        frame = back[12:108, 20 + 2 * number : 180 + 2 * number].copy()
+        inside = min(3 * number, 60)
+        if inside:
+            frame[:, WIDTH - inside :] = thing[:, :inside]
+        frames.append(frame)
+    hints = np.zeros((HEIGHT, WIDTH, 4), np.uint8)
+    hints[30:34, 60:64] = (*RED[::-1], 255)
+    hints[60:64, 150:154] = (*BLUE[::-1], 255)
+    views = followed(tmp_path, frames, hints)
+    rows, columns = np.nonzero(views[0][2])
+    assert len(rows) == 32
+    for number, view in enumerate(views):
+        red = (view[2] > 0) & (view[0] > 40) & (view[1] > 0)
+        rows, columns = np.nonzero(red)
+        assert len(rows) >= 12, number
+        assert abs(rows.mean() - 31.5) < 1.5, number
+        assert abs(columns.mean() - (61.5 - 2 * number)) < 1.5, number
+        assert (view[:2, view[2] == 0] == 0).all()
+    assert (views[-1][2] > 0).sum() <= 20  # the other spot lies behind the thing
