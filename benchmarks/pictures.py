@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import sys
 from pathlib import Path
 
@@ -56,6 +57,31 @@ def film(file: Path | str, frames: int, height: int = 240, width: int = 320) -> 
             frame = av.VideoFrame.from_ndarray(picture, format="gray").reformat(format="yuv420p")
             container.mux(stream.encode(frame))
         container.mux(stream.encode())
+    return file
+
+
+def old_film(file: Path | str, frames: int) -> Path:
+    """The first frames of the sample film at 1080p: enlarged, with grain that is new in each, H.264, silent."""
+    import av
+
+    file = Path(file)
+    if file.exists():
+        return file
+    file.parent.mkdir(parents=True, exist_ok=True)
+    height, width = SIZES["1080p"]
+    chance = np.random.default_rng(0)
+    part = file.with_name(f"part-{file.name}")
+    with av.open(str(ROOT / "samples" / "chaplin.mp4")) as source, av.open(str(part), "w") as container:
+        stream = container.add_stream("libx264", rate=25, options={"preset": "veryfast", "crf": "18"})
+        stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
+        for image in itertools.islice(source.decode(video=0), frames):
+            luma = image.to_ndarray(format="gray")
+            wide = cv2.resize(luma, (width, height), interpolation=cv2.INTER_CUBIC)
+            picture = np.rint(wide + chance.standard_normal((height, width), np.float32) * GRAIN)
+            codes = np.clip(picture, 0, 255).astype(np.uint8)
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(codes, format="gray").reformat(format="yuv420p")))
+        container.mux(stream.encode())
+    part.rename(file)
     return file
 
 

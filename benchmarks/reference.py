@@ -2,7 +2,8 @@
 
 https://github.com/richzhang/colorization, demo_release.py and colorizers/util.py: Pillow, eager fp32, batch 1,
 scikit-image's Lab of the full picture, ``F.interpolate``, ``lab2rgb``, matplotlib's ``imsave``. The layers are the
-plugins', which have the published keys; nothing of what colorpipe does to make them fast is done here.
+plugins', which have the published keys; nothing of what colorpipe does to make them fast is done here. A film goes
+through it frame by frame, decoded and encoded with PyAV.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from skimage.color import lab2rgb, rgb2lab
 
+X264 = {"preset": "veryfast", "crf": "16"}
 matplotlib.use("agg")
 # Random weights leave the gamut more often than trained ones; scikit-image says so for each picture.
 warnings.filterwarnings("ignore", message="Conversion from CIE-LAB")
@@ -43,7 +45,10 @@ class Script:
 
     def colorize(self, picture: Path) -> NDArray[np.float64]:
         """RGB (H, W, 3), 0..1."""
-        rgb = np.asarray(Image.open(picture))
+        return self.of(np.asarray(Image.open(picture)))
+
+    def of(self, rgb: NDArray[np.uint8]) -> NDArray[np.float64]:
+        """As ``colorize``, of codes (H, W) or (H, W, 3)."""
         if rgb.ndim == 2:
             rgb = np.tile(rgb[:, :, None], 3)
         small = np.asarray(Image.fromarray(rgb).resize((256, 256), resample=Image.Resampling.BICUBIC))
@@ -60,6 +65,22 @@ class Script:
             return self.layers(L, torch.zeros(1, 3, *L.shape[2:]))
         ab = self.layers.model_out(self.layers(L).softmax(dim=1))  # type: ignore[operator]
         return F.interpolate(ab, scale_factor=4, mode="bilinear") * 110
+
+    def film(self, film: Path, result: Path) -> int:
+        """Every frame by itself, H.264 as colorpipe is asked for it; gives their number."""
+        import av
+
+        count = 0
+        with av.open(str(film)) as source, av.open(str(result), "w") as container:
+            stream = container.add_stream("libx264", rate=source.streams.video[0].average_rate, options=dict(X264))
+            for image in source.decode(video=0):
+                stream.width, stream.height, stream.pix_fmt = image.width, image.height, "yuv420p"
+                rgb = self.of(image.to_ndarray(format="rgb24"))
+                codes = np.rint(rgb * 255).astype(np.uint8)
+                container.mux(stream.encode(av.VideoFrame.from_ndarray(codes, format="rgb24")))
+                count += 1
+            container.mux(stream.encode())
+        return count
 
     def save(self, rgb: NDArray[np.float64], result: Path) -> None:
         import matplotlib.pyplot as plt

@@ -53,6 +53,34 @@ ROWS = (
         weights=None, suffix=".jpg", settings={}, pictures=(2, 32),
     ),
 )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class FilmRow:
+    """One line of the table of films: 1080p, x264 veryfast; the reference is eccv16's, frame by frame."""
+
+    name: str
+    work: str
+    weights: str | None
+    """As ``Row.weights``."""
+    target: float | None = None
+    """Times the frames a second of ``--temporal none``."""
+    rate: float | None = None
+    """Frames a second."""
+    colorizer: str = "zhang"
+    precision: str = "auto"
+    frames: tuple[int, int, int] = (3, 16, 120)
+    """A round's: the reference's, ours with ``--temporal none`` and with ``auto``."""
+    quick: tuple[int, int, int] = (1, 6, 30)
+    settings: dict[str, Any] = field(default_factory=lambda: {"preset": "veryfast"})
+
+
+FILMS = (
+    FilmRow("film-eccv16", "eccv16", "eccv16", target=5.0),
+    FilmRow("film-compact", "bundled compact model", None, rate=25.0),
+)
+STAGES = ("decode", "flow", "network", "carry", "merge", "encode")
+"""Of a film with steady colour."""
 MEMORY = ("memory-pictures", "memory-film")
 STARTS = ("help", "one-picture")
-EVERY = (*(row.name for row in ROWS), *MEMORY, *STARTS)
+EVERY = (*(row.name for row in (*ROWS, *FILMS)), *MEMORY, *STARTS)

@@ -73,10 +73,15 @@ class Bench:
         )  # fmt: skip
         return json.loads(made.stdout.splitlines()[-1])
 
-    def recipe(self, row: rows.Row) -> str:
+    def recipe(self, row: rows.Row | rows.FilmRow, **settings: Any) -> str:
         weights = row.weights and self.make("checkpoint", str(self.folder / f"{row.weights}.pth"), row.weights)
         stage = {"name": row.colorizer}
-        recipe = {"colorizer": stage, "weights": weights, "settings": row.settings, "precision": row.precision}
+        recipe = {
+            "colorizer": stage,
+            "weights": weights,
+            "settings": {**row.settings, **settings},
+            "precision": row.precision,
+        }
         return json.dumps({**recipe, "device": "cpu"})
 
     def row(self, row: rows.Row) -> dict[str, Any]:
@@ -112,6 +117,31 @@ class Bench:
             ]
             result["dE"] = statistics.mean(differences)
         reference.close()
+        return result
+
+    def film(self, row: rows.FilmRow) -> dict[str, Any]:
+        """The reference, ours frame by frame and ours with steady colour, in turns; then the stages of the last."""
+        counts = dict(zip(("reference", "none", "auto"), row.quick if self.quick else row.frames, strict=True))
+        films = {side: self.make("old_film", str(self.folder / f"old{n}.mp4"), n) for side, n in counts.items()}
+        checkpoint = self.make("checkpoint", str(self.folder / "eccv16.pth"), "eccv16")
+        workers = {"reference": Worker("reference", network="eccv16", checkpoint=checkpoint, threads=THREADS)}
+        for side in ("none", "auto"):
+            workers[side] = Worker("ours", recipe=self.recipe(row, temporal=side), threads=THREADS)
+        to = {side: str(self.folder / "out" / f"{row.name}-{side}") for side in workers}
+        answers: dict[str, list[dict[str, Any]]] = {side: [] for side in workers}
+        for side, worker in workers.items():  # measures the precision once, fills caches
+            worker("film", film=films["reference"], to=to[side])
+        rounds = min(self.rounds, 2) if self.quick else self.rounds
+        for turn in range(rounds):
+            for side, worker in workers.items():
+                answers[side].append(worker("film", film=films[side], to=to[side]))
+            _say(f"  {row.name} {turn + 1}/{rounds}")
+        result: dict[str, Any] = {side: _rates(found, counts[side]) for side, found in answers.items()}
+        result["precision"] = answers["auto"][-1]["precision"]
+        result["network"] = answers["auto"][-1]["key_frames"] / answers["auto"][-1]["frames"]
+        result["stages"] = workers["auto"]("stages", film=films["auto"], to=to["auto"])["stages"]
+        for worker in workers.values():
+            worker.close()
         return result
 
     def memory(self, name: str) -> dict[str, Any]:
@@ -175,7 +205,7 @@ def main() -> None:
     parser.add_argument("--rows", nargs="+", choices=rows.EVERY, metavar="ROW",
                         help=f"some of {', '.join(rows.EVERY)}")  # fmt: skip
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--quick", action="store_true", help="few pictures a round and no long jobs; 1 to 2 minutes")
+    parser.add_argument("--quick", action="store_true", help="few pictures a round and no long jobs; 2 to 3 minutes")
     parser.add_argument("--folder", type=Path, default=Path(tempfile.gettempdir()) / "colorpipe-benchmarks",
                         help="for pictures and results; kept")  # fmt: skip
     parser.add_argument("--output", type=Path, help="the table [default: docs/benchmarks.md; with --quick stdout]")
@@ -189,6 +219,8 @@ def main() -> None:
             measured[name] = bench.start(name)
         elif name in rows.MEMORY:
             measured[name] = bench.memory(name)
+        elif name in {row.name for row in rows.FILMS}:
+            measured[name] = bench.film(next(row for row in rows.FILMS if row.name == name))
         else:
             measured[name] = bench.row(next(row for row in rows.ROWS if row.name == name))
     options = " --quick" if arguments.quick else ""

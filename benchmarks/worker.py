@@ -1,16 +1,20 @@
 """One contender in a process of its own: reads commands as lines of JSON, answers each with one line.
 
 ``{"do": "run", "pictures": [..], "to": FOLDER, "suffix": ".png"}`` -> seconds, cpu, peak_mb, results
+``{"do": "film", "film": FILE, "to": FOLDER}`` -> seconds, cpu, frames, key_frames
+``{"do": "stages", "film": FILE, "to": FOLDER}`` -> for each stage its wall and CPU seconds a frame
 ``{"do": "compare", "picture": FILE, "result": FILE, "step": N}`` -> mean dE2000 of every Nth pixel each way
 """
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 import resource
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +45,12 @@ class Reference:
         for picture, result in zip(pictures, results, strict=True):
             self.script.save(self.script.colorize(Path(picture)), result)
         return {"seconds": time.perf_counter() - start, "cpu": _cpu() - cpu}
+
+    def film(self, film: str, to: str) -> dict[str, Any]:
+        Path(to).mkdir(parents=True, exist_ok=True)
+        start, cpu = time.perf_counter(), _cpu()
+        frames = self.script.film(Path(film), Path(to, Path(film).name))
+        return {"seconds": time.perf_counter() - start, "cpu": _cpu() - cpu, "frames": frames}
 
     def compare(self, picture: str, result: str, step: int) -> dict[str, Any]:
         """Of this contender's float result, rounded, and the other's file."""
@@ -90,7 +100,62 @@ class Ours:
         failed = [outcome.error for outcome in outcomes if outcome.status != "done"]
         if failed:
             raise SystemExit(f"colorpipe failed: {failed[0]}")
-        return {**spent, "precision": clock.precision, "results": [str(outcome.output) for outcome in outcomes]}
+        return {
+            **spent,
+            "precision": clock.precision,
+            "results": [str(outcome.output) for outcome in outcomes],
+            "frames": sum(outcome.frames for outcome in outcomes),
+            "key_frames": sum(outcome.key_frames for outcome in outcomes),
+        }
+
+    def film(self, film: str, to: str) -> dict[str, Any]:
+        return self.run([film], to, "")
+
+    def stages(self, film: str, to: str) -> dict[str, Any]:
+        """What a film with steady colour takes, stage by stage, each over all frames before the next: its CPU seconds
+        are then its own, and its wall seconds what a film would take that had no other stage."""
+        import cv2
+
+        from colorpipe import Session, media
+        from colorpipe.temporal import Carrier, Planner, shrink
+
+        session = Session(self.recipe, host=self.host)
+        pipeline, spent = session.pipeline, {}
+        cv2.setNumThreads(1)  # as in a run
+        Path(to).mkdir(parents=True, exist_ok=True)
+
+        @contextlib.contextmanager
+        def timed(stage: str) -> Iterator[None]:
+            start, cpu = time.perf_counter(), time.process_time()
+            yield
+            spent[stage] = {"wall": time.perf_counter() - start, "cpu": time.process_time() - cpu}
+
+        with media.open_source(Path(film), session.media) as source:
+            sink = media.open_sink(Path(to, Path(film).name), source, session.media)
+            with timed("decode"):
+                frames = [pipeline.restore(frame, sink.encoding) for frame in source]
+            planner = Planner(session.merge.key_distance or 1)
+            with timed("flow"):
+                steps = [step for frame in frames for step in planner.push(shrink(frame.luma, frame.encoding.bits))]
+                steps += planner.finish()
+            keys = [frame for frame, step in zip(frames, steps, strict=True) if step.key]
+            pipeline.predict([pipeline.look(keys[0])])
+            with timed("network"):
+                views = [pipeline.look(frame) for frame in keys]
+                predicted = iter([pipeline.part(view, pipeline.predict([view])[0])[0] for view in views])
+            carrier = Carrier()
+            with timed("carry"):
+                chroma = [ab for step in steps for ab in carrier.push(step, next(predicted) if step.key else None)]
+                chroma += carrier.finish()
+            with timed("merge"):
+                coloured = [pipeline.lay(frame, ab, ab.shape[:2]) for frame, ab in zip(frames, chroma, strict=True)]
+            with timed("encode"):
+                for frame in coloured:
+                    sink.write(frame)
+                sink.commit()
+                sink.tidy()
+        each = {stage: {kind: value / len(frames) for kind, value in took.items()} for stage, took in spent.items()}
+        return {"stages": each, "frames": len(frames), "key_frames": len(keys)}
 
 
 def main() -> None:

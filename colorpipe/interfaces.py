@@ -204,6 +204,9 @@ class Evaluator(Plugin):
     of_films: ClassVar[bool] = False
     """True: it compares frames with those before them. ``update`` is given a clip's frames in order, ``finish`` ends
     the clip; it is left out for photographs."""
+    without_truth: ClassVar[frozenset[str]] = frozenset()
+    """Those of the scores that do not hang on the truth's colours, but at most on its luma: what is told of a film that
+    is grey. None of them says whether a colour is right."""
     default_weights: ClassVar[str | None] = None
     """Registry name of the weights of the network that it looks with; ``build`` is given their file."""
 

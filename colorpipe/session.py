@@ -15,7 +15,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -34,6 +34,7 @@ from colorpipe.types import Encoding, Frame, Lab, Recipe, Stage
 if TYPE_CHECKING:
     from colorpipe.color import Float
     from colorpipe.interfaces import Colorizer, Decoder, Plugin, Preprocessor
+    from colorpipe.temporal import Film
 
 
 class Session:
@@ -185,6 +186,13 @@ class Session:
         """One frame in colour."""
         prepared = self.pipeline.prepare(frame, hint_file=hints)
         return self.pipeline.finish(prepared, self.pipeline.predict([prepared])[0])
+
+    def film(self, frames: Iterable[Frame]) -> Film:
+        """A film's frames in colour, to iterate over, as ``colorpipe run`` colours them: steady, unless the session was
+        made with ``temporal="none"``."""
+        from colorpipe.temporal import Film
+
+        return Film(self.pipeline, frames)
 
     def colorize(self, picture: str | Path | NDArray[Any], hints: str | Path | None = None) -> NDArray[Any]:
         """A picture in colour.

@@ -34,6 +34,28 @@ def test_a_row_is_judged_by_what_was_measured(result: dict[str, Any], words: str
     assert row.endswith(words)
 
 
+@pytest.mark.parametrize(
+    ("name", "none", "auto", "words"),
+    [
+        ("film-eccv16", [0.5] * 3, [0.09, 0.1, 0.1], "| 0.50 | 2.00 | 10.00 | 5.0x | 5.0x | 20x | 10.0% | met |"),
+        ("film-eccv16", [0.4] * 3, [0.1] * 3, "| 20x | 10.0% | not met: 80% of the ratio |"),
+        ("film-eccv16", [0.5] * 3, [0.05, 0.1, 0.1], "not judged, unsteady |"),
+        ("film-compact", [0.1] * 3, [0.05] * 3, "not met: 80% of the speed |"),
+        ("film-compact", [0.1] * 3, [0.04] * 3, "| 25 frames/s | 0.50 | 10.00 | 25.00 | 2.5x |"),
+    ],
+)
+def test_a_film_is_judged_by_its_medians(name: str, none: list[float], auto: list[float], words: str) -> None:
+    def side(wall: list[float]) -> dict[str, Any]:
+        return run._rates([{"seconds": 5 * seconds, "cpu": 10 * seconds, "peak_mb": 400} for seconds in wall], 5)
+
+    stages = {stage: {"wall": 0.01, "cpu": 0.02} for stage in rows.STAGES}
+    result = {"reference": side([2.0] * 3), "none": side(none), "auto": side(auto), "network": 0.1, "stages": stages}
+    page = table.page({name: result}, 3, 2)
+    assert any(words in line for line in page.splitlines()), page
+    assert "| 120.0 |" in page
+    assert "| 17% | 17% | 17% | 17% | 17% | 17% | 100 | 100 |" in page
+
+
 def test_memory_and_start_up_are_judged() -> None:
     found = {"memory-film": {"peaks": [400, 420]}, "help": {"seconds": [0.3, 0.15]}, "one-picture": {"seconds": [2.6]}}
     page = table.page(found, 5, 2)

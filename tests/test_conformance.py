@@ -171,6 +171,7 @@ class Vivid(Upside):
 
     name = "vivid"
     describes = frozenset({"likeness", "beauty"})
+    without_truth = frozenset({"grace"})
     needs_distribution = True
     bins = 0
 
@@ -186,8 +187,20 @@ class Vivid(Upside):
 def test_an_evaluator_that_describes_is_observed_and_checked_for_numbers() -> None:
     found = failures(Vivid)
     assert "beauty" in found["what describes is a score"]
+    assert "grace" in found["what needs no truth does not hang on its colours"]
     assert "not a number" in found["awkward pictures have scores"]
     assert "identical pictures score best" not in found
+
+
+class Unaware(Upside):
+    """Upside, claiming not to look at the truth."""
+
+    name = "unaware"
+    without_truth = frozenset({"likeness"})
+
+
+def test_an_evaluator_that_looks_at_the_truth_in_secret_is_found() -> None:
+    assert "what needs no truth does not hang on its colours" in failures(Unaware)
 
 
 def test_an_evaluator_whose_weights_are_absent_is_skipped() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -189,6 +190,13 @@ def test_the_policy_stops_what_would_leave_the_page(page: Browser) -> None:
     assert page.js("window.hacked") is None
     assert len(page.problems) == 2  # each refused by the page's own policy, aloud
     assert all("Content Security Policy" in problem for problem in page.problems)
+
+
+def test_names_where_one_path_is_absolute_and_another_is_not(evaluation: Evaluation) -> None:
+    paths = (Path("/a/x.png"), Path("b/y.png"))
+    mixed = dataclasses.replace(evaluation, pictures=paths)
+    assert mixed.names == ("/a/x.png", "b/y.png")
+    assert dataclasses.replace(evaluation, pictures=paths[1:]).names == ("y.png",)
 
 
 @pytest.mark.parametrize(("low", "high"), [(0, 1), (17.2, 29.9), (-3, 2), (0.00123, 0.00131), (999, 1001), (0, 30000)])

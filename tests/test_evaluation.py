@@ -563,7 +563,7 @@ def test_a_spec_reaches_every_stage(tmp_path: Path, host: PluginHost) -> None:
     recipe, learner = (row.recipe for row in evaluation.rows[1:])
     assert recipe is not None
     assert recipe.decoder is not None
-    assert (recipe.decoder.name, recipe.decoder.options) == ("annealed-mean", {"T": 0.2})
+    assert (recipe.decoder.name, recipe.decoder.options["T"]) == ("annealed-mean", 0.2)
     assert [stage.name for stage in recipe.preprocessors] == ["denoise", "resize"]
     assert recipe.preprocessors[1].options["max_side"] == 100
     assert (recipe.settings["saturation"], recipe.settings["upsample"]) == (1.5, None)

@@ -1,4 +1,4 @@
-"""``colorpipe eval``: methods compared on colour pictures, under a named protocol."""
+"""``colorpipe eval``: methods compared on colour pictures or films, under a named protocol."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from colorpipe.evaluation.results import Evaluation, Failure, Scored
     from colorpipe.types import Recipe
 
-SUMMARY = "Compare methods on colour pictures: each is made grey, colorized and scored."
+SUMMARY = "Compare methods on colour pictures or films: each is made grey, colorized and scored."
 EPILOG = f"""[bold]Examples[/bold]
 
 colorpipe eval photos/ --colorizer zhang --colorizer zhang:T=0.09,saturation=1.2
@@ -33,8 +33,10 @@ colorpipe eval photos/ --protocol left-right-120.v1 --json scores.json --html re
 
 colorpipe eval photos/ --colorizer zhang:weights=mine.safetensors,preprocessor=denoise
 
+colorpipe eval clip.mp4 --colorizer zhang --colorizer zhang:temporal=none
+
 [bold]SPEC[/bold] is NAME, or NAME:KEY=VALUE,KEY=VALUE, where a KEY is an option that `colorpipe plugins show NAME` \
-lists, one of its decoder, or one of merging (saturation, upsample, keep, gamut). A colorizer also takes \
+lists, one of its decoder, or one of merging (saturation, upsample, keep, gamut, temporal). A colorizer also takes \
 weights=NAME|FILE, decoder=NAME, preprocessor=NAME+NAME and reference=FILE.
 
 [bold]Protocols[/bold]
@@ -58,7 +60,9 @@ def evaluate(
     inputs: Annotated[
         list[str],
         typer.Argument(
-            metavar="INPUT...", help="Colour pictures, folders (with all below) or glob patterns", show_default=False
+            metavar="INPUT...",
+            help="Colour pictures or films, folders (with all below) or glob patterns",
+            show_default=False,
         ),
     ],
     colorizer: Annotated[
@@ -76,14 +80,22 @@ def evaluate(
             metavar="SPEC",
             rich_help_panel=METHOD,
             show_default=False,
-            help="A measure, with options. Repeatable. \\[default: psnr, ssim, de00, colourfulness]",
+            help="A measure, with options. Repeatable. \\[default: psnr, ssim, de00, colourfulness; of films "
+            "psnr, de00, colourfulness, cdc, flicker, warp-error]",
         ),
     ] = None,
     protocol: Annotated[
-        str, typer.Option(metavar="NAME", rich_help_panel=METHOD, help="What exactly is measured; see below")
-    ] = DEFAULT_PROTOCOL,
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            rich_help_panel=METHOD,
+            show_default=False,
+            help=f"What exactly is measured; see below. \\[default: {DEFAULT_PROTOCOL}, of films alone video.v1]",
+        ),
+    ] = None,
     no_baseline: Annotated[
-        bool, typer.Option("--no-baseline", rich_help_panel=METHOD, help="Leave out the row of pictures left grey")
+        bool,
+        typer.Option("--no-baseline", rich_help_panel=METHOD, help="Leave out what was left grey, and films' truth"),
     ] = False,
     training: Annotated[
         str | None,
@@ -138,7 +150,7 @@ def evaluate(
     *,
     given: Given,
 ) -> None:
-    """Compare methods on colour pictures."""
+    """Compare methods on colour pictures or films."""
     from colorpipe.evaluation import export, scoring
     from colorpipe.settings import MediaOptions
 
@@ -183,7 +195,7 @@ def _show(evaluation: Evaluation, quiet: bool) -> None:
     from colorpipe.evaluation.table import notes, table
 
     if not evaluation.pictures:
-        console.complain("no picture could be scored")
+        console.complain(f"no {evaluation.protocol.unit} could be scored")
         return
     out = console.stdout()
     out.print(table(evaluation, out.width))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -20,8 +21,10 @@ from colorpipe.types import Encoding, Frame, Lab
 
 RGB = NDArray[np.uint8]
 """(H, W, 3) sRGB codes."""
-IMAGE_SIDE = 512
-"""Pixels of the longer side of copies to look at, at most."""
+IMAGE_SIDE, STRIP_SIDE = 512, 1600
+"""Pixels of the longer side of copies to look at, at most: of a picture, of a film's frames."""
+STRIP = 5
+"""Frames of a film to look at."""
 EIGHT_BITS = Encoding("rgb", 8)
 
 
@@ -38,6 +41,18 @@ class Case:
     """The colours that may be learned from."""
 
     @property
+    def greys(self) -> tuple[Frame, ...]:
+        return (self.grey,)
+
+    @property
+    def truths(self) -> tuple[Frame, ...]:
+        return (self.truth,)
+
+    @property
+    def has_colour(self) -> bool:
+        return True
+
+    @property
     def size(self) -> int:
         """Bytes, about."""
         return self.truth.luma.size * (4 if self.reference is None else 16)
@@ -51,7 +66,9 @@ def read(path: Path, protocol: Protocol, media: MediaOptions) -> Case:
     """
     with open_source(path, media) as source:
         if source.info.medium != "still":
-            raise InputError(f"{path} is a film; {protocol.name} compares pictures", hint="save frames of it as PNG")
+            raise InputError(
+                f"{path} is a film; {protocol.name} compares pictures", hint="--protocol video.v1 takes it"
+            )
         frame = next(iter(source))
     rgb = _eight_bits(frame)
     if protocol.side is not None:
@@ -103,12 +120,14 @@ def _slices(region: Region, shape: tuple[int, ...]) -> tuple[slice, slice]:
     return slice(round(top * height), round(bottom * height)), slice(round(left * width), round(right * width))
 
 
-def jpeg(frame: Frame) -> bytes:
-    """A small copy to look at, its chroma at full resolution."""
-    rgb = np.dstack(frame.colour or (frame.luma,) * 3)
-    scale = IMAGE_SIDE / max(rgb.shape)
+def jpeg(frames: Sequence[Frame]) -> bytes:
+    """A small copy to look at, its chroma at full resolution; of a film some frames side by side, first to last."""
+    numbers = np.unique(np.linspace(0, len(frames) - 1, STRIP).round().astype(int))
+    rgb = np.hstack([color.to_codes(color.rgb(frames[number]), EIGHT_BITS) for number in numbers])
+    height, width = rgb.shape[:2]
+    scale = (IMAGE_SIDE if len(frames) == 1 else STRIP_SIDE) / max(height, width)
     if scale < 1:
-        size = max(1, round(frame.width * scale)), max(1, round(frame.height * scale))
+        size = max(1, round(width * scale)), max(1, round(height * scale))
         rgb = np.asarray(cv2.resize(rgb, size, interpolation=cv2.INTER_AREA), np.uint8)
     sampling = [cv2.IMWRITE_JPEG_SAMPLING_FACTOR, cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444]
     done, data = cv2.imencode(".jpg", rgb[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 88, *sampling])

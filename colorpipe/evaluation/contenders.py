@@ -1,4 +1,4 @@
-"""What colorizes a case and is timed: a method, or the grey that is there to compare with."""
+"""What colorizes a case and is timed: a method, or the grey and the truth that are there to compare with."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from colorpipe.evaluation.cases import Case
+from colorpipe.evaluation.clips import Clip
 from colorpipe.session import Session
 
 if TYPE_CHECKING:
@@ -17,12 +18,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Colorized:
-    """What a method made of a picture, and in how many seconds."""
+    """What a method made of a picture or a clip, and in how many seconds."""
 
-    frame: Frame
+    frames: tuple[Frame, ...]
+    """Of a picture one."""
     learning: float = 0.0
     colorizing: float = 0.0
     distribution: ChromaDistribution | None = None
+    shots: int = 0
+    key_frames: int = 0
+    """Of a clip, those that the network saw."""
 
 
 class Grey:
@@ -32,11 +37,18 @@ class Grey:
     start_up = learning = 0.0
     learns = False
 
-    def open(self, case: Case) -> None:
+    def open(self, case: Case | Clip) -> None:
         """There is nothing to load."""
 
-    def __call__(self, case: Case) -> Colorized:
-        return Colorized(case.grey)
+    def __call__(self, case: Case | Clip) -> Colorized:
+        return Colorized(case.greys)
+
+
+class Truth(Grey):
+    """Knows the colours: a film's own are not quite steady either."""
+
+    def __call__(self, case: Case | Clip) -> Colorized:
+        return Colorized(case.truths)
 
 
 class Contender:
@@ -47,7 +59,7 @@ class Contender:
         self.learns = method.learns
         self.start_up = self.learning = 0.0
         self._session: Session | None = None
-        self._learned_from: Case | None = None
+        self._learned_from: Case | Clip | None = None
         self._seen: ChromaDistribution | None = None
 
     @property
@@ -58,7 +70,7 @@ class Contender:
         recipe = self._session.recipe
         return replace(recipe, reference_sha256=None) if self.learns else recipe
 
-    def open(self, case: Case) -> Session:
+    def open(self, case: Case | Clip) -> Session:
         """Load it, once; a method that learns from each picture begins with this one."""
         if self._session is None:
             start = time.perf_counter()
@@ -75,8 +87,10 @@ class Contender:
     def _watch(self, distribution: ChromaDistribution) -> None:
         self._seen = distribution
 
-    def __call__(self, case: Case) -> Colorized:
+    def __call__(self, case: Case | Clip) -> Colorized:
         session = self.open(case)
+        if isinstance(case, Clip):
+            return self._film(session, case)
         if self.learns and case is not self._learned_from:
             assert case.reference is not None  # a protocol with a region to learn from gives one
             session.learn(case.reference)
@@ -84,4 +98,11 @@ class Contender:
         self._seen = None
         start = time.perf_counter()
         frame = session.frame(case.grey)
-        return Colorized(frame, learning, time.perf_counter() - start, self._seen)
+        return Colorized((frame,), learning, time.perf_counter() - start, self._seen)
+
+    def _film(self, session: Session, clip: Clip) -> Colorized:
+        start = time.perf_counter()
+        film = session.film(clip.greys)
+        frames = tuple(film)
+        seconds = time.perf_counter() - start
+        return Colorized(frames, colorizing=seconds, shots=film.shots, key_frames=film.key_frames)

@@ -7,7 +7,7 @@ import io
 import json
 from typing import TYPE_CHECKING
 
-from colorpipe.evaluation.results import shown
+from colorpipe.evaluation.results import FRAMES, shown
 
 if TYPE_CHECKING:
     from colorpipe.evaluation.results import Evaluation
@@ -19,15 +19,17 @@ def json_text(evaluation: Evaluation) -> str:
 
 
 def csv_text(evaluation: Evaluation) -> str:
-    """A line for each picture and method, with the picture's own scores; empty where there is none."""
+    """A line for each picture or clip and method, with its own scores; empty where there is none."""
     out = io.StringIO()
     columns = [column.label for column in evaluation.columns]
+    counts = FRAMES if evaluation.of_films else ()
     writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(["protocol", "input", "method", *columns, "seconds"])
+    writer.writerow(["protocol", "input", "method", *columns, "seconds", *counts])
     for index, path in enumerate(evaluation.pictures):
         for row in evaluation.rows:
             if index in row.results:
                 scored = row.results[index]
                 scores = (scored.scores.get(label, "") for label in columns)
-                writer.writerow([evaluation.protocol.name, shown(path), row.label, *scores, round(scored.seconds, 6)])
+                line = [evaluation.protocol.name, shown(path), row.label, *scores, round(scored.seconds, 6)]
+                writer.writerow([*line, *(getattr(scored, name) for name in counts)])
     return out.getvalue()

@@ -14,10 +14,11 @@ WHOLE: Region = (0.0, 0.0, 1.0, 1.0)
 
 @dataclass(frozen=True)
 class Protocol:
-    """How a colour picture becomes a grey one to be colorized, and a truth to score the result against.
+    """How a colour picture or film becomes a grey one to be colorized, and a truth to score the result against.
 
     Pictures are taken upright, in sRGB, in 8 bits, over white where they are transparent; then resized; then made grey.
-    A method sees the grey of ``score`` and nothing else of the picture, but for the colours of ``learn``.
+    A method sees the grey of ``score`` and nothing else of the picture, but for the colours of ``learn``. Of a film
+    each plane is resized, as it was decoded; result and truth are scored in sRGB, their chroma of the film's own depth.
     """
 
     name: str
@@ -26,13 +27,19 @@ class Protocol:
     """One line for a person."""
     source: str = ""
     """Whose protocol it is, where it follows another's."""
+    medium: Literal["still", "video"] = "still"
+    """What is compared."""
+    frames: int | None = None
+    """Of a film the first so many are; of a shorter one all."""
     side: int | None = 256
-    """Pictures are squashed to a square of this side, whatever their shape; None keeps their size."""
-    resampling: Literal["bicubic"] = "bicubic"
-    """Bicubic with antialiasing over 8-bit codes, as Pillow resizes."""
-    grey: Literal["lightness", "luminosity"] = "lightness"
+    """Pictures are squashed to a square of this side, whatever their shape; None keeps their size. Films are shrunk,
+    never enlarged, until the shorter side is this, and keep their shape."""
+    resampling: Literal["bicubic", "area"] = "bicubic"
+    """Bicubic with antialiasing over 8-bit codes, as Pillow resizes; or the mean of the area, as OpenCV does."""
+    grey: Literal["lightness", "luminosity", "luma"] = "lightness"
     """``lightness``: the grey of the same CIE lightness, so that the right chroma gives the true picture back.
-    ``luminosity``: 0.21 R + 0.72 G + 0.07 B over sRGB codes. Either is rounded to 8 bits."""
+    ``luminosity``: 0.21 R + 0.72 G + 0.07 B over sRGB codes. Either is rounded to 8 bits. ``luma``: a film's Y
+    plane."""
     learn: Region | None = None
     """Whose colours a method that takes or learns from a reference is given, picture by picture; None gives none."""
     score: Region = WHOLE
@@ -41,6 +48,11 @@ class Protocol:
     """Part of the inputs that is scored, 0..1; the rest is for training. Which, depends on the file's name alone."""
     seed: int = 0
     """Decides that choice."""
+
+    @property
+    def unit(self) -> str:
+        """What one input is called."""
+        return "clip" if self.medium == "video" else "picture"
 
     def is_scored(self, path: Path) -> bool:
         """Whether a picture is among those that are scored; the others are left for training."""

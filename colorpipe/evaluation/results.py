@@ -6,7 +6,7 @@ import dataclasses
 import math
 import os
 import statistics
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -32,6 +32,16 @@ MEANING = {
     "higher_is_better": "null for a score that says what a result is like, not how near it is to the truth",
     "Infinity": "a score without bound, as text, since JSON has no number for it",
 }
+FRAMES = ("frames", "shots", "key_frames")
+"""Of a clip."""
+FILM_MEANING = {
+    "scores of a clip": "the measure's score over all of its frames; most are means over them",
+    "frames_per_second": "of finding motion, predicting, carrying and merging, one frame after the other at the "
+    "protocol's size, without reading, start-up and scoring; over all clips that every method could colorize",
+    "network_share": "part of the frames that the network saw, over the same clips",
+    "colourless": "clips without colour: they have only the scores that need no true colours",
+}
+"""What films have besides."""
 
 
 @dataclass(frozen=True)
@@ -45,6 +55,8 @@ class Column:
     higher_is_better: bool
     describes: bool = False
     """It says what a result is like, and none is best."""
+    needs_truth: bool = True
+    """It compares with true colours."""
 
     @property
     def arrow(self) -> str:
@@ -68,6 +80,11 @@ class Scored:
     """Seconds, on the picture's own reference."""
     colorizing: float
     """Seconds."""
+    frames: int = 1
+    shots: int = 0
+    """Of a clip with steady colour."""
+    key_frames: int = 0
+    """Of a clip, those that the network saw."""
 
     @property
     def seconds(self) -> float:
@@ -139,6 +156,8 @@ class Evaluation:
     """Of colorpipe and of what computes."""
     images: Mapping[tuple[int, str], bytes] = field(default_factory=dict)
     """Picture's index and row's label -> JPEG, where they were to be kept; the truth's label is ``TRUTH``."""
+    colourless: tuple[Path, ...] = ()
+    """Clips that have no true colours to compare with."""
 
     def summary(self, row: Row, column: Column) -> Summary:
         """Mean and spread over the pictures for which every row that has this score at all has it."""
@@ -153,8 +172,10 @@ class Evaluation:
         return {column.label: _in_all([_having(row, column.label) for row in self.rows]) for column in self.columns}
 
     def best(self, column: Column) -> set[str]:
-        """Labels of the rows with the best value; none where all are equal, or the score only describes."""
-        values = {row.label: self.summary(row, column).value for row in self.rows}
+        """Labels of the rows with the best value; none where all are equal, or the score only describes. Of a score
+        that compares with no truth methods alone can be best: grey is the steadiest."""
+        rows = [row for row in self.rows if column.needs_truth or row.label not in (GREY, TRUTH)]
+        values = {row.label: self.summary(row, column).value for row in rows}
         known = [value for value in values.values() if value is not None]
         if len(set(known)) < 2 or column.describes:
             return set()
@@ -162,9 +183,13 @@ class Evaluation:
         return {label for label, value in values.items() if value == best}
 
     def seconds(self, row: Row) -> list[float]:
-        """Of each picture that every row that could colorize any could colorize."""
+        """Of each of ``timed``."""
+        return [scored.seconds for scored in self.timed(row)]
+
+    def timed(self, row: Row) -> list[Scored]:
+        """Each picture that every row that could colorize any could colorize."""
         shared = _in_all([set(other.results) for other in self.rows])
-        return [row.results[index].seconds for index in shared if index in row.results]
+        return [row.results[index] for index in shared if index in row.results]
 
     @cached_property
     def shown_columns(self) -> tuple[Column, ...]:
@@ -177,8 +202,9 @@ class Evaluation:
     def names(self) -> tuple[str, ...]:
         """The pictures' paths without the folder that all share."""
         folders = [path.parent.as_posix() for path in self.pictures]
-        mixed = len({path.is_absolute() for path in self.pictures}) > 1
-        shared = "" if mixed or not folders else os.path.commonpath(folders)
+        if len({path.is_absolute() for path in self.pictures}) > 1:
+            return tuple(map(shown, self.pictures))
+        shared = os.path.commonpath(folders) if folders else ""
         return tuple(shown(path.relative_to(shared)) for path in self.pictures)
 
     def table(self) -> Table:
@@ -207,11 +233,24 @@ class Evaluation:
                 for failure in self.failures
             ],
             "training": [shown(path) for path in self.training],
-            "meaning": MEANING,
+            **({"colourless": [shown(path) for path in self.colourless]} if self.of_films else {}),
+            "meaning": self.meaning,
         }
 
+    @property
+    def of_films(self) -> bool:
+        return self.protocol.medium == "video"
+
+    @property
+    def meaning(self) -> dict[str, str]:
+        """What each number of ``as_dict`` is."""
+        return MEANING | FILM_MEANING if self.of_films else MEANING
+
     def _row(self, row: Row) -> dict[str, Any]:
+        timed = self.timed(row)
         seconds = self.seconds(row)
+        worked = timed if row.recipe is not None else []
+        of_films = {"frames_per_second": frame_rate(worked), "network_share": network_share(worked)}
         scores = {}
         for column in self.columns:
             found = self.summary(row, column)
@@ -231,6 +270,7 @@ class Evaluation:
                 "start_up": _rounded(row.start_up),
                 "learning": _rounded(row.learning),
             },
+            **({name: _rounded(value) for name, value in of_films.items()} if self.of_films else {}),
         }
 
     def _picture(self, index: int) -> dict[str, Any]:
@@ -242,10 +282,23 @@ class Evaluation:
                     "scores": {name: number(value) for name, value in scored.scores.items()},
                     "remarks": dict(scored.remarks),
                     "seconds": {"learning": _rounded(scored.learning), "colorizing": _rounded(scored.colorizing)},
+                    **({name: getattr(scored, name) for name in FRAMES} if self.of_films else {}),
                 }
                 for label, scored in results.items()
             },
         }
+
+
+def frame_rate(scored: Sequence[Scored]) -> float | None:
+    """Frames a second; None where nothing took any time."""
+    seconds = sum(clip.seconds for clip in scored)
+    return sum(clip.frames for clip in scored) / seconds if seconds else None
+
+
+def network_share(scored: Sequence[Scored]) -> float | None:
+    """Part of the frames that the network saw; None where there are none."""
+    frames = sum(clip.frames for clip in scored)
+    return sum(clip.key_frames for clip in scored) / frames if frames else None
 
 
 def _having(row: Row, label: str) -> set[int]:
@@ -268,8 +321,8 @@ def _spread(values: list[float]) -> float | None:
     return statistics.stdev(values)
 
 
-def _rounded(seconds: float | None) -> float | None:
-    return None if seconds is None else round(seconds, 6)
+def _rounded(value: float | None) -> float | None:
+    return None if value is None else round(value, 6)
 
 
 def number(value: float | None) -> float | str | None:

@@ -1,4 +1,4 @@
-"""Methods x pictures -> scores: one method after the other, so that one network is loaded at a time.
+"""Methods x pictures, or films -> scores: one method after the other, so that one network is loaded at a time.
 
 One picture's failure is its own, and so is a method's or a measure's: each is named and left out of the means.
 """
@@ -8,18 +8,21 @@ from __future__ import annotations
 import logging
 import math
 import platform
+import statistics
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from colorpipe import __version__
 from colorpipe.errors import ColorpipeError, DeviceError, PluginError, UsageError, WeightsError
-from colorpipe.evaluation import cases, specs
+from colorpipe.evaluation import cases, clips, specs
 from colorpipe.evaluation.cases import Case
-from colorpipe.evaluation.contenders import Colorized, Contender, Grey
-from colorpipe.evaluation.protocols import DEFAULT_PROTOCOL, get
+from colorpipe.evaluation.clips import Clip
+from colorpipe.evaluation.contenders import Colorized, Contender, Grey, Truth
+from colorpipe.evaluation.protocols import DEFAULT_PROTOCOL, get, usual
 from colorpipe.evaluation.results import GREY, TRUTH, Column, Evaluation, Failure, Row, Scored
 from colorpipe.media.folder import find_inputs
 from colorpipe.plugins import DEFAULT_COLORIZER, PluginHost
@@ -59,7 +62,7 @@ def evaluate(
     inputs: str | Path | Sequence[str | Path],
     colorizers: Sequence[str] = (DEFAULT_COLORIZER,),
     evaluators: Sequence[str] | None = None,
-    protocol: str = DEFAULT_PROTOCOL,
+    protocol: str | None = None,
     *,
     baseline: bool = True,
     device: str = "auto",
@@ -69,14 +72,16 @@ def evaluate(
     images: int = 0,
     listener: Listener | None = None,
 ) -> Evaluation:
-    """Colorize colour pictures from their grey, by each method, and score the results.
+    """Colorize colour pictures, or films, from their grey, by each method, and score the results.
 
     Args:
-        inputs: Colour pictures, folders or patterns.
+        inputs: Colour pictures or films, folders or patterns.
         colorizers: ``NAME`` or ``NAME:KEY=VALUE,...``, as ``colorpipe eval --colorizer`` takes them.
-        evaluators: Likewise; None takes PSNR, SSIM, CIEDE2000 and colourfulness, those that are installed.
-        protocol: Its name; ``colorpipe.evaluation.protocols`` has them.
-        baseline: Whether the pictures left grey are the first row.
+        evaluators: Likewise; None takes PSNR, SSIM, CIEDE2000 and colourfulness, those that are installed; for films
+            the measures of steadiness in SSIM's place.
+        protocol: Its name; ``colorpipe.evaluation.protocols`` has them. None takes ``whole-256.v1``, or ``video.v1``
+            where all inputs are films.
+        baseline: Whether the pictures left grey are the first row, and the true colours of films the second.
         device, precision: As ``Session``.
         images: Of how many pictures to keep small copies, for a page.
 
@@ -85,11 +90,14 @@ def evaluate(
             among the evaluation's ``failures``.
     """
     host, media = host or PluginHost.load(), media or MediaOptions()
-    chosen = get(protocol)
+    if protocol is not None:
+        get(protocol)
     if not colorizers and not baseline:
         raise UsageError("there is no method to evaluate", hint="name one with --colorizer")
     choose_device(device)
     found = find_inputs([inputs] if isinstance(inputs, (str, Path)) else inputs)
+    chosen = get(protocol or usual([item.path for item in found]))
+    of_films = chosen.medium == "video"
     scored = [item for item in found if item.error or chosen.is_scored(item.path)]
     if not scored:
         raise UsageError(
@@ -101,18 +109,21 @@ def evaluate(
     ]
     scorer = _Scorer(
         [item.path for item in scored],
-        specs.measures(evaluators, host),
-        lambda path: cases.read(path, chosen, media),
+        specs.measures(evaluators, chosen, host),
+        lambda path: (clips if of_films else cases).read(path, chosen, media),
         images,
         listener or Silent(),
     )
     rows: list[tuple[str, Grey | Contender]] = [(GREY, Grey())] if baseline else []
+    rows += [(TRUTH, Truth())] if baseline and of_films else []
     rows += [(method.label, Contender(method, host)) for method in methods]
     scorer.listener.started(len(scored) * len(rows))
     for index, item in enumerate(scored):
         if item.error:
             scorer.drop(index, item.error, len(rows))
     made = [scorer.row(label, method, len(rows) - number) for number, (label, method) in enumerate(rows)]
+    if scorer.colourless:  # their truth is not known: a mean of the others' would stand beside means over all
+        made = [row for row in made if row.label != TRUTH]
     return _renumbered(
         Evaluation(
             protocol=chosen,
@@ -124,17 +135,18 @@ def evaluate(
             measures={measure.label: measure.about() for measure in scorer.measures},
             versions=_versions(),
             images=scorer.images,
+            colourless=tuple(scorer.paths[index] for index in sorted(scorer.colourless)),
         )
     )
 
 
-def left_for_training(inputs: Sequence[str | Path], protocol: str) -> list[Path]:
-    """The inputs that a protocol does not score.
+def left_for_training(inputs: Sequence[str | Path], protocol: str | None) -> list[Path]:
+    """The inputs that a protocol does not score, ``None`` being ``whole-256.v1``.
 
     Raises:
         UsageError: it scores all.
     """
-    chosen = get(protocol)
+    chosen = get(protocol or DEFAULT_PROTOCOL)
     if chosen.share == 1:
         raise UsageError(f"{chosen.name} scores every input", hint="choose a protocol that splits them")
     return [item.path for item in find_inputs(inputs) if not item.error and not chosen.is_scored(item.path)]
@@ -162,7 +174,7 @@ class _Scorer:
         self,
         paths: Sequence[Path],
         measures: Sequence[Measure],
-        read: Callable[[Path], Case],
+        read: Callable[[Path], Case | Clip],
         images: int,
         listener: Listener,
     ) -> None:
@@ -174,16 +186,24 @@ class _Scorer:
         self._images = images
         self._with_images: set[int] = set()
         self._dropped: set[int] = set()
+        self.colourless: set[int] = set()
+        """Clips that have no true colours."""
         self._asked: set[str] = set()
         """Measures that saw a picture of the row in work."""
-        self._cases: dict[int, Case] = {}
+        self._cases: dict[int, Case | Clip] = {}
         self._room = KEPT_CASES
 
     @property
     def columns(self) -> tuple[Column, ...]:
         """Every score that the measures can give, in their order."""
         return tuple(
-            Column(self._labels[measure.label, name], measure.label, higher, name in measure.evaluator.describes)
+            Column(
+                self._labels[measure.label, name],
+                measure.label,
+                higher,
+                name in measure.evaluator.describes,
+                name not in measure.evaluator.without_truth,
+            )
             for measure in self.measures
             for name, higher in measure.evaluator.higher_is_better.items()
         )
@@ -209,6 +229,9 @@ class _Scorer:
             case = self._case(index, rows)
             if case is None:
                 continue
+            if label == TRUTH and not case.has_colour:  # nobody knows it
+                self.listener.advance(1)
+                continue
             opened = method.recipe is not None
             try:
                 method.open(case)
@@ -225,13 +248,13 @@ class _Scorer:
             except Exception as error:  # as above
                 self._fail(Failure(case.path, label, _reason(error)))
                 continue
-            results[index] = self._score(colorized, case)
-            self._keep_images(index, label, case, colorized.frame)
+            results[index] = self._score(colorized, case, case.has_colour and label != TRUTH)
+            self._keep_images(index, label, case, colorized.frames)
             self.listener.scored(label, case.path, results[index])
             self.listener.advance(1)
         return Row(label, method.recipe, method.start_up, method.learning, results, self._finish())
 
-    def _case(self, index: int, rows: int) -> Case | None:
+    def _case(self, index: int, rows: int) -> Case | Clip | None:
         if index in self._cases:
             return self._cases[index]
         try:
@@ -239,12 +262,27 @@ class _Scorer:
         except Exception as error:  # one input's failure is its own
             self.drop(index, _reason(error), rows)
             return None
+        if not case.has_colour:
+            self.colourless.add(index)
         if case.size <= self._room:
             self._room -= case.size
             self._cases[index] = case
         return case
 
-    def _score(self, colorized: Colorized, case: Case) -> Scored:
+    def _score(self, colorized: Colorized, case: Case | Clip, with_truth: bool) -> Scored:
+        """The measures' scores of a picture or clip.
+
+        Args:
+            with_truth: False leaves out what would compare with true colours.
+        """
+        seconds = colorized.learning, colorized.colorizing
+        if isinstance(case, Clip):
+            scores = self._scores_of_clip(colorized, case, with_truth)
+            return Scored(scores, {}, *seconds, len(colorized.frames), colorized.shots, colorized.key_frames)
+        return Scored(*self._scores_of_picture(colorized, case), *seconds)
+
+    def _scores_of_picture(self, colorized: Colorized, case: Case) -> tuple[dict[str, float], dict[str, str]]:
+        """Scores by column, and remarks."""
         scores: dict[str, float] = {}
         remarks: dict[str, str] = {}
         for measure in self.measures:
@@ -255,7 +293,7 @@ class _Scorer:
                 if colorized.distribution is not None:
                     evaluator.observe(colorized.distribution)
                 self._asked.add(measure.label)
-                found = self._named(measure, evaluator.update(colorized.frame, case.truth))
+                found = self._named(measure, evaluator.update(colorized.frames[0], case.truth))
                 remarked = evaluator.remarks()
             except Exception as error:  # the other measures go on
                 self._fail(Failure(case.path, measure.label, _reason(error)), 0)
@@ -263,7 +301,32 @@ class _Scorer:
             scores |= found
             for name, text in remarked.items():
                 remarks[name if name not in remarks else f"{measure.label} {name}"] = text
-        return Scored(scores, remarks, colorized.learning, colorized.colorizing)
+        return scores, remarks
+
+    def _scores_of_clip(self, colorized: Colorized, clip: Clip, with_truth: bool) -> dict[str, float]:
+        """Scores by column: those of all frames, and where a measure tells only of each frame, their mean."""
+        measures = [measure for measure in self.measures if with_truth or measure.evaluator.without_truth]
+        each: dict[str, list[Mapping[str, float]]] = {measure.label: [] for measure in measures}
+        for result, truth in zip(colorized.frames, clip.truths, strict=True):
+            shown = clips.in_rgb(result), clips.in_rgb(truth)
+            for measure in [measure for measure in measures if measure.label in each]:
+                try:
+                    each[measure.label].append(measure.evaluator.update(*shown))
+                except Exception as error:  # as above
+                    self._fail(Failure(clip.path, measure.label, _reason(error)), 0)
+                    del each[measure.label]
+                    with suppress(Exception):  # the next clip is to begin anew
+                        measure.evaluator.finish()
+        scores: dict[str, float] = {}
+        for measure in [measure for measure in measures if measure.label in each]:
+            evaluator = measure.evaluator
+            try:
+                found = {**_means(each[measure.label]), **evaluator.finish()}
+                told = found if with_truth else {name: found[name] for name in evaluator.without_truth & found.keys()}
+                scores |= self._named(measure, told)
+            except Exception as error:  # as above
+                self._fail(Failure(clip.path, measure.label, _reason(error)), 0)
+        return scores
 
     def _named(self, measure: Measure, scores: Mapping[str, float]) -> dict[str, float]:
         """Scores by column."""
@@ -287,12 +350,13 @@ class _Scorer:
                 self._fail(Failure(None, measure.label, _reason(error)), 0)
         return scores
 
-    def _keep_images(self, index: int, label: str, case: Case, result: Frame) -> None:
+    def _keep_images(self, index: int, label: str, case: Case | Clip, result: Sequence[Frame]) -> None:
         if index not in self._with_images and len(self._with_images) == self._images:
             return
         self._with_images.add(index)
-        self.images.setdefault((index, TRUTH), cases.jpeg(case.truth))
-        self.images.setdefault((index, GREY), cases.jpeg(case.grey))
+        if case.has_colour:
+            self.images.setdefault((index, TRUTH), cases.jpeg(case.truths))
+        self.images.setdefault((index, GREY), cases.jpeg(case.greys))
         self.images.setdefault((index, label), cases.jpeg(result))
 
     def _fail(self, failure: Failure, steps: int = 1) -> None:
@@ -300,6 +364,12 @@ class _Scorer:
             self.failures.append(failure)
             self.listener.failed(failure)
         self.listener.advance(steps)
+
+
+def _means(each: Sequence[Mapping[str, float]]) -> dict[str, float]:
+    """Of each score over the frames that have it."""
+    names = dict.fromkeys(name for scores in each for name in scores)
+    return {name: statistics.fmean(scores[name] for scores in each if name in scores) for name in names}
 
 
 def _labels(measures: Sequence[Measure]) -> dict[tuple[str, str], str]:

@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from colorpipe.plugins import PluginHost
 
 DEFAULT_EVALUATORS = ("psnr", "ssim", "de00", "colourfulness")
+FILM_EVALUATORS = ("psnr", "de00", "colourfulness", "cdc", "flicker", "warp-error")
+"""Steadiness says nothing without colourfulness: grey is the steadiest of all."""
 _NONE = "none"
 
 
@@ -113,8 +115,9 @@ def _method(spec: str, protocol: Protocol, host: PluginHost, media: MediaOptions
     return Method(spec, recipe, None if reference is None else Path(reference), learns)
 
 
-def measures(specs: Sequence[str] | None, host: PluginHost) -> list[Measure]:
-    """The evaluators, those of ``DEFAULT_EVALUATORS`` that are installed where None is given, with their networks.
+def measures(specs: Sequence[str] | None, protocol: Protocol, host: PluginHost) -> list[Measure]:
+    """The evaluators with their networks; where None is given those of ``DEFAULT_EVALUATORS``, or of
+    ``FILM_EVALUATORS``, that are installed.
 
     Raises:
         UsageError: as ``methods``; or none is installed.
@@ -122,20 +125,27 @@ def measures(specs: Sequence[str] | None, host: PluginHost) -> list[Measure]:
     """
     there = host.classes("evaluator")
     if not specs:
-        specs = [name for name in DEFAULT_EVALUATORS if name in there]
+        usual = FILM_EVALUATORS if protocol.medium == "video" else DEFAULT_EVALUATORS
+        specs = [name for name in usual if name in there]
     if not specs:
         others = f"name one with --evaluator: {', '.join(sorted(there))}" if there else "install a plugin that has some"
-        raise UsageError(f"none of the usual measures is installed ({', '.join(DEFAULT_EVALUATORS)})", hint=others)
+        raise UsageError(f"none of the usual measures is installed ({', '.join(usual)})", hint=others)
     _no_two(specs)
-    return [_measure(spec, host) for spec in specs]
+    return [_measure(spec, protocol, host) for spec in specs]
 
 
-def _measure(spec: str, host: PluginHost) -> Measure:
+def _measure(spec: str, protocol: Protocol, host: PluginHost) -> Measure:
     name, values = _read(spec)
     with _named(spec):
         cls = host.evaluator(name)
-        if cls.of_films:
-            raise UsageError(f"{name} compares the frames of a film, and pictures are compared here")
+        if cls.of_films and protocol.medium == "still":
+            raise UsageError(
+                f"{name} compares the frames of a film, and {protocol.name} pictures", hint="--protocol video.v1 has it"
+            )
+        if cls.needs_distribution and protocol.medium == "video":
+            raise UsageError(
+                f"{name} looks at what is predicted for a picture; most frames of a film are not predicted"
+            )
         weights = ModelStore(host.models).resolve(values.pop("weights", None), cls)
         evaluator = cls(build(cls.Options, _typed(Stage(cls.name, values), cls.Options).options, cls.name))
         if weights is not None:

@@ -4,16 +4,36 @@ from __future__ import annotations
 
 import math
 import statistics
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-if TYPE_CHECKING:
-    from colorpipe.evaluation.results import Column, Evaluation, Row
+from colorpipe.evaluation.results import frame_rate, network_share, shown
 
-SECONDS = "s/picture"
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from colorpipe.evaluation.results import Column, Evaluation, Row, Scored
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What a method took, a column behind the scores."""
+
+    label: str
+    of: Callable[[Sequence[Scored]], float | None]
+    """Over pictures or clips, at least one."""
+    written: Callable[[float], str]
+    most_is_best: bool = False
+
+    def value(self, row: Row, scored: Sequence[Scored]) -> float | None:
+        """None for what is no method, and for one that did nothing."""
+        return self.of(scored) if scored and row.recipe is not None else None
+
+
 _NATURAL = Console(width=10_000)
 """Where a table is as wide as it likes."""
 
@@ -32,13 +52,14 @@ def _layout(evaluation: Evaluation, width: int | None) -> tuple[bool, bool]:
 
 
 def _made(evaluation: Evaluation, turned: bool, spread: bool) -> Table:
-    columns = evaluation.shown_columns
-    heads = [Text(f"{column.label} {column.arrow}".strip(), style="bold") for column in columns]
-    lines = [[Text(""), *heads, Text(SECONDS, style="bold")]]
+    columns, behind = evaluation.shown_columns, costs(evaluation)
+    heads = [f"{column.label} {column.arrow}".strip() for column in columns] + [cost.label for cost in behind]
+    lines = [[Text(""), *(Text(head, style="bold") for head in heads)]]
     for row in evaluation.rows:
-        took = median_seconds(evaluation, row)
         scores = [_score(evaluation, row, column, spread) for column in columns]
-        lines.append([Text(row.label, style="bold"), *scores, Text("-" if took is None else seconds(took))])
+        took = [(cost, cost.value(row, evaluation.timed(row))) for cost in behind]
+        cells = [Text("-" if value is None else cost.written(value)) for cost, value in took]
+        lines.append([Text(row.label, style="bold"), *scores, *cells])
     if turned:
         lines = [list(line) for line in zip(*lines, strict=True)]
     made = Table(title=title(evaluation), title_justify="left", title_style="", box=None, pad_edge=False)
@@ -51,8 +72,11 @@ def _made(evaluation: Evaluation, turned: bool, spread: bool) -> Table:
 
 def title(evaluation: Evaluation) -> str:
     """Protocol and number of pictures."""
-    count = len(evaluation.pictures)
-    return f"{evaluation.protocol.name}, {count} picture{'s' * (count != 1)}"
+    return f"{evaluation.protocol.name}, {counted(len(evaluation.pictures), evaluation.protocol.unit)}"
+
+
+def counted(number: int, unit: str) -> str:
+    return f"{number} {unit}{'s' * (number != 1)}"
 
 
 def _score(evaluation: Evaluation, row: Row, column: Column, spread: bool) -> Text:
@@ -67,10 +91,11 @@ def _score(evaluation: Evaluation, row: Row, column: Column, spread: bool) -> Te
     return cell
 
 
-def median_seconds(evaluation: Evaluation, row: Row) -> float | None:
-    """None for the grey, which takes none, and for a method that did nothing."""
-    took = evaluation.seconds(row)
-    return statistics.median(took) if took and row.recipe is not None else None
+def costs(evaluation: Evaluation) -> tuple[Cost, ...]:
+    """Median seconds of pictures; of films frames a second, and how many of them the network saw."""
+    if evaluation.of_films:
+        return Cost("frames/s", frame_rate, seconds, True), Cost("network", network_share, "{:.1%}".format)
+    return (Cost("s/picture", lambda scored: statistics.median(one.seconds for one in scored), seconds),)
 
 
 def decimals(evaluation: Evaluation, column: Column) -> int:
@@ -96,22 +121,31 @@ def seconds(value: float) -> str:
 
 def notes(evaluation: Evaluation, width: int | None = None) -> list[str]:
     """What a reader of the table of that width should know, a line each."""
-    lines = [evaluation.protocol.summary]
-    if len(evaluation.pictures) > 1:
-        _, spread = _layout(evaluation, width)
-        sigma = "± is the standard deviation over the pictures; " if spread else ""
+    lines, unit = [evaluation.protocol.summary], evaluation.protocol.unit
+    several = len(evaluation.pictures) > 1
+    sigma = f"± is the standard deviation over the {unit}s; " if several and _layout(evaluation, width)[1] else ""
+    if evaluation.of_films:
+        lines.append(f"{sigma}frames/s of colouring alone, at this size; network: share of the frames that it saw")
+        lines.append("grey is the steadiest of all: read cdc, flicker and warp-error beside colourfulness")
+    elif several:
         lines.append(f"{sigma}seconds are the median, without start-up")
+    if evaluation.colourless:
+        left = [column.label for column in evaluation.shown_columns if not column.needs_truth]
+        named = ", ".join(shown(path) for path in evaluation.colourless)
+        lines.append(f"grey, so that nothing is compared with true colours: {named} ({', '.join(left)} alone are told)")
     started = [f"{row.label} {seconds(row.start_up)} s" for row in evaluation.rows if row.recipe]
     if started:
         lines.append(f"start-up: {', '.join(started)}")
     learned = [f"{row.label} {seconds(row.learning)} s" for row in evaluation.rows if row.learning]
     if learned:
         lines.append(f"learning from the reference, once: {', '.join(learned)}")
+    fewer: dict[int, list[str]] = {}
     for column in evaluation.shown_columns:
-        summaries = [evaluation.summary(row, column) for row in evaluation.rows]
-        most = max(found.pictures for found in summaries)
+        most = max(evaluation.summary(row, column).pictures for row in evaluation.rows)
         if 0 < most < len(evaluation.pictures):
-            lines.append(f"{column.label}: means over {most} of {len(evaluation.pictures)} pictures")
+            fewer.setdefault(most, []).append(column.label)
+    for most, labels in fewer.items():
+        lines.append(f"{', '.join(labels)}: means over {most} of {counted(len(evaluation.pictures), unit)}")
     if evaluation.training:
         lines.append(f"{len(evaluation.training)} inputs are left for training; --json lists them")
     return lines

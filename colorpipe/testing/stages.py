@@ -201,6 +201,22 @@ class EvaluatorSuite(PluginSuite[Evaluator]):
         unknown = self.plugin.describes - set(self.plugin.higher_is_better)
         require(not unknown, f"describes has {', '.join(sorted(unknown))}, which higher_is_better does not name")
 
+    def test_what_needs_no_truth_does_not_hang_on_its_colours(self) -> None:
+        names = self.plugin.without_truth
+        unknown = names - set(self.plugin.higher_is_better)
+        require(not unknown, f"without_truth has {', '.join(sorted(unknown))}, which higher_is_better does not name")
+        if not names:
+            return
+        evaluator = self.evaluator()
+        told = []
+        for truth in (_frame(8, colour=True), _frame(8, colour=False)):
+            for chance in range(4):
+                self.update(evaluator, _frame(8, colour=True, noise=40, chance=chance), truth)
+            told.append(self._named(evaluator.finish()))
+        for name in sorted(names):
+            found = [scores.get(name) for scores in told]
+            require(found[0] == found[1], f"{name} is {found[0]} beside a colour picture, {found[1]} beside a grey one")
+
     def test_identical_pictures_score_best(self) -> None:
         evaluator = self.evaluator()
         same, other = self.scores(evaluator, 0), self.scores(evaluator, 80)

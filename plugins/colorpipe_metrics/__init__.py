@@ -192,6 +192,7 @@ class Colourfulness(PerPicture):
     higher_is_better: ClassVar[Mapping[str, bool]]
     describes: ClassVar[frozenset[str]]
     higher_is_better, describes = _colourfulness_scores(name)
+    without_truth = frozenset({name})
     absolute: ClassVar[bool] = False
 
     def score(self, result: Frame, truth: Frame) -> Mapping[str, float]:
@@ -219,6 +220,7 @@ class ColourfulnessAbsolute(Colourfulness):
     name = "colourfulness-absolute"
     summary = "colourfulness with absolute opponents, as some papers' code computes it"
     higher_is_better, describes = _colourfulness_scores(name)
+    without_truth = frozenset({name})
     absolute: ClassVar[bool] = True
 
 

@@ -33,6 +33,7 @@ class Cdc(Evaluator):
     licence = "Apache-2.0"
     of_films = True
     higher_is_better: ClassVar[Mapping[str, bool]] = {"cdc": False}
+    without_truth = frozenset({"cdc"})
     steps = (1, 2, 4)
 
     def __init__(self, options: Options | None = None) -> None:
@@ -107,6 +108,7 @@ class WarpError(AlongFlow):
     paper = _LAI
     licence = "Apache-2.0"
     higher_is_better: ClassVar[Mapping[str, bool]] = {"warp-error": False, "warp-error-chroma": False}
+    without_truth = frozenset(higher_is_better)
 
     def score(self, now: Any, moved: Any, visible: Any) -> Mapping[str, float]:
         from colorpipe_video_metrics import measures
@@ -123,6 +125,7 @@ class Flicker(AlongFlow):
     summary = "mean change of chroma along the flow from frame to frame, CIE units; lower is steadier"
     licence = "Apache-2.0"
     higher_is_better: ClassVar[Mapping[str, bool]] = {"flicker": False}
+    without_truth = frozenset({"flicker"})
 
     def score(self, now: Any, moved: Any, visible: Any) -> Mapping[str, float]:
         from colorpipe_video_metrics import measures

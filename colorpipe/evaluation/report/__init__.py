@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING, Any
 
 from colorpipe.evaluation import table
 from colorpipe.evaluation.report.plots import plot
-from colorpipe.evaluation.results import GREY, MEANING, TRUTH, number, shown
+from colorpipe.evaluation.results import GREY, TRUTH, number, shown
 
 if TYPE_CHECKING:
-    from colorpipe.evaluation.results import Column, Evaluation, Row
+    from colorpipe.evaluation.results import Column, Evaluation, Row, Scored
 
-FEW_SCORES = 5
-"""Told under a small picture."""
+FEW_SCORES = 6
+"""Told under a small picture, at most: the first of each measure."""
 _HERE = Path(__file__).parent
 
 
@@ -33,6 +33,9 @@ def page(evaluation: Evaluation) -> str:
         "base-uri 'none'; form-action 'none'",
         "style": style,
         "script": script,
+        "unit": evaluation.protocol.unit,
+        "Unit": evaluation.protocol.unit.capitalize(),
+        "shape": " strips" if evaluation.of_films else "",
         "title": _text(evaluation.protocol.name),
         "facts": _facts(evaluation),
         "failures": _failures(evaluation),
@@ -65,14 +68,17 @@ def _hash(source: str) -> str:
 
 def _facts(evaluation: Evaluation) -> str:
     """The line under the title."""
-    methods = sum(row.label != GREY for row in evaluation.rows)
     told = [
-        f"{len(evaluation.pictures)} picture{'s' * (len(evaluation.pictures) != 1)}",
-        f"{methods} method{'s' * (methods != 1)}",
+        table.counted(len(evaluation.pictures), evaluation.protocol.unit),
+        table.counted(len(_methods(evaluation)), "method"),
         f"colorpipe {evaluation.versions.get('colorpipe', '')}",
     ]
     protocol = evaluation.protocol
     return f"<p><b>{_text(protocol.name)}</b> {_text(protocol.summary)}</p><p>{' · '.join(map(_text, told))}</p>"
+
+
+def _methods(evaluation: Evaluation) -> list[str]:
+    return [row.label for row in evaluation.rows if row.label not in (GREY, TRUTH)]
 
 
 def _failures(evaluation: Evaluation) -> str:
@@ -87,14 +93,18 @@ def _few(evaluation: Evaluation) -> str:
     count = len({index for index, _ in evaluation.images})
     if count == len(evaluation.pictures):
         return ""
-    return f'<p class="hint">The first {count} of {len(evaluation.pictures)} pictures.</p>'
+    return (
+        f'<p class="hint">The first {count} of {table.counted(len(evaluation.pictures), evaluation.protocol.unit)}.</p>'
+    )
 
 
 # --- tables -----------------------------------------------------------------------------------------------------------
 
 
-def _head(texts: Sequence[str], columns: Iterable[Column], seconds: str, more: Sequence[str] = ()) -> str:
-    """Texts, scores, seconds and more texts, each a button that sorts by its column; scores the best first."""
+def _head(
+    texts: Sequence[str], columns: Iterable[Column], costs: Iterable[table.Cost], more: Sequence[str] = ()
+) -> str:
+    """Texts, scores, costs and more texts, each a button that sorts by its column; scores the best first."""
 
     def cell(label: str, down: bool = False, kind: str = "") -> str:
         button = f'<button type="button">{label}</button>'
@@ -104,7 +114,8 @@ def _head(texts: Sequence[str], columns: Iterable[Column], seconds: str, more: S
     for column in columns:
         arrow = f' <abbr title="{column.better}">{column.arrow}</abbr>' if column.arrow else ""
         cells.append(cell(_text(column.label) + arrow, column.higher_is_better))
-    cells += [cell(seconds), *(cell(text, kind=' class="text"') for text in more)]
+    cells += [cell(cost.label, cost.most_is_best) for cost in costs]
+    cells += [cell(text, kind=' class="text"') for text in more]
     return f"<thead><tr>{''.join(cells)}</tr></thead>"
 
 
@@ -115,11 +126,17 @@ def _cell(value: float | None, content: str, best: bool = False) -> str:
     return f"<td{' class=best' if best else ''}{data}>{content}{mark}</td>"
 
 
+def _costs(evaluation: Evaluation, row: Row, scored: Sequence[Scored]) -> list[str]:
+    """Their cells, over these pictures."""
+    values = [(cost, cost.value(row, scored)) for cost in table.costs(evaluation)]
+    return [_cell(value, "–" if value is None else cost.written(value)) for cost, value in values]
+
+
 def _scores(evaluation: Evaluation) -> str:
     """A row for each method."""
     columns = evaluation.shown_columns
     best = {column.label: evaluation.best(column) for column in columns}
-    head = _head(["method"], columns, "s/picture")
+    head = _head(["method"], columns, table.costs(evaluation))
     lines = []
     for row in evaluation.rows:
         cells = [f'<th scope="row" data-value="{_text(row.label)}">{_breakable(row.label)}</th>']
@@ -129,8 +146,7 @@ def _scores(evaluation: Evaluation) -> str:
             if found.spread is not None:
                 content += f" <small>±{table.written(found.spread, digits)}</small>"
             cells.append(_cell(found.value, content, row.label in best[column.label]))
-        took = table.median_seconds(evaluation, row)
-        cells.append(_cell(took, "–" if took is None else table.seconds(took)))
+        cells += _costs(evaluation, row, evaluation.timed(row))
         lines.append(f"<tr>{''.join(cells)}</tr>")
     return f"{head}<tbody>{''.join(lines)}</tbody>"
 
@@ -140,7 +156,8 @@ def _pictures(evaluation: Evaluation) -> str:
     columns = [c for c in evaluation.shown_columns if any(_own(row, c) for row in evaluation.rows)]
     digits = {column.label: table.decimals(evaluation, column) for column in columns}
     remarked = any(scored.remarks for row in evaluation.rows for scored in row.results.values())
-    head = _head(["picture", "method"], columns, "seconds", ["remarks"] if remarked else [])
+    texts = [evaluation.protocol.unit, "method"]
+    head = _head(texts, columns, table.costs(evaluation), ["remarks"] if remarked else [])
     lines = []
     for index, name in enumerate(map(_text, evaluation.names)):
         for number_, row in enumerate(evaluation.rows):
@@ -154,8 +171,7 @@ def _pictures(evaluation: Evaluation) -> str:
             for column in columns:
                 value = scored.scores.get(column.label)
                 cells.append(_cell(value, "–" if value is None else table.written(value, digits[column.label])))
-            took = scored.seconds if row.recipe is not None else None
-            cells.append(_cell(took, "–" if took is None else table.seconds(took)))
+            cells += _costs(evaluation, row, [scored])
             if remarked:
                 told = "".join(f"<div><b>{_text(key)}</b> {_text(text)}</div>" for key, text in scored.remarks.items())
                 cells.append(f'<td class="text remarks">{told}</td>')
@@ -174,15 +190,16 @@ def _own(row: Row, column: Column) -> bool:
 def _about(evaluation: Evaluation) -> str:
     protocol = dataclasses.asdict(evaluation.protocol)
     recipes = {
-        row.label: dataclasses.asdict(row.recipe) if row.recipe is not None else "the picture left grey"
+        row.label: dataclasses.asdict(row.recipe) if row.recipe is not None else None
         for row in evaluation.rows
+        if row.label not in (GREY, TRUTH)
     }
     blocks = {
         "Protocol": protocol,
         "Methods": recipes,
         "Measures": {label: dict(about) for label, about in evaluation.measures.items()},
         "Versions": dict(evaluation.versions),
-        "What the numbers are": MEANING,
+        "What the numbers are": evaluation.meaning,
     }
     if evaluation.training:
         blocks["Left for training"] = {"inputs": [shown(path) for path in evaluation.training]}
@@ -201,7 +218,7 @@ def _data(evaluation: Evaluation) -> str:
     labels = [row.label for row in evaluation.rows]
     data = {
         "views": {"grey": GREY, "truth": TRUTH},
-        "methods": [label for label in labels if label != GREY],
+        "methods": _methods(evaluation),
         "rows": labels,
         "pictures": {
             index: {
@@ -220,11 +237,11 @@ def _data(evaluation: Evaluation) -> str:
 
 
 def _told(evaluation: Evaluation, row: Row, index: int) -> list[str]:
-    """``psnr 23.88`` for a picture's first scores; the table below has all."""
+    """``psnr 23.88`` for a score of each measure; the table below has all."""
     scores = row.results[index].scores
-    told = [
-        f"{column.label} {table.written(scores[column.label], table.decimals(evaluation, column))}"
-        for column in evaluation.shown_columns
-        if column.label in scores
-    ]
-    return told[:FEW_SCORES]
+    told: dict[str, str] = {}
+    for column in evaluation.shown_columns:
+        if column.label in scores:
+            value = table.written(scores[column.label], table.decimals(evaluation, column))
+            told.setdefault(column.measure, f"{column.label} {value}")
+    return list(told.values())[:FEW_SCORES]

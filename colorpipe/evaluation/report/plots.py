@@ -11,7 +11,7 @@ import statistics
 from typing import TYPE_CHECKING
 
 from colorpipe.evaluation import table
-from colorpipe.evaluation.results import GREY
+from colorpipe.evaluation.results import GREY, TRUTH
 
 if TYPE_CHECKING:
     from colorpipe.evaluation.results import Column, Evaluation
@@ -56,7 +56,7 @@ def plot(evaluation: Evaluation, column: Column) -> str:
         middle = place * ROW + 30
         quarters = _quarters(list(values.values()))
         least, first, half, _, most = (at(value) for value in quarters)
-        kind = f"strip{' grey' * (label == GREY)}{' many' * (len(values) > MANY)}"
+        kind = f"strip{' grey' * (label in (GREY, TRUTH))}{' many' * (len(values) > MANY)}"
         body.append(f'<g class="{kind}"><text class="label" x="0" y="{middle - 16}">{html.escape(label)}</text>')
         body.append(f'<line class="whisker" x1="{least}" x2="{most}" y1="{middle}" y2="{middle}"/>')
         for index, value in values.items():
@@ -73,7 +73,7 @@ def plot(evaluation: Evaluation, column: Column) -> str:
         lowest, middlemost, highest = (table.written(quarters[n], places) for n in (0, 2, 4))
         told.append(f"{label}: median {middlemost}, from {lowest} to {highest}")
     heading = f"<figcaption><b>{html.escape(column.label)}</b> {column.arrow} {column.better}</figcaption>"
-    says = html.escape(f"{column.label} of each picture. {'. '.join(told)}.")
+    says = html.escape(f"{column.label} of each {evaluation.protocol.unit}. {'. '.join(told)}.")
     return (
         f'<figure class="plot">{heading}<svg role="img" aria-label="{says}" width="100%" height="{bottom + AXIS}">'
         f"{''.join(body)}</svg></figure>"
