@@ -1,9 +1,9 @@
 """Jobs -> outcomes: many inputs through one session, reading, predicting and writing at the same time.
 
-Readers decode and shrink, the calling thread runs the network, writers merge and encode. Queues between them are short,
-so that memory does not grow with the number of inputs or the length of a film. One input's failure is its own. A run
-that is stopped, or killed, is taken up by the next one: pictures that are done are skipped, films go on after their
-last whole segment.
+Readers decode and shrink, the calling thread runs the network, or a thread for each of several devices does, writers
+merge and encode. Queues between them are short, so that memory does not grow with the number of inputs or the length of
+a film. One input's failure is its own. A run that is stopped, or killed, is taken up by the next one: pictures that are
+done are skipped, films go on after their last whole segment.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, wait
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -26,6 +27,7 @@ import numpy as np
 
 from colorpipe import color, media, runtime
 from colorpipe.color import Float
+from colorpipe.devices import Answers, Devices
 from colorpipe.errors import ColorpipeError, InputError, OutputError
 from colorpipe.guides import Guides
 from colorpipe.journal import Journal, identity
@@ -33,12 +35,11 @@ from colorpipe.media import atomic
 from colorpipe.media.base import Provenance, Sink
 from colorpipe.media.claim import Claim, holder
 from colorpipe.media.folder import DEFAULT_OUTPUT, Job, find_inputs, is_video, plan
-from colorpipe.pipeline import Prepared
 from colorpipe.plugins import PluginHost
 from colorpipe.session import Session
 from colorpipe.temporal import Lead, Strands, Turn, Weaver, shrink, unpacked
 from colorpipe.types import Frame, Outcome, Recipe
-from colorpipe.work import Channel, Coloured, Item, Stopped, Task
+from colorpipe.work import POLL, Channel, Coloured, Item, Stopped, Task
 
 log = logging.getLogger(__name__)
 AHEAD = 4
@@ -137,6 +138,7 @@ class _Run:
     def __init__(self, request: RunRequest, session: Session, jobs: Sequence[Job], listener: Listener) -> None:
         self.request, self.session, self.jobs = request, session, jobs
         self.pipeline, self.runtime = session.pipeline, session.pipeline.runtime
+        self.devices = Devices(session)
         self.digest = session.digest
         self.lanes = max(1, min(request.jobs or min(8, os.cpu_count() or 1), len(jobs)))
         self.stop = threading.Event()
@@ -156,9 +158,11 @@ class _Run:
         recipe = self.session.recipe
         self.listener.started(len(self.jobs))
         long = [is_video(job.input) and job.preview is None for job in self.jobs]
-        self.runtime.expect(sum(runtime.COMPILE_FROM if many else 1 for many in long))
+        for one in self.session.runtimes:
+            one.expect(sum(runtime.COMPILE_FROM if many else 1 for many in long))
         precision = self.runtime.precision + (f" ({self.runtime.reason})" if self.runtime.reason else "")
-        self.listener.used(runtime.describe(self.runtime.device), precision, recipe.weights or "none")
+        devices = ", ".join(runtime.describe(one.device) for one in self.session.runtimes)
+        self.listener.used(devices, precision, recipe.weights or "none")
         cv2_threads = cv2.getNumThreads()
         if any(is_video(job.input) for job in self.jobs):
             # Motion is many short calls; handing each to a second thread, on cores that encode, takes longer than it.
@@ -175,6 +179,7 @@ class _Run:
             self.stop.set()
             for ended in threads:
                 ended.wait()
+            self.devices.close()
             cv2.setNumThreads(cv2_threads)
             for task in self.in_work.values():
                 if task.sink is not None:
@@ -261,7 +266,7 @@ class _Run:
                 film = source.info.medium == "video"
                 if film:
                     task.guides.check((source.info.height, source.info.width), options)
-                    task.led = functools.lru_cache(2)(self.session.led_by)
+                    task.led = functools.lru_cache(2 * len(self.devices))(self.session.led_by)
                 guided = {"guides": task.guides.identity()} if task.guides.frames else {}
                 task.source = identity(job.input, digest=job.preview is None) | guided
                 key = None
@@ -352,54 +357,61 @@ class _Run:
     # --- the network -------------------------------------------------------------------------------------------------
 
     def _predict(self) -> None:
+        """What comes goes to the network, and on to the writers in the order in which it came."""
+        asked: deque[tuple[list[Item], Future[Answers]]] = deque()
         ended = 0
         while ended < len(self.jobs):
-            items = [self.ready.get()]
-            ends = sum(item.frame is None for item in items)
-            asked = sum(item.prepared is not None for item in items)
-            # Frames of a film with steady colour are passed on at once: its key frames come far apart.
-            while asked and asked < self.runtime.at_once and ended + ends < len(self.jobs) and items[-1].turn is None:
-                item = self.ready.get_soon()
-                if item is None:
-                    break
-                items.append(item)
-                ends += item.frame is None
-                asked += item.prepared is not None
-            for item in self._with_chroma(items):
-                self.results[item.task.index % self.lanes].put(item)
-            ended += ends
+            items = self._gather(len(self.jobs) - ended, wait=not asked)
+            ended += sum(item.frame is None for item in items)
+            if any(item.prepared is not None for item in items):
+                asked.append((items, self.devices.ask(items)))
+            elif asked:
+                asked[-1][0].extend(items)  # they wait for those before them
+            else:
+                self._hand_on(items, {})
+            # One call waits beside those that are under way: what their frames take is all that grows with the devices.
+            while asked and (asked[0][1].done() or len(asked) > len(self.devices) or ended == len(self.jobs)):
+                items, call = asked.popleft()
+                self._hand_on(items, self._answers(call))
         for channel in self.results:
             channel.put(None)
 
-    def _with_chroma(self, items: Sequence[Item]) -> Iterator[Item]:
-        """The items in order, frames with their chroma; frames of one view size and reference share a call."""
-        groups: dict[object, list[tuple[int, Prepared]]] = {}
-        for index, item in enumerate(items):
-            if item.prepared is not None and not item.task.error:
-                kind = item.prepared.L.shape, item.prepared.reference
-                groups.setdefault(kind, []).append((index, item.prepared))
-        chroma: dict[int, Float] = {}
-        for group in groups.values():
-            chroma.update(self._predict_group(items, group))
-        for index, item in enumerate(items):
-            yield dataclasses.replace(item, ab=chroma.get(index))
+    def _gather(self, ends: int, *, wait: bool) -> list[Item]:
+        """What one call of the network is for; nothing where nothing comes for a moment and there is no ``wait``.
 
-    def _predict_group(self, items: Sequence[Item], group: list[tuple[int, Prepared]]) -> dict[int, Float]:
-        start = time.perf_counter()
-        try:
-            reference, led = group[0][1].reference, items[group[0][0]].task.led
-            through = None if reference is None or led is None else led(reference)
-            results = self.pipeline.predict([prepared for _, prepared in group], through)
-        except Exception as error:
-            if len(group) > 1:  # find out whose fault it is
-                parts = [self._predict_group(items, [one]) for one in group]
-                return {index: ab for part in parts for index, ab in part.items()}
-            items[group[0][0]].task.fail(error)
-            return {}
-        share = (time.perf_counter() - start) / len(group)
-        for index, _ in group:
-            items[index].task.seconds["predict"] += share
-        return {index: ab for (index, _), ab in zip(group, results, strict=True)}
+        Args:
+            ends: Of tasks, that are still to come.
+        """
+        item = self.ready.get() if wait else self.ready.get_soon()
+        items = [] if item is None else [item]
+        while item is not None:
+            ends -= item.frame is None
+            asked = sum(item.prepared is not None for item in items)
+            # Frames of a film with steady colour are passed on at once: its key frames come far apart.
+            if not asked or asked >= self.runtime.at_once or not ends or item.turn is not None:
+                break
+            item = self.ready.get_soon()
+            if item is not None:
+                items.append(item)
+        return items
+
+    def _answers(self, call: Future[Answers]) -> Answers:
+        while not call.done():
+            if self.stop.is_set():
+                raise Stopped
+            wait([call], POLL)
+        return call.result()
+
+    def _hand_on(self, items: Sequence[Item], answers: Answers) -> None:
+        chroma: dict[int, Float] = {}
+        for index, (answer, seconds) in answers.items():
+            items[index].task.seconds["predict"] += seconds
+            if isinstance(answer, Exception):
+                items[index].task.fail(answer)
+            else:
+                chroma[index] = answer
+        for index, item in enumerate(items):
+            self.results[item.task.index % self.lanes].put(dataclasses.replace(item, ab=chroma.get(index)))
 
     # --- writing -----------------------------------------------------------------------------------------------------
 
@@ -538,7 +550,7 @@ class _Run:
             shots=task.shots,
             key_frames=task.key_frames,
             seconds=task.seconds,
-            device=str(self.runtime.device),
+            device=self.session.recipe.device,
             notes=tuple(task.notes),
             error=task.error,
         )

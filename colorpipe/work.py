@@ -20,6 +20,7 @@ from colorpipe.media.base import Sink
 from colorpipe.media.claim import Claim
 from colorpipe.media.folder import Job
 from colorpipe.pipeline import Prepared
+from colorpipe.runtime import Runtime
 from colorpipe.temporal import Turn, Weaver
 from colorpipe.types import Frame
 
@@ -73,8 +74,8 @@ class Task:
     source: dict[str, Any] | None = None
     """The input's identity when it was opened."""
     guides: Guides = field(default_factory=Guides)
-    led: Callable[[Path], Callable[[Float, Float | None], list[Float]]] | None = None
-    """``Session.led_by``, which keeps what was learned last: two shots' at once."""
+    led: Callable[[Path, Runtime], Callable[[Float, Float | None], list[Float]]] | None = None
+    """``Session.led_by``, which keeps what was learned last: two shots' at once, for each device."""
     skipped: bool = False
     error: str | None = None
     hopeless: bool = False
