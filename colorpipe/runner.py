@@ -179,13 +179,13 @@ class _Run:
             self.stop.set()
             for ended in threads:
                 ended.wait()
-            self.devices.close()
             cv2.setNumThreads(cv2_threads)
             for task in self.in_work.values():
                 if task.sink is not None:
                     task.sink.abort()
                 if task.claim is not None:
                     task.claim.release()
+            self.devices.close()
         if self.crash is not None:
             raise self.crash
         return [self.outcomes[index] for index in sorted(self.outcomes)]
