@@ -19,9 +19,10 @@ import torch
 
 from colorpipe.errors import DeviceError, UsageError
 from colorpipe.interfaces import Colorizer, InputSize
+from colorpipe.media import segments
 from colorpipe.media.folder import Job
 from colorpipe.media.video import open_video
-from colorpipe.runner import RunRequest, Silent, run
+from colorpipe.runner import Listener, RunRequest, Silent, run
 from colorpipe.runtime import choose_devices
 from colorpipe.session import Session
 from colorpipe.settings import MediaOptions
@@ -100,12 +101,18 @@ def film(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def colorize(
-    source: Path, output: Path, colorizer: type[Colorizer], device: str, temporal: str = "3", **request: object
+    source: Path,
+    output: Path,
+    colorizer: type[Colorizer],
+    device: str,
+    temporal: str = "3",
+    listener: Listener | None = None,
+    **request: object,
 ) -> list[Outcome]:
     settings = {"codec": "ffv1", "temporal": temporal}
     recipe = Recipe(Stage(colorizer.name), settings=settings, device=device, precision="fp32")
     asked = RunRequest([source], recipe, output, **{"batch": 2, **request})  # type: ignore[arg-type]
-    return run(asked, host_with(colorizer))
+    return run(asked, host_with(colorizer), listener)
 
 
 def frames_of(path: Path) -> np.ndarray:
@@ -269,6 +276,27 @@ def test_what_one_device_made_is_not_made_again_with_two(folder: Path, tmp_path:
     colorize(folder, tmp_path / "out", Convolved, "cpu")
     again = colorize(folder, tmp_path / "out", Convolved, "cpu,cpu")
     assert {outcome.status for outcome in again} == {"skipped"}
+
+
+class Interrupted(Silent):
+    """Ends a run after so many frames."""
+
+    left = 17
+
+    def frame_done(self, job: Job) -> None:
+        self.left -= 1
+        if not self.left:
+            raise KeyboardInterrupt
+
+
+def test_what_two_devices_began_one_finishes(film: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(segments, "FRAMES", 6)
+    with pytest.raises(KeyboardInterrupt):
+        colorize(film, tmp_path / "out", Convolved, "cpu,cpu", listener=Interrupted())
+    (outcome,) = colorize(film, tmp_path / "out", Convolved, "cpu")
+    assert outcome.notes[0].startswith("an earlier run had made")
+    whole = pixels(colorize(film, tmp_path / "whole", Convolved, "cpu"))
+    assert np.array_equal(pixels([outcome])["film.mkv"], whole["film.mkv"])
 
 
 def test_the_command_line_names_them(cli: Cli, tint: Path, workplace: Path) -> None:
