@@ -161,7 +161,8 @@ class Colorizer(Plugin):
         """Take up the colours of a picture, for a method with ``learns_from_reference``.
 
         Called after ``build`` and before ``predict``; again for each new reference, of which the last one counts. For
-        a film's shot with a reference of its own it is called on another object, built with the same options.
+        a film's shot with a reference of its own it is called on another object, built with the same options; each of
+        several devices has one as well, in a thread of its own.
         ``reference`` has ab, at its own size; gradients may be computed. Anything random comes from the options' seed.
         """
         raise PluginError(f"{self.name} does not learn from a reference", hint="set learns_from_reference to False")

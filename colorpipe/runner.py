@@ -1,9 +1,9 @@
 """Jobs -> outcomes: many inputs through one session, reading, predicting and writing at the same time.
 
-Readers decode and shrink, the calling thread runs the network, writers merge and encode. Queues between them are short,
-so that memory does not grow with the number of inputs or the length of a film. One input's failure is its own. A run
-that is stopped, or killed, is taken up by the next one: pictures that are done are skipped, films go on after their
-last whole segment.
+Readers decode and shrink, the calling thread runs the network, or a thread for each of several devices does, writers
+merge and encode. Queues between them are short, so that memory does not grow with the number of inputs or the length of
+a film. One input's failure is its own. A run that is stopped, or killed, is taken up by the next one: pictures that are
+done are skipped, films go on after their last whole segment.
 """
 
 from __future__ import annotations
@@ -13,20 +13,21 @@ import dataclasses
 import functools
 import logging
 import os
-import queue
 import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from concurrent.futures import Future, wait
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Protocol
 
 import cv2
 import numpy as np
 
 from colorpipe import color, media, runtime
 from colorpipe.color import Float
+from colorpipe.devices import Answers, Devices
 from colorpipe.errors import ColorpipeError, InputError, OutputError
 from colorpipe.guides import Guides
 from colorpipe.journal import Journal, identity
@@ -34,16 +35,13 @@ from colorpipe.media import atomic
 from colorpipe.media.base import Provenance, Sink
 from colorpipe.media.claim import Claim, holder
 from colorpipe.media.folder import DEFAULT_OUTPUT, Job, find_inputs, is_video, plan
-from colorpipe.pipeline import Prepared
 from colorpipe.plugins import PluginHost
 from colorpipe.session import Session
 from colorpipe.temporal import Lead, Strands, Turn, Weaver, shrink, unpacked
 from colorpipe.types import Frame, Outcome, Recipe
+from colorpipe.work import POLL, Channel, Coloured, Item, Stopped, Task
 
 log = logging.getLogger(__name__)
-ItemT = TypeVar("ItemT")
-POLL = 0.05
-"""Seconds between looks at whether the run was stopped, while waiting on a queue."""
 AHEAD = 4
 """Frames that wait for a writer."""
 WAIT = 0.25
@@ -134,143 +132,23 @@ def run(request: RunRequest, host: PluginHost, listener: Listener | None = None)
     return _Run(request, session, jobs, listener or Silent()).go()
 
 
-class _Stopped(Exception):  # noqa: N818 - no error: it ends a wait
-    """The run was stopped while a thread waited."""
-
-
-class _Channel(Generic[ItemT]):
-    """A bounded queue whose waits end when the run stops."""
-
-    def __init__(self, size: int, stop: threading.Event) -> None:
-        self._queue: queue.Queue[ItemT] = queue.Queue(size)
-        self._stop = stop
-
-    def put(self, item: ItemT) -> None:
-        while not self._stop.is_set():
-            with contextlib.suppress(queue.Full):
-                return self._queue.put(item, timeout=POLL)
-        raise _Stopped
-
-    def empty(self) -> bool:
-        return self._queue.empty()
-
-    def get(self) -> ItemT:
-        while not self._stop.is_set():
-            with contextlib.suppress(queue.Empty):
-                return self._queue.get(timeout=POLL)
-        raise _Stopped
-
-    def get_soon(self) -> ItemT | None:
-        """The next item, or None when none comes for a moment."""
-        with contextlib.suppress(queue.Empty):
-            return self._queue.get(timeout=POLL)
-        return None
-
-
-@dataclass
-class _Task:
-    """One job in work. Its reader, the network's thread and its writer touch it in turn; the first error ends it."""
-
-    index: int
-    job: Job
-    sink: Sink | None = None
-    claim: Claim | None = None
-    source: dict[str, Any] | None = None
-    """The input's identity when it was opened."""
-    guides: Guides = field(default_factory=Guides)
-    led: Callable[[Path], Callable[[Float, Float | None], list[Float]]] | None = None
-    """``Session.led_by``, which keeps what was learned last: two shots' at once."""
-    skipped: bool = False
-    error: str | None = None
-    hopeless: bool = False
-    """The input itself is at fault: there is nothing to go on with next time."""
-    size: tuple[int | None, int | None] = (None, None)
-    frames: int = 0
-    shots: int = 0
-    key_frames: int = 0
-    placed: int = 0
-    """Frames that have a place in a shot."""
-    weaver: Weaver | None = None
-    """Of a film with steady colour."""
-    held: deque[Frame] = field(default_factory=deque)
-    """Frames that wait for their colour."""
-    notes: list[str] = field(default_factory=list)
-    started: float = field(default_factory=time.perf_counter)
-    seconds: dict[str, float] = field(default_factory=lambda: {"read": 0.0, "predict": 0.0, "write": 0.0})
-
-    @contextlib.contextmanager
-    def step(self, stage: str) -> Iterator[None]:
-        """Times a stage; an error inside becomes this task's."""
-        start = time.perf_counter()
-        try:
-            yield
-        except Exception as error:
-            self.fail(error)
-        finally:
-            self.took(stage, start)
-
-    def took(self, stage: str, start: float) -> None:
-        self.seconds[stage] = self.seconds.get(stage, 0.0) + time.perf_counter() - start
-
-    def fail(self, error: Exception) -> None:
-        """This input fails, the others go on. What is not ours is a bug, here or in a plugin: its traceback is kept."""
-        reason = str(error)
-        self.hopeless = self.hopeless or isinstance(error, InputError)
-        if isinstance(error, MemoryError):
-            width, height = self.size
-            reason = f"{self.job.input}: not enough memory for {width} x {height} pixels; close other programs, or set "
-            reason += "--jobs 1"
-        elif not isinstance(error, ColorpipeError):
-            log.error("unexpected error on %s", self.job.input, exc_info=error)
-            reason = f"{self.job.input}: unexpected {type(error).__name__}: {error}"
-        self.error = self.error or reason
-
-
-@dataclass(frozen=True)
-class _Item:
-    """A frame of a task; without one, the task's end."""
-
-    task: _Task
-    frame: Frame | None = None
-    prepared: Prepared | None = None
-    """For the network; None where it is not asked."""
-    ab: Float | None = None
-    """There once it was predicted."""
-    turn: Turn | None = None
-    """The frame's place in a film with steady colour; it comes once for each of its turns."""
-    lead: bytes = b""
-    """What leads the network there."""
-
-
-@dataclass(frozen=True)
-class _Coloured:
-    """A frame whose chroma is settled."""
-
-    task: _Task
-    frame: Frame
-    ab: Float
-    via: tuple[int, int]
-    """The size of the view that the chroma comes from."""
-    state: bytes | None = b""
-    """For ``Sink.write``."""
-
-
 class _Run:
     """One call of ``run``: its threads and what lies between them."""
 
     def __init__(self, request: RunRequest, session: Session, jobs: Sequence[Job], listener: Listener) -> None:
         self.request, self.session, self.jobs = request, session, jobs
         self.pipeline, self.runtime = session.pipeline, session.pipeline.runtime
+        self.devices = Devices(session)
         self.digest = session.digest
         self.lanes = max(1, min(request.jobs or min(8, os.cpu_count() or 1), len(jobs)))
         self.stop = threading.Event()
-        self.ready: _Channel[_Item] = _Channel(2 * self.runtime.at_once + 2, self.stop)
-        self.results: list[_Channel[_Item | None]] = [_Channel(AHEAD, self.stop) for _ in range(self.lanes)]
+        self.ready: Channel[Item] = Channel(2 * self.runtime.at_once + 2, self.stop)
+        self.results: list[Channel[Item | None]] = [Channel(AHEAD, self.stop) for _ in range(self.lanes)]
         self.lock = threading.Lock()
-        self.pending = deque(_Task(index, job) for index, job in enumerate(jobs))
-        self.claimed_elsewhere: deque[_Task] = deque()
+        self.pending = deque(Task(index, job) for index, job in enumerate(jobs))
+        self.claimed_elsewhere: deque[Task] = deque()
         """Results that another run is making: looked at again when all else has been begun."""
-        self.in_work: dict[int, _Task] = {}
+        self.in_work: dict[int, Task] = {}
         self.outcomes: dict[int, Outcome] = {}
         self.journals: dict[tuple[Path, str], Journal] = {}
         self.listener = listener
@@ -280,9 +158,11 @@ class _Run:
         recipe = self.session.recipe
         self.listener.started(len(self.jobs))
         long = [is_video(job.input) and job.preview is None for job in self.jobs]
-        self.runtime.expect(sum(runtime.COMPILE_FROM if many else 1 for many in long))
+        for one in self.session.runtimes:
+            one.expect(sum(runtime.COMPILE_FROM if many else 1 for many in long))
         precision = self.runtime.precision + (f" ({self.runtime.reason})" if self.runtime.reason else "")
-        self.listener.used(runtime.describe(self.runtime.device), precision, recipe.weights or "none")
+        devices = ", ".join(runtime.describe(one.device) for one in self.session.runtimes)
+        self.listener.used(devices, precision, recipe.weights or "none")
         cv2_threads = cv2.getNumThreads()
         if any(is_video(job.input) for job in self.jobs):
             # Motion is many short calls; handing each to a second thread, on cores that encode, takes longer than it.
@@ -293,7 +173,7 @@ class _Run:
             self._predict()
             for ended in threads:
                 ended.wait()
-        except _Stopped:
+        except Stopped:
             pass  # a thread crashed, or the first failure ends the run
         finally:
             self.stop.set()
@@ -305,6 +185,7 @@ class _Run:
                     task.sink.abort()
                 if task.claim is not None:
                     task.claim.release()
+            self.devices.close()
         if self.crash is not None:
             raise self.crash
         return [self.outcomes[index] for index in sorted(self.outcomes)]
@@ -317,7 +198,7 @@ class _Run:
         def guarded() -> None:
             try:
                 work(*arguments)
-            except _Stopped:
+            except Stopped:
                 pass
             except BaseException as error:  # a bug in the runner itself surfaces in the caller, with its traceback
                 self.crash = error
@@ -343,9 +224,9 @@ class _Run:
                 task.skipped = self._is_done(self._journal(task.job), task.job.input, task.job.output, told)
             if not (task.skipped or task.error):
                 self._read_frames(task)
-            self.ready.put(_Item(task))
+            self.ready.put(Item(task))
 
-    def _next_task(self) -> _Task | None:
+    def _next_task(self) -> Task | None:
         """The next job whose result nobody else makes at the moment; None when there are no more."""
         while not self.stop.is_set():
             with self.lock:
@@ -375,7 +256,7 @@ class _Run:
             raise OutputError(f"{output} exists and was not made by colorpipe", hint="--overwrite replaces it")
         return state == "done"
 
-    def _read_frames(self, task: _Task) -> None:
+    def _read_frames(self, task: Task) -> None:
         job, options = task.job, self.session.media
         with contextlib.ExitStack() as stack:
             with task.step("read"):
@@ -385,7 +266,7 @@ class _Run:
                 film = source.info.medium == "video"
                 if film:
                     task.guides.check((source.info.height, source.info.width), options)
-                    task.led = functools.lru_cache(2)(self.session.led_by)
+                    task.led = functools.lru_cache(2 * len(self.devices))(self.session.led_by)
                 guided = {"guides": task.guides.identity()} if task.guides.frames else {}
                 task.source = identity(job.input, digest=job.preview is None) | guided
                 key = None
@@ -411,7 +292,7 @@ class _Run:
             elif film and not task.error:
                 task.notes += task.guides.notes(source.info.frames, distance is not None)
 
-    def _read_singly(self, task: _Task, frames: Iterator[Frame], sink: Sink) -> None:
+    def _read_singly(self, task: Task, frames: Iterator[Frame], sink: Sink) -> None:
         while not task.error:
             prepared = None
             with task.step("read"):
@@ -421,9 +302,9 @@ class _Run:
                     prepared = self.pipeline.prepare(frame, sink.encoding, *lead)
             if prepared is None:
                 break
-            self.ready.put(_Item(task, prepared.frame, prepared))
+            self.ready.put(Item(task, prepared.frame, prepared))
 
-    def _read_steadily(self, task: _Task, frames: Iterator[Frame], sink: Sink, distance: int) -> None:
+    def _read_steadily(self, task: Task, frames: Iterator[Frame], sink: Sink, distance: int) -> None:
         """Frames with their place in the film; only key frames are looked at by the network."""
         waiting: deque[Frame] = deque()
         task.weaver = Weaver(sink.state)
@@ -455,11 +336,11 @@ class _Run:
                     task.shots += turn.oldest and turn.step.first
                     task.key_frames += prepared is not None
                     packed = lead.packed() if turn.step.key else b""
-                    self.ready.put(_Item(task, frame, prepared, turn=turn, lead=packed))
+                    self.ready.put(Item(task, frame, prepared, turn=turn, lead=packed))
             if task.error:
                 return
 
-    def _skip(self, task: _Task, frames: Iterator[Frame], count: int) -> None:
+    def _skip(self, task: Task, frames: Iterator[Frame], count: int) -> None:
         """Pass over frames that an earlier run has written. They are decoded: seeking is exact in few containers."""
         if count:
             task.notes.append(f"an earlier run had made {count} frames: this one went on from there")
@@ -476,61 +357,68 @@ class _Run:
     # --- the network -------------------------------------------------------------------------------------------------
 
     def _predict(self) -> None:
+        """What comes goes to the network, and on to the writers in the order in which it came."""
+        asked: deque[tuple[list[Item], Future[Answers]]] = deque()
         ended = 0
         while ended < len(self.jobs):
-            items = [self.ready.get()]
-            ends = sum(item.frame is None for item in items)
-            asked = sum(item.prepared is not None for item in items)
-            # Frames of a film with steady colour are passed on at once: its key frames come far apart.
-            while asked and asked < self.runtime.at_once and ended + ends < len(self.jobs) and items[-1].turn is None:
-                item = self.ready.get_soon()
-                if item is None:
-                    break
-                items.append(item)
-                ends += item.frame is None
-                asked += item.prepared is not None
-            for item in self._with_chroma(items):
-                self.results[item.task.index % self.lanes].put(item)
-            ended += ends
+            items = self._gather(len(self.jobs) - ended, wait=not asked)
+            ended += sum(item.frame is None for item in items)
+            if any(item.prepared is not None for item in items):
+                asked.append((items, self.devices.ask(items)))
+            elif asked:
+                asked[-1][0].extend(items)  # they wait for those before them
+            else:
+                self._hand_on(items, {})
+            # One call waits beside those that are under way: what their frames take is all that grows with the devices.
+            while asked and (asked[0][1].done() or len(asked) > len(self.devices) or ended == len(self.jobs)):
+                items, call = asked.popleft()
+                self._hand_on(items, self._answers(call))
         for channel in self.results:
             channel.put(None)
 
-    def _with_chroma(self, items: Sequence[_Item]) -> Iterator[_Item]:
-        """The items in order, frames with their chroma; frames of one view size and reference share a call."""
-        groups: dict[object, list[tuple[int, Prepared]]] = {}
-        for index, item in enumerate(items):
-            if item.prepared is not None and not item.task.error:
-                kind = item.prepared.L.shape, item.prepared.reference
-                groups.setdefault(kind, []).append((index, item.prepared))
-        chroma: dict[int, Float] = {}
-        for group in groups.values():
-            chroma.update(self._predict_group(items, group))
-        for index, item in enumerate(items):
-            yield dataclasses.replace(item, ab=chroma.get(index))
+    def _gather(self, ends: int, *, wait: bool) -> list[Item]:
+        """What one call of the network is for; nothing where nothing comes for a moment and there is no ``wait``.
 
-    def _predict_group(self, items: Sequence[_Item], group: list[tuple[int, Prepared]]) -> dict[int, Float]:
-        start = time.perf_counter()
-        try:
-            reference, led = group[0][1].reference, items[group[0][0]].task.led
-            through = None if reference is None or led is None else led(reference)
-            results = self.pipeline.predict([prepared for _, prepared in group], through)
-        except Exception as error:
-            if len(group) > 1:  # find out whose fault it is
-                parts = [self._predict_group(items, [one]) for one in group]
-                return {index: ab for part in parts for index, ab in part.items()}
-            items[group[0][0]].task.fail(error)
-            return {}
-        share = (time.perf_counter() - start) / len(group)
-        for index, _ in group:
-            items[index].task.seconds["predict"] += share
-        return {index: ab for (index, _), ab in zip(group, results, strict=True)}
+        Args:
+            ends: Of tasks, that are still to come.
+        """
+        item = self.ready.get() if wait else self.ready.get_soon()
+        items = [] if item is None else [item]
+        while item is not None:
+            ends -= item.frame is None
+            asked = sum(item.prepared is not None for item in items)
+            # Frames of a film with steady colour are passed on at once: its key frames come far apart.
+            if not asked or asked >= self.runtime.at_once or not ends or item.turn is not None:
+                break
+            item = self.ready.get_soon()
+            if item is not None:
+                items.append(item)
+        return items
+
+    def _answers(self, call: Future[Answers]) -> Answers:
+        while not call.done():
+            if self.stop.is_set():
+                raise Stopped
+            wait([call], POLL)
+        return call.result()
+
+    def _hand_on(self, items: Sequence[Item], answers: Answers) -> None:
+        chroma: dict[int, Float] = {}
+        for index, (answer, seconds) in answers.items():
+            items[index].task.seconds["predict"] += seconds
+            if isinstance(answer, Exception):
+                items[index].task.fail(answer)
+            else:
+                chroma[index] = answer
+        for index, item in enumerate(items):
+            self.results[item.task.index % self.lanes].put(dataclasses.replace(item, ab=chroma.get(index)))
 
     # --- writing -----------------------------------------------------------------------------------------------------
 
-    def _write(self, channel: _Channel[_Item | None]) -> None:
+    def _write(self, channel: Channel[Item | None]) -> None:
         color.warm_up()
         # A key frame settles many frames at once. They are written one for each that comes, so that reading goes on.
-        settled: deque[_Coloured] = deque()
+        settled: deque[Coloured] = deque()
         while True:
             while settled and channel.empty():
                 self._put(settled.popleft())
@@ -547,14 +435,14 @@ class _Run:
             elif settled:
                 self._put(settled.popleft())
 
-    def _settle(self, item: _Item) -> list[_Coloured]:
+    def _settle(self, item: Item) -> list[Coloured]:
         """The frames whose chroma is known with this one, or with the end of its film."""
         task, frame = item.task, item.frame
         ab, via = (
             (None, (0, 0)) if item.ab is None or item.prepared is None else self.pipeline.part(item.prepared, item.ab)
         )
         if task.weaver is None:
-            return [] if frame is None or ab is None else [_Coloured(task, frame, ab, via)]
+            return [] if frame is None or ab is None else [Coloured(task, frame, ab, via)]
         start = time.perf_counter()
         if item.turn is None or frame is None:
             settled = task.weaver.finish()
@@ -562,11 +450,11 @@ class _Run:
             settled = task.weaver.push(item.turn, ab, item.lead)
             if item.turn.newest:
                 task.held.append(frame)
-        coloured = [_Coloured(task, task.held.popleft(), ab, ab.shape[:2], state) for ab, state in settled]
+        coloured = [Coloured(task, task.held.popleft(), ab, ab.shape[:2], state) for ab, state in settled]
         task.took("carry", start)
         return coloured
 
-    def _put(self, coloured: _Coloured) -> None:
+    def _put(self, coloured: Coloured) -> None:
         task = coloured.task
         if task.error or task.sink is None:
             return
@@ -590,7 +478,7 @@ class _Run:
         with media.open_still_sink(job.comparison, self.session.media) as sink:
             sink.write(frame)
 
-    def _compare_film(self, task: _Task) -> None:
+    def _compare_film(self, task: Task) -> None:
         """A film that is done, beside its grey. That it cannot be made is a note: the film is there."""
         from colorpipe.media.compare import write_comparison
 
@@ -603,7 +491,7 @@ class _Run:
 
         def step() -> None:
             if self.stop.is_set():
-                raise _Stopped
+                raise Stopped
             with self.lock:
                 self.listener.frame_done(job)
 
@@ -616,7 +504,7 @@ class _Run:
             notes = write_comparison(film, path, self.session.media, begin, step)
             journal.done(film, path, identity(film, digest=False))
             task.notes += [f"the comparison: {note}" for note in notes if note not in task.notes]
-        except _Stopped:
+        except Stopped:
             raise
         except Exception as error:
             if not isinstance(error, ColorpipeError):
@@ -625,7 +513,7 @@ class _Run:
         finally:
             task.took("compare", start)
 
-    def _end(self, task: _Task) -> None:
+    def _end(self, task: Task) -> None:
         """Put the result in its place, or leave nothing that counts, and tell."""
         job = task.job
         if task.sink is not None:
@@ -662,7 +550,7 @@ class _Run:
             shots=task.shots,
             key_frames=task.key_frames,
             seconds=task.seconds,
-            device=str(self.runtime.device),
+            device=self.session.recipe.device,
             notes=tuple(task.notes),
             error=task.error,
         )

@@ -69,6 +69,25 @@ def choose_device(name: str = "auto", *, require_gpu: bool = False) -> torch.dev
     return torch.device(kind, int(number)) if number else torch.device(kind)
 
 
+def choose_devices(names: str, *, require_gpu: bool = False) -> list[torch.device]:
+    """The devices of names with commas between: ``cuda:0,cuda:1``. One named twice is used by two threads at once.
+
+    Raises:
+        UsageError: not names, or of devices of several kinds, which would each give their own last bits.
+        DeviceError: as ``choose_device``.
+    """
+    listed = [name.strip() for name in names.split(",")]
+    if len(listed) > 1 and not all(listed):
+        raise UsageError(f"--device {names}: a name is missing beside a comma", hint="for example: cuda:0,cuda:1")
+    devices = [choose_device(name, require_gpu=require_gpu) for name in listed]
+    if len({device.type for device in devices}) > 1:
+        raise UsageError(
+            f"--device {names}: these are of several kinds, and results differ a little between kinds",
+            hint="name devices of one kind: cuda:0,cuda:1",
+        )
+    return devices
+
+
 def _cuda_hint() -> str:
     if torch.version.cuda is None:
         return f"torch {torch.__version__} is built without CUDA; use --device cpu, or install a CUDA build of torch"
@@ -283,17 +302,19 @@ def _pool(lanes: int, threads: int) -> ThreadPoolExecutor:
     """Threads that give each torch operation ``threads`` threads; the caller's own number stays."""
     before = torch.get_num_threads()
 
-    def limit() -> None:
-        torch.get_num_threads()  # a thread's first question sets its number to the default, over what was set before
-        torch.set_num_threads(threads)
-
-    pool = ThreadPoolExecutor(lanes, "network", initializer=limit)
+    pool = ThreadPoolExecutor(lanes, "network", initializer=keep_threads, initargs=(threads,))
     # torch's number is a thread's own and becomes the default of new threads: all start now, then it is put back
     started = threading.Barrier(lanes)
     for _ in pool.map(lambda _: started.wait(), range(lanes)):
         pass
     torch.set_num_threads(before)
     return pool
+
+
+def keep_threads(number: int) -> None:
+    """From now on torch uses so many threads for what this thread calls, whatever others set."""
+    torch.get_num_threads()  # a thread's first question sets its number to the default, over what was set before
+    torch.set_num_threads(number)
 
 
 def _out_of_memory(error: BaseException) -> bool:

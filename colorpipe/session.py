@@ -27,7 +27,7 @@ from colorpipe.errors import OptionError, UsageError
 from colorpipe.models import ModelStore, Weights, sha256
 from colorpipe.pipeline import Pipeline
 from colorpipe.plugins import DEFAULT_COLORIZER, PluginHost
-from colorpipe.runtime import Precision, Runtime
+from colorpipe.runtime import Precision, Runtime, choose_devices
 from colorpipe.settings import MediaOptions, MergeOptions
 from colorpipe.types import Encoding, Frame, Lab, Recipe, Stage
 
@@ -59,6 +59,8 @@ class Session:
     """Complete: with versions, the weights' SHA-256, the device and the precision that are in use."""
     digest: str
     """Of the recipe as it was asked for: what is done by it is not done again, here or on another machine."""
+    runtimes: tuple[Runtime, ...]
+    """One for each device. A run spreads its calls over them; ``frame`` and ``colorize`` use the first."""
 
     def __init__(
         self,
@@ -96,15 +98,19 @@ class Session:
         if reference is not None and colorizer.learns_from_reference and recipe.weights is None:
             weights = None  # what is learned takes the place of the method's own
         lab, reference_sha256 = self._reference(reference, recipe, type(colorizer), media)
-        self._runtime_of = functools.partial(
-            Runtime, decoder=decoder, device=recipe.device, require_gpu=require_gpu, batch=batch
-        )
-        runtime = self._runtime_of(
+        first, *others = (str(device) for device in choose_devices(recipe.device, require_gpu=require_gpu))
+        path = weights.path if weights else None
+        runtime = Runtime(
             colorizer,
-            weights=weights.path if weights else None,
+            decoder,
+            weights=path,
+            device=first,
             precision=recipe.precision,  # type: ignore[arg-type]
+            batch=batch,
             reference=lab,
         )
+        self._batch = batch
+        self.runtimes = (runtime, *(self._like(runtime, device, path, lab) for device in others))
         self._weights = weights.path if weights and recipe.weights is not None else None
         """Those that were asked for by name."""
         self.pipeline = Pipeline(preprocessors, runtime, merge, media)
@@ -117,7 +123,7 @@ class Session:
             weights=weights.name if weights else None,
             weights_sha256=weights.sha256 if weights else None,
             settings={**merge.as_dict(), **media.as_dict()},
-            device=str(runtime.device),
+            device=",".join([first, *others]),
             precision=runtime.precision,
             reference_sha256=reference_sha256,
             version=__version__,
@@ -162,25 +168,40 @@ class Session:
             UsageError: the method has no use for one, or it is grey.
         """
         digest = _reference_digest(reference, type(self.pipeline.runtime.colorizer))
-        self.pipeline.runtime.learn(reference)
+        for runtime in self.runtimes:
+            runtime.learn(reference)
         asked = dataclasses.replace(self._asked, reference_sha256=digest)
         self._asked, self.digest = asked, asked.digest()
         self.recipe = dataclasses.replace(self.recipe, reference_sha256=digest)
 
-    def led_by(self, reference: Path) -> Callable[[Float, Float | None], list[Float]]:
+    def led_by(self, reference: Path, runtime: Runtime) -> Callable[[Float, Float | None], list[Float]]:
         """``Runtime.predict`` with another reference, beside the session's own, which stays as it is.
 
         A method that learns does so now, in a runtime of its own: dropping what is returned frees it.
 
+        Args:
+            runtime: One of the session's.
+
         Raises:
             InputError, UsageError: as ``read_lab``.
         """
-        runtime, lab = self.pipeline.runtime, read_lab(reference, self.media)
-        colorizer = runtime.colorizer
-        if colorizer.learns_from_reference:
-            another = type(colorizer)(colorizer.options)
-            runtime = self._runtime_of(another, weights=self._weights, precision=runtime.precision, reference=lab)
+        lab = read_lab(reference, self.media)
+        if runtime.colorizer.learns_from_reference:
+            runtime = self._like(runtime, str(runtime.device), self._weights, lab)
         return functools.partial(runtime.predict, reference=lab)
+
+    def _like(self, runtime: Runtime, device: str, weights: Path | None, reference: Lab | None) -> Runtime:
+        """Another runtime of the same stages, with stages of its own, in the same precision."""
+        colorizer, decoder = runtime.colorizer, runtime.decoder
+        return Runtime(
+            type(colorizer)(colorizer.options),
+            None if decoder is None else type(decoder)(decoder.options),
+            weights=weights,
+            device=device,
+            precision=runtime.precision,
+            batch=self._batch,
+            reference=reference,
+        )
 
     def frame(self, frame: Frame, hints: Path | None = None) -> Frame:
         """One frame in colour."""

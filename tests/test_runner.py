@@ -222,16 +222,21 @@ class Tell:
     def __getattr__(self, name):
         return lambda *a: print(name, flush=True)
 
-run(RunRequest([sys.argv[1]], Recipe(Stage("painter")), Path(sys.argv[2])), host_with(Slow), Tell())
+recipe = Recipe(Stage("painter"), device=sys.argv[3])
+run(RunRequest([sys.argv[1]], recipe, Path(sys.argv[2])), host_with(Slow), Tell())
 """
 
 
-@pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGKILL])
-def test_a_run_that_is_stopped_leaves_whole_files_and_the_next_goes_on(tmp_path: Path, end: signal.Signals) -> None:
+@pytest.mark.parametrize(
+    ("end", "device"), [(signal.SIGINT, "cpu"), (signal.SIGKILL, "cpu"), (signal.SIGINT, "cpu,cpu")]
+)
+def test_a_run_that_is_stopped_leaves_whole_files_and_the_next_goes_on(
+    tmp_path: Path, end: signal.Signals, device: str
+) -> None:
     write_grey(tmp_path / "in" / "000.png", 300, 300)
     for index in range(1, 40):
         shutil.copy(tmp_path / "in" / "000.png", tmp_path / "in" / f"{index:03}.png")
-    command = [sys.executable, "-c", SCRIPT, str(tmp_path / "in"), str(tmp_path / "out")]
+    command = [sys.executable, "-c", SCRIPT, str(tmp_path / "in"), str(tmp_path / "out"), device]
     root = Path(__file__).parents[1]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, cwd=root, text=True)
     done = 0

@@ -238,7 +238,8 @@ def run(
             metavar="NAME",
             rich_help_panel=MACHINE,
             show_default=False,
-            help="auto, cpu, cuda, cuda:N or mps. \\[default: auto]",
+            help="auto, cpu, cuda, cuda:N or mps, each of them one device; cuda:0,cuda:1 share the work. "
+            "\\[default: auto]",
         ),
     ] = None,
     require_gpu: Annotated[
