@@ -57,6 +57,8 @@ LIGHT_STEPS = 65535
 IN_GAMUT = 1e-5
 """Luminance that clipping may add or take before a colour counts as outside of the gamut: above float32's noise, and
 0.03 of an 8-bit code where the curve is steepest."""
+CLIPPED = 1e-4
+"""Distance from 0 and 1 within which a channel of sRGB may have been clipped."""
 _WIDE_LUT = int(cv2.__version__.split(".")[0]) >= 5
 """Whether OpenCV looks 16-bit codes up, a third of numpy's time."""
 
@@ -234,6 +236,18 @@ def _luminance(L: Float) -> Float:
     return np.asarray(np.where(L > 7.9996, f * f * f, L * np.float32(1 / 903.3)), np.float32)
 
 
+def _quick_rgb(L: Float, ab: Float, gamut: Gamut) -> Float:
+    """Lab -> sRGB (H, W, 3) 0..1 by OpenCV, and as ``_coded`` where that may have clipped."""
+    rgb = np.asarray(cv2.cvtColor(cv2.merge([L, *_planes(ab)]), cv2.COLOR_Lab2RGB), np.float32)
+    if gamut == "clip":
+        return rgb
+    outside = np.flatnonzero(cv2.inRange(rgb, (CLIPPED,) * 3, (1 - CLIPPED,) * 3) == 0)
+    if outside.size:
+        few, strong = L.reshape(-1)[outside][None], ab.reshape(-1, 2)[outside][None]
+        rgb.reshape(-1, 3)[outside] = _coded(few, _luminance(few), strong, gamut, _srgb_table())[0]
+    return rgb
+
+
 def _exact_rgb(L: Float, ab: Float, gamut: Gamut) -> Float:
     """Lab -> sRGB (H, W, 3) 0..1 by the formulas: the steps of a table would show in 16 bits."""
     light = _light(L, ab)
@@ -326,7 +340,7 @@ def _chroma_planes(frame: Frame, ab: Float, gamut: Gamut) -> tuple[Plane, Plane]
     L = lightness(frame).L
     if L.shape != (height, width):
         L = np.asarray(cv2.resize(L, (width, height), interpolation=cv2.INTER_AREA), np.float32)
-    rgb = _exact_rgb(L, ab, gamut) if encoding.bits > 10 else _coded(L, _luminance(L), ab, gamut, _srgb_table())
+    rgb = (_exact_rgb if encoding.bits > 10 else _quick_rgb)(L, ab, gamut)
     u, v = np.moveaxis(quantize(np.asarray(cv2.transform(rgb, chroma_matrix(encoding)), np.float32), encoding), -1, 0)
     return np.ascontiguousarray(u), np.ascontiguousarray(v)
 
