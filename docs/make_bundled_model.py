@@ -98,6 +98,9 @@ def figures(files: Sequence[Path]) -> str:
         for row in evaluation.rows
     }
     base = values[GREY]
+    # The truth's colourfulness, from a picture's own and its share of the truth's; means are compared, not shares.
+    vivid = [scored.scores for scored in evaluation.rows[-1].results.values()]
+    truth = float(np.mean([scores["colourfulness"] / scores["colourfulness-share"] for scores in vivid]))
     rows = []
     for label, scores in values.items():
         psnr, de00 = (float(scores[name] or 0) for name in ("psnr", "de00"))
@@ -111,12 +114,12 @@ def figures(files: Sequence[Path]) -> str:
                 f"{de00:.2f}",
                 f"{100 * less:+.1f}%",
                 f"{float(scores['colourfulness'] or 0):.1f}",
-                f"{100 * float(scores['colourfulness-share'] or 0):.0f}%",
+                f"{100 * float(scores['colourfulness'] or 0) / truth:.1f}%",
                 f"{100 * float(scores['auc'] or 0):.2f}%",
             ]
         )
     heads = ("", "PSNR, dB", "over grey", "SSIM", "dE00", "against grey", "colourfulness", "of the truth's", "AuC")
-    return table(heads, rows)
+    return table(heads, [*rows, ["the truth", *[""] * 5, f"{truth:.1f}", "100%", ""]])
 
 
 def skin(files: Sequence[Path], session: colorpipe.Session) -> str:

@@ -18,7 +18,7 @@ class AnnealedMean(Decoder):
     """The mean of the distribution after its temperature is lowered: between the mode and the mean."""
 
     name = "annealed-mean"
-    summary = "mean of the distribution at a temperature: vivid when low, muted when high"
+    summary = "mean of the distribution at a temperature: the likeliest colours when low, a blend when high"
     paper = _PAPER
     licence = "Apache-2.0"
 
@@ -26,7 +26,7 @@ class AnnealedMean(Decoder):
     class Options(colorpipe.Options):
         T: float | None = option(
             None,
-            "softmax temperature: low is vivid and may be blotchy, 1 is muted [default: the weights' own]",
+            "softmax temperature: low takes the likeliest colours, 1 blends all [default: the weights' own]",
             min=0.0,
             max=2.0,
         )
