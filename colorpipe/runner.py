@@ -17,7 +17,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, wait
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -419,21 +419,32 @@ class _Run:
         color.warm_up()
         # A key frame settles many frames at once. They are written one for each that comes, so that reading goes on.
         settled: deque[Coloured] = deque()
-        while True:
-            while settled and channel.empty():
-                self._put(settled.popleft())
-            item = channel.get()
-            if item is None:
-                return
-            if item.task.error is None:
-                with item.task.step("write"):
-                    settled += self._settle(item)
-            if item.frame is None:
-                while settled:
-                    self._put(settled.popleft())
-                self._end(item.task)
-            elif settled:
-                self._put(settled.popleft())
+        with ThreadPoolExecutor(1) as merger:
+            while True:
+                while settled and channel.empty():
+                    self._put_first(settled, merger)
+                item = channel.get()
+                if item is None:
+                    return
+                if item.task.error is None:
+                    with item.task.step("write"):
+                        settled += self._settle(item)
+                if item.frame is None:
+                    while settled:
+                        self._put_first(settled, merger)
+                    self._end(item.task)
+                elif settled:
+                    self._put_first(settled, merger)
+
+    def _put_first(self, settled: deque[Coloured], merger: ThreadPoolExecutor) -> None:
+        """Write the first of them. While it is encoded, the next one is merged."""
+        coloured = settled.popleft()
+        if settled and settled[0].merged is None:
+            settled[0] = dataclasses.replace(settled[0], merged=merger.submit(self._merge, settled[0]))
+        self._put(coloured)
+
+    def _merge(self, coloured: Coloured) -> Frame:
+        return self.pipeline.lay(coloured.frame, coloured.ab, coloured.via)
 
     def _settle(self, item: Item) -> list[Coloured]:
         """The frames whose chroma is known with this one, or with the end of its film."""
@@ -459,7 +470,7 @@ class _Run:
         if task.error or task.sink is None:
             return
         with task.step("write"):
-            result = self.pipeline.lay(coloured.frame, coloured.ab, coloured.via)
+            result = self._merge(coloured) if coloured.merged is None else coloured.merged.result()
             task.sink.write(result, coloured.state)
             if self.request.compare and result.encoding.family == "rgb":
                 self._compare(task.job, result)

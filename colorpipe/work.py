@@ -9,6 +9,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Generic, TypeVar
@@ -149,3 +150,5 @@ class Coloured:
     """The size of the view that the chroma comes from."""
     state: bytes | None = b""
     """For ``Sink.write``."""
+    merged: Future[Frame] | None = None
+    """With its colour, where that was begun ahead of its turn."""
