@@ -72,9 +72,10 @@ class Script:
 
         count = 0
         with av.open(str(film)) as source, av.open(str(result), "w") as container:
-            stream = container.add_stream("libx264", rate=source.streams.video[0].average_rate, options=dict(X264))
+            given = source.streams.video[0]
+            stream = container.add_stream("libx264", rate=given.average_rate, options=dict(X264))
+            stream.width, stream.height, stream.pix_fmt = given.width, given.height, "yuv420p"
             for image in source.decode(video=0):
-                stream.width, stream.height, stream.pix_fmt = image.width, image.height, "yuv420p"
                 rgb = self.of(image.to_ndarray(format="rgb24"))
                 codes = np.rint(rgb * 255).astype(np.uint8)
                 container.mux(stream.encode(av.VideoFrame.from_ndarray(codes, format="rgb24")))

@@ -57,6 +57,8 @@ LIGHT_STEPS = 65535
 IN_GAMUT = 1e-5
 """Luminance that clipping may add or take before a colour counts as outside of the gamut: above float32's noise, and
 0.03 of an 8-bit code where the curve is steepest."""
+BLACK = 0.1
+"""L up to which a colour is black: a third of an 8-bit code."""
 CLIPPED = 1e-4
 """Distance from 0 and 1 within which a channel of sRGB may have been clipped."""
 _WIDE_LUT = int(cv2.__version__.split(".")[0]) >= 5
@@ -242,6 +244,10 @@ def _quick_rgb(L: Float, ab: Float, gamut: Gamut) -> Float:
     if gamut == "clip":
         return rgb
     outside = np.flatnonzero(cv2.inRange(rgb, (CLIPPED,) * 3, (1 - CLIPPED,) * 3) == 0)
+    # Black borders: no colour is as dark, and they are many.
+    black = L.reshape(-1)[outside] <= BLACK
+    rgb.reshape(-1, 3)[outside[black]] = 0
+    outside = outside[~black]
     if outside.size:
         few, strong = L.reshape(-1)[outside][None], ab.reshape(-1, 2)[outside][None]
         rgb.reshape(-1, 3)[outside] = _coded(few, _luminance(few), strong, gamut, _srgb_table())[0]
