@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -60,8 +61,9 @@ class Guides:
             files[frame] = file
         return cls(hinted, referenced)
 
-    def identity(self) -> dict[str, str]:
-        """What decides the result: SHA-256 by kind and frame; empty where there are none.
+    @functools.cached_property
+    def identity(self) -> Mapping[str, str]:
+        """What decides the result: SHA-256 by kind and frame; empty where there are none. Read once.
 
         Raises:
             InputError: one cannot be read.

@@ -7,6 +7,7 @@ never runs code: safetensors, or ``torch.load(weights_only=True)``. Every key an
 from __future__ import annotations
 
 import hashlib
+import math
 import os
 import pickle
 import tempfile
@@ -470,11 +471,7 @@ def read_temperature(metadata: Mapping[str, str], file: Path, default: float = 1
     Raises:
         WeightsError: what is stated is no temperature.
     """
-    value = _stated(metadata, "natural_T", default)
-    if not 0 < value <= 2:
-        text = metadata["natural_T"]
-        raise WeightsError(f"{file}: its metadata says natural_T = {text}, which is no temperature in 0..2")
-    return value
+    return _stated(metadata, file, "natural_T", default, lambda value: 0 < value <= 2, "temperature in 0..2")
 
 
 def read_vibrance(metadata: Mapping[str, str], file: Path) -> float:
@@ -483,19 +480,21 @@ def read_vibrance(metadata: Mapping[str, str], file: Path) -> float:
     Raises:
         WeightsError: what is stated is no number in 1..4.
     """
-    value = _stated(metadata, "natural_vibrance", 1.0)
-    if not 1 <= value <= 4:
-        text = metadata["natural_vibrance"]
-        raise WeightsError(f"{file}: its metadata says natural_vibrance = {text}, which is no number in 1..4")
-    return value
+    return _stated(metadata, file, "natural_vibrance", 1.0, lambda value: 1 <= value <= 4, "number in 1..4")
 
 
-def _stated(metadata: Mapping[str, str], name: str, default: float) -> float:
-    """A number among the metadata; -1 for what is none."""
+def _stated(
+    metadata: Mapping[str, str], file: Path, name: str, default: float, valid: Callable[[float], bool], wanted: str
+) -> float:
+    """A number among the metadata of ``file``."""
+    text = metadata.get(name, str(default))
     try:
-        return float(metadata.get(name, default))
+        value = float(text)
     except ValueError:
-        return -1.0
+        value = math.nan
+    if not valid(value):
+        raise WeightsError(f"{file}: its metadata says {name} = {text}, which is no {wanted}")
+    return value
 
 
 def _a(value: Any) -> str:

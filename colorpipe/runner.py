@@ -220,7 +220,7 @@ class _Run:
                 if task.job.error:
                     raise InputError(task.job.error)
                 task.guides = Guides.of(task.job.input, type(self.runtime.colorizer), self.request.hints)
-                told = task.guides.identity()
+                told = task.guides.identity
                 task.skipped = self._is_done(self._journal(task.job), task.job.input, task.job.output, told)
             if not (task.skipped or task.error):
                 self._read_frames(task)
@@ -267,7 +267,7 @@ class _Run:
                 if film:
                     task.guides.check((source.info.height, source.info.width), options)
                     task.led = functools.lru_cache(2 * len(self.devices))(self.session.led_by)
-                guided = {"guides": task.guides.identity()} if task.guides.frames else {}
+                guided = {"guides": task.guides.identity} if task.guides.frames else {}
                 task.source = identity(job.input, digest=job.preview is None) | guided
                 key = None
                 if job.preview is None:

@@ -10,6 +10,7 @@ holds out.
 from __future__ import annotations
 
 import argparse
+import functools
 import hashlib
 import platform
 import tempfile
@@ -22,6 +23,7 @@ import numpy as np
 import skimage
 from make_samples_sheet import GAP, ROW, Group, Image, draw, encode, grey, read_still
 from skimage.color import deltaE_ciede2000
+from skimage.feature import Cascade
 
 import colorpipe
 from colorpipe.color import Float, rgb_to_lab
@@ -51,12 +53,15 @@ class Face:
         return float(np.degrees(np.arctan2(self.truth[0] - 50, max(self.truth[2], 1e-3))))
 
 
-def faces(truth: Image, result: Image) -> list[Face]:
-    """Faces seen from the front that scikit-image's cascade finds, where much of them is of a skin's hue."""
-    from skimage.feature import Cascade
+@functools.cache
+def cascade() -> Cascade:
+    return Cascade(skimage.data.lbp_frontal_face_cascade_filename())
 
-    cascade = Cascade(skimage.data.lbp_frontal_face_cascade_filename())
-    boxes = cascade.detect_multi_scale(
+
+def faces(path: Path, session: colorpipe.Session) -> list[Face]:
+    """Faces seen from the front that scikit-image's cascade finds, where much of them is of a skin's hue."""
+    truth = native(path)
+    boxes = cascade().detect_multi_scale(
         img=cv2.cvtColor(truth, cv2.COLOR_RGB2GRAY),
         scale_factor=1.2,
         step_ratio=1,
@@ -64,6 +69,7 @@ def faces(truth: Image, result: Image) -> list[Face]:
         max_size=(200, 200),
         min_neighbor_number=4,
     )
+    result = session.colorize(path) if boxes else truth
     found = []
     for box in boxes:
         side = box["width"]
@@ -124,7 +130,7 @@ def figures(files: Sequence[Path]) -> str:
 
 def skin(files: Sequence[Path], session: colorpipe.Session) -> str:
     """Of the faces in ``files``, by how light their skin is in the photograph."""
-    found = [face for path in files for face in faces(native(path), session.colorize(path))]
+    found = [face for path in files for face in faces(path, session)]
     rows = []
     for low, high, name in GROUPS:
         group = [face for face in found if low <= face.angle < high]

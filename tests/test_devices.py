@@ -7,7 +7,6 @@ import itertools
 import json
 import threading
 import time
-import weakref
 from pathlib import Path
 from typing import ClassVar
 
@@ -28,7 +27,7 @@ from colorpipe.session import Session
 from colorpipe.settings import MediaOptions
 from colorpipe.types import Batch, Chroma, Lab, Outcome, Recipe, Stage
 from tests.conftest import Cli
-from tests.helpers import Painter, host_with, write_grey
+from tests.helpers import Learner, Painter, host_with, write_grey
 
 SAMPLES = Path(__file__).parent.parent / "samples"
 SHOTS = ("migrant-mother-1936.jpg", "cameraman.png", "einstein-1947.jpg", "migrant-mother-1936.jpg")
@@ -224,21 +223,12 @@ def test_memory_does_not_grow_while_one_device_is_slow(tmp_path: Path) -> None:
     assert seen[0] <= 9  # four in the queue, two readers' own, three calls
 
 
-class Learner(Painter):
-    """The mean colour of what it learned from."""
-
-    name = "learner"
-    learns_from_reference = True
-    made: ClassVar[list[weakref.ref[Learner]]] = []
-
-    def learn(self, reference: Lab, device: torch.device) -> None:
-        assert reference.ab is not None
-        self.made.append(weakref.ref(self))
-        self.mean = torch.from_numpy(reference.ab.mean((0, 1)))
+class SlowLearner(Learner):
+    """So slow that both devices get work."""
 
     def predict(self, batch: Batch) -> Chroma:
-        time.sleep(0.02)  # so that both devices get work
-        return Chroma(self.mean.view(1, 2, 1, 1).expand(len(batch), 2, 4, 4))
+        time.sleep(0.02)
+        return super().predict(batch)
 
 
 def test_every_device_learns_and_what_a_shot_was_led_by_is_freed(film: Path, tmp_path: Path) -> None:
@@ -248,9 +238,9 @@ def test_every_device_learns_and_what_a_shot_was_led_by_is_freed(film: Path, tmp
     for name, bgr in (("blue.png", (230, 60, 30)), ("in/film.010.reference.png", (30, 30, 230))):
         assert cv2.imwrite(str(tmp_path / name), np.full((24, 40, 3), bgr, np.uint8))
     blue = tmp_path / "blue.png"
-    one = pixels(colorize(source, tmp_path / "one", Learner, "cpu", "1", reference=blue))
+    one = pixels(colorize(source, tmp_path / "one", SlowLearner, "cpu", "1", reference=blue))
     Learner.made.clear()
-    two = pixels(colorize(source, tmp_path / "two", Learner, "cpu,cpu", "1", reference=blue))
+    two = pixels(colorize(source, tmp_path / "two", SlowLearner, "cpu,cpu", "1", reference=blue))
     assert np.array_equal(one["film.mkv"], two["film.mkv"])
     redness = two["film.mkv"][:, 2].mean((1, 2))
     assert redness[10:14].min() > 128 + 30 > 128 + 10 > max(redness[:10].max(), redness[14:].max())

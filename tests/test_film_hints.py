@@ -5,10 +5,8 @@ from __future__ import annotations
 import gc
 import itertools
 import shutil
-import weakref
 from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
-from typing import ClassVar
 
 import av
 import cv2
@@ -25,8 +23,8 @@ from colorpipe.media.video import open_video
 from colorpipe.runner import RunRequest, Silent, run
 from colorpipe.settings import MediaOptions
 from colorpipe.temporal import Carrier, Lead, Planner, Strands, Turn, Weaver, shrink, unpacked
-from colorpipe.types import Batch, Chroma, Lab, Outcome, Recipe, Stage
-from tests.helpers import Painter, host_with, write_grey
+from colorpipe.types import Batch, Chroma, Outcome, Recipe, Stage
+from tests.helpers import Learner, Painter, host_with, write_grey
 
 SAMPLES = Path(__file__).parent.parent / "samples"
 HEIGHT, WIDTH, FRAMES, CUT = 96, 160, 26, 20
@@ -316,22 +314,6 @@ class Taker(Painter):
     def predict(self, batch: Batch) -> Chroma:
         ab = (0.0, 0.0) if batch.reference is None else batch.reference.ab.mean((0, 1))
         return Chroma(torch.tensor(ab).float().view(1, 2, 1, 1).expand(len(batch), 2, 4, 4))
-
-
-class Learner(Painter):
-    """The same, and it must have learned it."""
-
-    name = "learner"
-    learns_from_reference = True
-    made: ClassVar[list[weakref.ref[Learner]]] = []
-
-    def learn(self, reference: Lab, device: torch.device) -> None:
-        assert reference.ab is not None
-        self.made.append(weakref.ref(self))
-        self.mean = torch.from_numpy(reference.ab.mean((0, 1)))
-
-    def predict(self, batch: Batch) -> Chroma:
-        return Chroma(self.mean.view(1, 2, 1, 1).expand(len(batch), 2, 4, 4))
 
 
 def picture(path: Path, rgb: Colour) -> Path:
