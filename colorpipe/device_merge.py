@@ -124,10 +124,9 @@ class DeviceMerge:
         return luma + difference * fit.clamp(max=1)
 
     def _chroma_planes(self, grey: Tensor, ab: Tensor, encoding: Encoding, gamut: Gamut) -> tuple[Any, Any]:
-        L = _lightness(grey)
-        if L.shape != ab.shape[1:]:
-            L = _average(L[None], tuple(ab.shape[1:]))[0]
-        rgb = self._rgb(L, ab, gamut)
+        if grey.shape != ab.shape[1:]:
+            grey = _average(grey[None], tuple(ab.shape[1:]))[0]
+        rgb = self._rgb(_lightness(grey), ab, gamut)
         matrix = self._tensor(color.chroma_matrix(encoding))
         codes = torch.einsum("cr,rhw->chw", matrix[:, :3], rgb) + matrix[:, 3, None, None]
         u, v = _codes(codes, encoding)

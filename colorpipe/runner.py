@@ -44,6 +44,9 @@ from colorpipe.work import POLL, Channel, Coloured, Item, Stopped, Task
 log = logging.getLogger(__name__)
 AHEAD = 4
 """Frames that wait for a writer."""
+RESERVE = 12
+"""Frames of a film with steady colour that a writer keeps for when the network holds those after them up: half a second
+at 1080p, which is what a large network takes for a key frame on one core."""
 WAIT = 0.25
 """Seconds between looks at whether another run has finished a result that it is making."""
 
@@ -369,7 +372,7 @@ class _Run:
                 asked[-1][0].extend(items)  # they wait for those before them
             else:
                 self._hand_on(items, {})
-            # One call waits beside those that are under way: what their frames take is all that grows with the devices.
+            # One call more than there are devices: what their frames take is all that grows with the devices.
             while asked and (asked[0][1].done() or len(asked) > len(self.devices) or ended == len(self.jobs)):
                 items, call = asked.popleft()
                 self._hand_on(items, self._answers(call))
@@ -417,7 +420,8 @@ class _Run:
 
     def _write(self, channel: Channel[Item | None]) -> None:
         color.warm_up()
-        # A key frame settles many frames at once. They are written one for each that comes, so that reading goes on.
+        # A key frame settles many frames at once. They are written one for each that comes, so that reading goes on,
+        # and the last of them when none comes.
         settled: deque[Coloured] = deque()
         with ThreadPoolExecutor(1) as merger:
             while True:
@@ -433,7 +437,7 @@ class _Run:
                     while settled:
                         self._put_first(settled, merger)
                     self._end(item.task)
-                elif settled:
+                elif len(settled) > (RESERVE if item.task.weaver else 0):
                     self._put_first(settled, merger)
 
     def _put_first(self, settled: deque[Coloured], merger: ThreadPoolExecutor) -> None:

@@ -130,6 +130,7 @@ class Runtime:
         """Calls of the network at once, each of ``batch`` pictures."""
         self._threads = max(1, cores // self.lanes)
         self._pool: ThreadPoolExecutor | None = None
+        self._starting = threading.Lock()
         self.precision, self.reason = self._choose(precision)
         """Of the network's arithmetic; and why, where it was measured."""
         if network is not None and self.precision != "fp32":
@@ -232,8 +233,9 @@ class Runtime:
 
         if self.device.type != "cpu" or self.colorizer.network is None:
             return map(call, parts)
-        if self._pool is None:
-            self._pool = _pool(self.lanes, self._threads)
+        with self._starting:
+            if self._pool is None:
+                self._pool = _pool(self.lanes, self._threads)
         return self._pool.map(call, parts)
 
     def _make_room(self, shape: tuple[int, ...]) -> None:

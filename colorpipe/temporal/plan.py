@@ -10,7 +10,6 @@ from collections import deque
 from dataclasses import dataclass, replace
 
 import cv2
-import numpy as np
 
 from colorpipe.settings import KEY_DISTANCE
 from colorpipe.temporal.motion import FlowFinder, Motion, Path, Small, still
@@ -167,7 +166,7 @@ class _Content:
         detector = self._detector(CUT, min_scene_len=0, luma_only=True)
         found = False
         for number, plane in enumerate((before, after)):
-            found = bool(detector.process_frame(self._timecode(number, 1.0), np.dstack([plane] * 3)))
+            found = bool(detector.process_frame(self._timecode(number, 1.0), cv2.merge([plane] * 3)))
         return found
 
 
