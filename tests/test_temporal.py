@@ -17,7 +17,7 @@ from colorpipe.media.video import open_video
 from colorpipe.runner import RunRequest, run
 from colorpipe.settings import KEY_DISTANCE, MediaOptions, MergeOptions
 from colorpipe.temporal import Carrier, Planner, Step, shrink
-from colorpipe.temporal.carry import fill
+from colorpipe.temporal.fill import fill
 from colorpipe.temporal.motion import FlowFinder, Small, warp
 from colorpipe.temporal.plan import FLASH
 from colorpipe.types import Batch, Chroma, Outcome, Recipe, Stage
@@ -208,6 +208,20 @@ def test_chroma_moves_with_what_it_colours() -> None:
         assert np.abs(ab - true).mean() < 0.8, n
 
 
+@pytest.mark.parametrize("fall", [0, 20, 60])
+def test_a_clear_sky_is_trusted_though_nothing_in_it_can_be_followed(fall: int) -> None:
+    """A thing in front of a sky with grain, where the flow is noise that leads nowhere."""
+    chance, thing = np.random.default_rng(5), texture(size=(30, 60))
+    film = []
+    for n in range(40):
+        sky = 150 + np.linspace(0, fall, 144)[:, None] + chance.normal(0, 2, (144, 256))
+        sky[40:70, 20 + 2 * n : 80 + 2 * n] = thing
+        film.append(np.clip(sky, 0, 255).astype(np.uint8))
+    steps = plan(film)
+    assert len(keys(steps)) <= 6
+    assert np.mean([step.motion.back_trust.mean() for step in steps]) > 0.8
+
+
 def test_a_still_scene_has_constant_chroma() -> None:
     chroma = carry(plan([texture()[:HEIGHT, :WIDTH]] * 60), [painting(texture())[:HEIGHT, :WIDTH]] * 60)
     assert all((ab == chroma[0]).all() for ab in chroma)
@@ -220,7 +234,7 @@ def test_key_frames_of_a_shot_agree_and_the_network_has_its_way_slowly() -> None
     assert (way[: 24 * 3] == 0).all()
     assert np.abs(np.diff(way)).max() < 0.9  # of 28 at once
     assert np.diff(way).min() > -1e-4
-    assert 15 < way[24 * 5] < 19  # the second key frame that says so
+    assert 10 < way[24 * 5] < 15  # the second key frame that says so
     assert way[-1] > 19
 
 

@@ -9,12 +9,20 @@ import cv2
 import numpy as np
 
 from colorpipe.color import Float
+from colorpipe.temporal.fill import fill, resized
 from colorpipe.temporal.motion import Path, warp
 from colorpipe.temporal.plan import Step
 
 MEMORY = 24.0
-"""Frames after which the network's opinion counts as much as what a shot has been given so far: one second."""
-FOLLOW = 0.5
+"""Frames after which the network's opinion of a shot's cast counts as much as what the shot has been given so far: one
+second."""
+KNOWN = 0.5
+"""Trust in what was carried, on average, from which on it counts in full; below, the more of a key frame is new, the
+less."""
+LOCAL = 0.5
+"""Share of the colour that was carried to a key frame in what that is given, place by place, where it is trusted. The
+rest is the network's, with the shot's cast."""
+FOLLOW = 0.75
 """Exponent of how far a key frame is made as strong in colour as the network would have it: as things come nearer, it
 grows surer. With 0, colourfulness falls up to 7% below that of every frame by itself; with 1, by 2%, but the PSNR to
 the true colours falls by up to 0.25 dB as well; so, by 4% and 0.08 dB."""
@@ -26,8 +34,6 @@ hue and strength of what is seen, not its borders. Of these the network's own ar
 colourfulness falls by 7%, and flicker from 0.16 of that of every frame by itself to 0.08."""
 MOST_GAIN = np.float32(0.5)
 """By how much a mixture is made more colourful at most: where two hues are opposite, either would be a lie."""
-SURE = 0.05
-"""Weight from which on a place's own chroma is taken; below it, the more of its neighbours' the less there is."""
 
 
 class Carrier:
@@ -63,7 +69,7 @@ class Carrier:
             return []
         if predicted is None:
             raise ValueError("a key frame comes with its chroma")
-        fresh = _resize(predicted, step.luma.shape)
+        fresh = resized(predicted, step.luma.shape)
         if step.first or self.chroma is None:
             settled, self.chroma = self.finish(), fresh
         else:
@@ -101,14 +107,17 @@ class Carrier:
 def agree(predicted: Float, carried: Float, trust: Float, frames: int) -> Float:
     """A key frame's chroma: the network's, made to agree with what its shot has been given so far.
 
-    ``mix(predicted, predicted + difference, MEMORY / (MEMORY + frames))``: the difference to the colour that was
-    carried from the last key frame, ``frames`` away, where that is trusted, continued elsewhere, over wide windows. So
-    a new thing gets the network's colour with the shot's cast, and the network has its way slowly. What that takes of
-    the strength of its colours, over the whole frame, is given back in part.
+    First over wide windows: the difference to the colour that was carried from the last key frame, ``frames`` away,
+    where that is trusted, continued elsewhere, is added by ``MEMORY / (MEMORY + frames)``. So a new thing gets the
+    network's colour with the shot's cast, and the network has its way slowly. Then place by place: what was carried
+    with trust is half of the result, a mean of what the network has said of a thing so far, the latest counting most.
+    What that takes of the strength of its colours, over the whole frame, is given back in part.
     """
     difference = fill(carried - predicted, trust)
     difference = np.asarray(cv2.GaussianBlur(difference, (0, 0), max(difference.shape) / WIDE), np.float32)
-    agreed = _mix(predicted, predicted + difference, np.float32(MEMORY / (MEMORY + frames)))
+    cast = MEMORY / (MEMORY + frames) * min(1.0, float(trust.mean()) / KNOWN)
+    agreed = _mix(predicted, predicted + difference, np.float32(cast))
+    agreed = _mix(agreed, carried, np.float32(LOCAL) * trust)
     stronger = float(np.linalg.norm(predicted)) / max(float(np.linalg.norm(agreed)), 1e-6)
     return np.asarray(agreed * np.float32(np.clip(stronger**FOLLOW, 1 / MOST_FOLLOWED, MOST_FOLLOWED)), np.float32)
 
@@ -128,36 +137,3 @@ def _mix(a: Float, b: Float, share: Float | np.float32) -> Float:
     lost = chroma_a + (chroma_b - chroma_a) * share - chroma
     gain = 1 + np.minimum(lost / np.maximum(chroma, np.float32(1e-3)), np.float32(MOST_GAIN))
     return np.asarray(cv2.merge([plane * gain for plane in mixed]), np.float32)
-
-
-def fill(values: Float, weight: Float) -> Float:
-    """Values (h, w, 2) where their weight is above ``SURE``; below, the weighted mean of ever wider surroundings.
-
-    Pull and push, after Gortler et al. 1996, The Lumigraph, section 3.4. Zero where there is no weight at all.
-    """
-    if float(weight.min()) >= SURE:
-        return values
-    sure = np.minimum(weight / np.float32(SURE), 1)
-    planes = cv2.split(values)
-    sums = np.asarray(cv2.merge([*(plane * weight for plane in planes), weight]), np.float32)
-    around = cv2.split(_surroundings(sums))
-    return np.asarray(cv2.merge([far + sure * (near - far) for near, far in zip(planes, around, strict=True)]))
-
-
-def _surroundings(sums: Float) -> Float:
-    """(h, w, 3), values times weight and weight -> (h, w, 2), from means over cells of 2, 4, 8 ... pixels."""
-    height, width = sums.shape[:2]
-    if max(height, width) == 1:
-        return np.asarray(sums[..., :2] / np.maximum(sums[..., 2:], np.float32(1e-6)), np.float32)
-    half = np.asarray(cv2.resize(sums, (-(-width // 2), -(-height // 2)), interpolation=cv2.INTER_AREA), np.float32)
-    coarse = cv2.split(_surroundings(half))
-    *planes, weight = cv2.split(half)
-    sure, weight = np.minimum(weight / np.float32(SURE), 1), np.maximum(weight, np.float32(1e-6))
-    filled = [far + sure * (plane / weight - far) for plane, far in zip(planes, coarse, strict=True)]
-    return _resize(np.asarray(cv2.merge(filled)), (height, width))
-
-
-def _resize(values: Float, size: tuple[int, ...]) -> Float:
-    if values.shape[:2] == size[:2]:
-        return values
-    return np.asarray(cv2.resize(values, size[1::-1], interpolation=cv2.INTER_LINEAR), np.float32)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from colorpipe import hints
 from colorpipe.color import Float
-from colorpipe.temporal.carry import fill
+from colorpipe.temporal.fill import fill
 from colorpipe.temporal.motion import WINDOW, Small, sample
 from colorpipe.temporal.plan import Step
 

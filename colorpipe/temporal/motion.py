@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from colorpipe.color import Float, Plane
+from colorpipe.temporal.fill import fill
 
 SIDE = 256
 """Of the small copy, at most: chroma that has been through a network of 256 has no more detail."""
@@ -25,6 +26,12 @@ Sundaram, Brox and Keutzer 2010, Dense Point Trajectories by GPU-accelerated Lar
 LUMA_MISS = 24.0
 """Mean difference of the luma, 8-bit codes, at which a place that was followed has half its trust: above grain (of the
 old films at hand 4..9 in windows of 5), below the difference of two things side by side."""
+HARMLESS = 8.0
+"""8-bit codes: a flow that misses by so much of the light's slope is trusted half, though it does not lead back."""
+REACH = 12
+"""Pixels by which it may miss then, at most: the slope is the steepest within so many."""
+LEAST_PLAIN = 0.01
+"""Share of the picture that this must save to be worth its time."""
 FAR = 1e4
 """Pixels: further than anything moves."""
 WINDOW = 5
@@ -106,10 +113,19 @@ class FlowFinder:
         self._flow.setFinestScale(1)
         self._flow.setPatchStride(5)
         self._flow.setVariationalRefinementIterations(2)
+        self._last: tuple[Small, Float] | None = None
 
     def between(self, earlier: Small, later: Small) -> Motion:
         back, ahead = self._find(later, earlier), self._find(earlier, later)
-        return Motion(back, _trust(back, ahead), ahead, _trust(ahead, back))
+        slope, earlier_slope = _slope(later), self._slope_of(earlier)
+        self._last = later, slope
+        return Motion(
+            *_settled(back, warp(ahead, back, FAR), slope), *_settled(ahead, warp(back, ahead, FAR), earlier_slope)
+        )
+
+    def _slope_of(self, luma: Small) -> Float:
+        """As ``_slope``; of the later frame of the call before it is known."""
+        return self._last[1] if self._last is not None and self._last[0] is luma else _slope(luma)
 
     def _find(self, here: Small, there: Small) -> Float:
         height, width = here.shape
@@ -143,11 +159,31 @@ def sample(values: NDArray[Any], places: Float) -> NDArray[Any]:
     return found.reshape(-1, *values.shape[2:])[: len(places)]
 
 
-def _trust(shift: Float, back: Float) -> Float:
-    """How nearly ``back`` leads back, (h, w) 0..1; what comes from outside of the picture does not at all."""
-    returned = warp(back, shift, outside=FAR)
+def _settled(shift: Float, returned: Float, slope: Float) -> tuple[Float, Float]:
+    """A flow and its trust, (h, w) 0..1: how nearly it leads back, and where it does not, how little that matters.
+
+    In a clear sky or on a plain wall the flow is noise. There is nothing that could be missed there: a miss of m pixels
+    across light that changes by s a pixel is one of m * s codes. Such a place moves as those around it do.
+
+    Args:
+        returned: The way back, found where ``shift`` leads; ``FAR`` outside of the picture, which is not trusted.
+        slope: ``_slope``.
+    """
     miss = _squares(shift + returned)
-    return _fading(miss / (SLACK + SHARE * (_squares(shift) + np.minimum(_squares(returned), SIDE * SIDE))))
+    trust = _fading(miss / (SLACK + SHARE * (_squares(shift) + np.minimum(_squares(returned), SIDE * SIDE))))
+    plain = _fading(np.sqrt(np.minimum(miss, FAR)) * slope / np.float32(HARMLESS))
+    plain[miss > REACH * REACH] = 0
+    if float((plain > trust).mean()) < LEAST_PLAIN:
+        return shift, trust
+    return fill(shift, trust), np.maximum(trust, plain)
+
+
+def _slope(luma: Small) -> Float:
+    """(h, w): how much the light changes from pixel to pixel, in 8-bit codes, at most within ``REACH``."""
+    soft = cv2.blur(luma, (WINDOW, WINDOW))
+    across, down = (cv2.convertScaleAbs(cv2.Sobel(soft, cv2.CV_16S, *axis), alpha=4) for axis in ((1, 0), (0, 1)))
+    steepest = cv2.dilate(cv2.max(across, down), np.ones((2 * REACH + 1, 2 * REACH + 1), np.uint8))
+    return np.asarray(steepest * np.float32(1 / 32))
 
 
 def _squares(shift: Float) -> Float:
