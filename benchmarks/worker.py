@@ -142,7 +142,7 @@ class Ours:
             pipeline.predict([pipeline.look(keys[0])])
             with timed("network"):
                 views = [pipeline.look(frame) for frame in keys]
-                predicted = iter([pipeline.part(view, pipeline.predict([view])[0])[0] for view in views])
+                predicted = iter([pipeline.part(view, pipeline.predict([view], alone=True)[0])[0] for view in views])
             carrier = Carrier()
             with timed("carry"):
                 chroma = [ab for step in steps for ab in carrier.push(step, next(predicted) if step.key else None)]

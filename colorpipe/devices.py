@@ -60,11 +60,11 @@ class Devices:
         self._pool.shutdown(cancel_futures=True)
 
     def _ask(self, items: Sequence[Item], place: int) -> Answers:
-        """Frames of one view size and reference share a call."""
+        """Frames of one view size and reference share a call, but for a film's key frames."""
         groups: dict[object, list[tuple[int, Prepared]]] = {}
         for index, item in enumerate(items):
             if item.prepared is not None and not item.task.error:
-                kind = item.prepared.L.shape, item.prepared.reference
+                kind = item.prepared.L.shape, item.prepared.reference, item.turn is None
                 groups.setdefault(kind, []).append((index, item.prepared))
         answers: Answers = {}
         for group in groups.values():
@@ -75,11 +75,12 @@ class Devices:
         start, runtime = time.perf_counter(), self._runtimes[place]
         try:
             reference, led = group[0][1].reference, items[group[0][0]].task.led
-            through: Callable[[Float, Float | None], list[Float]] = runtime.predict
+            through: Callable[..., list[Float]] = runtime.predict
             if reference is not None and led is not None:
                 with self._learning[place]:  # two calls of one shot: the second takes what the first has learned
                     through = led(reference, runtime)
-            results = self._pipeline.predict([prepared for _, prepared in group], through)
+            alone = items[group[0][0]].turn is not None
+            results = self._pipeline.predict([prepared for _, prepared in group], through, alone)
         except Exception as error:
             if len(group) == 1:
                 return {group[0][0]: (error, 0.0)}

@@ -111,19 +111,20 @@ class Pipeline:
         return Prepared(frame, L, painted, region, reference)
 
     def predict(
-        self, batch: Sequence[Prepared], through: Callable[[Float, Float | None], list[Float]] | None = None
+        self, batch: Sequence[Prepared], through: Callable[..., list[Float]] | None = None, alone: bool = False
     ) -> list[Float]:
         """Chroma (h', w', 2) for each, through the network and its decoder.
 
         Args:
             through: What ``Session.led_by`` gives for their reference; None is the runtime as it is.
+            alone: As of ``Runtime.predict``.
         """
         hinted = None
         if any(prepared.hints is not None for prepared in batch):
             blank = np.zeros((3, *batch[0].L.shape), np.float32)
             hinted = np.stack([blank if prepared.hints is None else prepared.hints for prepared in batch])
         predict = through or self.runtime.predict
-        return predict(np.stack([prepared.L for prepared in batch])[:, None], hinted)
+        return predict(np.stack([prepared.L for prepared in batch])[:, None], hinted, alone=alone)
 
     def finish(self, prepared: Prepared, ab: Float) -> Frame:
         """Upsample chroma and put it under the untouched luma."""

@@ -160,7 +160,9 @@ class _Run:
     def go(self) -> list[Outcome]:
         recipe = self.session.recipe
         self.listener.started(len(self.jobs))
-        long = [is_video(job.input) and job.preview is None for job in self.jobs]
+        # of a film with steady colour the network sees few frames, one by one
+        every = self.session.merge.key_distance is None
+        long = [every and is_video(job.input) and job.preview is None for job in self.jobs]
         for one in self.session.runtimes:
             one.expect(sum(runtime.COMPILE_FROM if many else 1 for many in long))
         precision = self.runtime.precision + (f" ({self.runtime.reason})" if self.runtime.reason else "")

@@ -199,7 +199,9 @@ class Runtime:
         """Pictures that one ``predict`` should be given, where there are so many."""
         return self.batch * self.lanes
 
-    def predict(self, L: Float, hints: Float | None = None, reference: Lab | None = None) -> list[Float]:
+    def predict(
+        self, L: Float, hints: Float | None = None, reference: Lab | None = None, alone: bool = False
+    ) -> list[Float]:
         """Chroma (h', w', 2) in CIE units for each picture of L (N, 1, h, w).
 
         A picture's result does not depend on how many come with it. Out of memory halves the batch, then
@@ -208,16 +210,18 @@ class Runtime:
         Args:
             hints: (N, 3, h, w), as in ``Batch``.
             reference: In place of the one that ``learn`` was given, for a method that looks at it in ``predict``.
+            alone: A call of the network for each picture, however large batches are: for those that come one by one,
+                which would take the time of a whole batch.
 
         Raises:
             DeviceError: not even one picture fits.
         """
         results: list[Float] = []
         while len(results) < len(L):
-            start = len(results)
-            parts = [slice(i, i + self.batch) for i in range(start, min(start + self.at_once, len(L)), self.batch)]
+            start, size = len(results), 1 if alone else self.batch
+            parts = [slice(i, i + size) for i in range(start, min(start + size * self.lanes, len(L)), size)]
             try:
-                for chroma in self._calls(L, hints, reference, parts):
+                for chroma in self._calls(L, hints, reference, parts, size):
                     results += chroma
             except (RuntimeError, MemoryError) as error:
                 if not _out_of_memory(error):
@@ -225,11 +229,13 @@ class Runtime:
                 self._make_room(L.shape)
         return results
 
-    def _calls(self, L: Float, hints: Float | None, reference: Lab | None, parts: list[slice]) -> Iterator[list[Float]]:
+    def _calls(
+        self, L: Float, hints: Float | None, reference: Lab | None, parts: list[slice], size: int
+    ) -> Iterator[list[Float]]:
         """One call of the network for each part: side by side on a CPU, always with the same number of threads each."""
 
         def call(part: slice) -> list[Float]:
-            return self._run(L[part], None if hints is None else hints[part], self.precision, reference)
+            return self._run(L[part], None if hints is None else hints[part], self.precision, reference, size)
 
         if self.device.type != "cpu" or self.colorizer.network is None:
             return map(call, parts)
@@ -258,10 +264,12 @@ class Runtime:
         hints: Float | None,
         precision: Literal["fp32", "bf16", "fp16"],
         reference: Lab | None = None,
+        size: int | None = None,
     ) -> list[Float]:
-        """One batch, filled up to the fixed batch size so that a picture's result does not depend on its company."""
-        count = len(L)
-        batch = Batch(self._tensor(L), None if hints is None else self._tensor(hints), reference or self.reference)
+        """One batch, filled up to a fixed size so that a picture's result does not depend on its company."""
+        count, size = len(L), size or self.batch
+        hinted = None if hints is None else self._tensor(hints, size)
+        batch = Batch(self._tensor(L, size), hinted, reference or self.reference)
         with torch.autocast(self.device.type, DTYPES[precision], enabled=precision != "fp32"):
             predicted = self.colorizer.predict(batch)
         if isinstance(predicted, ChromaDistribution):
@@ -280,9 +288,9 @@ class Runtime:
             )
         return list(ab)
 
-    def _tensor(self, values: Float) -> torch.Tensor:
-        if len(values) < self.batch:
-            values = np.concatenate([values, np.repeat(values[-1:], self.batch - len(values), axis=0)])
+    def _tensor(self, values: Float, size: int) -> torch.Tensor:
+        if len(values) < size:
+            values = np.concatenate([values, np.repeat(values[-1:], size - len(values), axis=0)])
         tensor = torch.from_numpy(np.ascontiguousarray(values))
         if self.device.type == "cuda":
             tensor = tensor.pin_memory()

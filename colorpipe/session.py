@@ -174,7 +174,7 @@ class Session:
         self._asked, self.digest = asked, asked.digest()
         self.recipe = dataclasses.replace(self.recipe, reference_sha256=digest)
 
-    def led_by(self, reference: Path, runtime: Runtime) -> Callable[[Float, Float | None], list[Float]]:
+    def led_by(self, reference: Path, runtime: Runtime) -> Callable[..., list[Float]]:
         """``Runtime.predict`` with another reference, beside the session's own, which stays as it is.
 
         A method that learns does so now, in a runtime of its own: dropping what is returned frees it.

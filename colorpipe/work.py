@@ -75,7 +75,7 @@ class Task:
     source: dict[str, Any] | None = None
     """The input's identity when it was opened."""
     guides: Guides = field(default_factory=Guides)
-    led: Callable[[Path, Runtime], Callable[[Float, Float | None], list[Float]]] | None = None
+    led: Callable[[Path, Runtime], Callable[..., list[Float]]] | None = None
     """``Session.led_by``, which keeps what was learned last: two shots' at once, for each device."""
     skipped: bool = False
     error: str | None = None

@@ -85,6 +85,15 @@ def test_out_of_memory_halves_the_batch_and_the_result_is_complete() -> None:
     assert all(np.array_equal(a, b) for a, b in zip(results, Runtime(Painter(), device="cpu").predict(L), strict=True))
 
 
+def test_a_picture_alone_does_not_take_the_time_of_a_whole_batch() -> None:
+    counting = Greedy()
+    counting.calls, counting.capacity = [], 8
+    run = Runtime(counting, device="cpu", batch=8)
+    results = run.predict(L, alone=True)
+    assert counting.calls == [1] * 5
+    assert all(np.array_equal(a, b) for a, b in zip(results, run.predict(L), strict=True))
+
+
 def test_a_picture_that_does_not_fit_is_a_clear_error_never_a_grey_picture() -> None:
     greedy = Greedy()
     greedy.calls, greedy.capacity = [], 0

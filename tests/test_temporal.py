@@ -321,11 +321,11 @@ class Moody(Painter):
         return Chroma(hue.expand(len(batch), 2, 8, 8).float())
 
 
-def colorized(source: Path, output: Path, **settings: object) -> tuple[Outcome, list[np.ndarray]]:
+def colorized(source: Path, output: Path, batch: int = 1, **settings: object) -> tuple[Outcome, list[np.ndarray]]:
     """What a run tells, and the U planes that it wrote."""
     Moody.shown.clear()
     recipe = Recipe(Stage("moody"), settings={"codec": "ffv1", **settings})
-    (outcome,) = run(RunRequest([source], recipe, output, batch=1), host_with(Moody))
+    (outcome,) = run(RunRequest([source], recipe, output, batch=batch), host_with(Moody))
     assert outcome.status == "done", outcome.error
     assert outcome.output is not None
     assert verify(source, outcome.output).equal
@@ -350,7 +350,7 @@ def panning_film(path: Path, frames: int, ticks: Callable[[int], int] = lambda n
 
 def test_a_run_shows_the_network_key_frames_only_and_the_film_is_steady(tmp_path: Path) -> None:
     source = panning_film(tmp_path / "pan.mkv", 60)
-    steady, carried = colorized(source, tmp_path / "steady")
+    steady, carried = colorized(source, tmp_path / "steady", batch=4)  # each on its own: they come far apart
     assert (steady.frames, steady.shots, steady.key_frames) == (60, 1, sum(Moody.shown))
     assert steady.key_frames <= 60 / 8
     assert {"motion", "carry"} <= steady.seconds.keys()

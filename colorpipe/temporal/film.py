@@ -58,7 +58,7 @@ class Film:
         predicted = None
         if step.key:
             prepared = self._pipeline.look(frame)
-            predicted, _ = self._pipeline.part(prepared, self._pipeline.predict([prepared])[0])
+            predicted, _ = self._pipeline.part(prepared, self._pipeline.predict([prepared], alone=True)[0])
             self.key_frames += 1
         self.shots += step.first
         chroma = self._carrier.push(step, predicted)
