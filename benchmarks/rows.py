@@ -69,7 +69,7 @@ class FilmRow:
     """Frames a second."""
     colorizer: str = "zhang"
     precision: str = "auto"
-    frames: tuple[int, int, int] = (3, 16, 120)
+    frames: tuple[int, int, int] = (3, 16, 240)
     """A round's: the reference's, ours with ``--temporal none`` and with ``auto``."""
     quick: tuple[int, int, int] = (1, 6, 30)
     settings: dict[str, Any] = field(default_factory=lambda: {"preset": "veryfast"})

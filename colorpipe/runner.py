@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import functools
+import gc
 import logging
 import os
 import threading
@@ -115,7 +116,6 @@ def run(request: RunRequest, host: PluginHost, listener: Listener | None = None)
         KeyboardInterrupt: after everything that was half done has been cleaned away; of films, whole segments stay in a
             hidden folder, and the next call goes on after them.
     """
-    runtime.spare_memory()
     found = find_inputs(request.inputs, exclude=request.output or DEFAULT_OUTPUT)
     codec = request.recipe.settings.get("codec", "libx264")
 
@@ -125,6 +125,7 @@ def run(request: RunRequest, host: PluginHost, listener: Listener | None = None)
         return output_suffix(path, codec)
 
     jobs = plan(found, request.output, video_suffix, request.preview, request.compare)
+    runtime.spare_memory(any(is_video(job.input) for job in jobs))
     session = Session(
         request.recipe,
         batch=request.batch,
@@ -172,6 +173,7 @@ class _Run:
         if any(is_video(job.input) for job in self.jobs):
             # Motion is many short calls; handing each to a second thread, on cores that encode, takes longer than it.
             cv2.setNumThreads(1)
+        gc.freeze()  # the libraries' many objects stay; looking through them now and then takes 1% of a film's time
         threads = [self._thread(self._read) for _ in range(self.lanes)]
         threads += [self._thread(self._write, channel) for channel in self.results]
         try:
@@ -185,6 +187,7 @@ class _Run:
             for ended in threads:
                 ended.wait()
             cv2.setNumThreads(cv2_threads)
+            gc.unfreeze()
             for task in self.in_work.values():
                 if task.sink is not None:
                     task.sink.abort()
