@@ -72,8 +72,8 @@ are colorpipe's `--temporal`. Key frames are those that the network saw.
 _STAGES_HEAD = """Where the CPU time goes with `--temporal auto`, each stage measured over all frames before the next
 begins; and how many frames a second are only decoded, or only encoded. A run does all of it at the same time.
 
-| model | CPU ms a frame | of the run | {stages} | decode alone, frames/s | encode alone |
-|---|---|---|{lines}|---|---|
+| model | CPU ms a frame | of the run | {stages} | decode alone, frames/s | encode alone | the run, of that |
+|---|---|---|{lines}|---|---|---|
 """.format(stages=" | ".join(rows.STAGES), lines="|".join("---" for _ in rows.STAGES))
 
 _FOOT = """Nothing here has run on a GPU: the code for one is the same, with fp16 and pinned transfers, and its tests
@@ -131,8 +131,9 @@ def _stages(row: rows.FilmRow, result: dict[str, Any]) -> str:
     total = sum(stages[stage]["cpu"] for stage in rows.STAGES)
     shares = " | ".join(f"{stages[stage]['cpu'] / total:.0%}" for stage in rows.STAGES)
     alone = " | ".join(f"{1 / stages[stage]['wall']:.0f}" for stage in ("decode", "encode"))
-    run = statistics.median(result["auto"]["cpu"])
-    return f"| {row.work} | {total * 1000:.1f} | {run * 1000:.1f} | {shares} | {alone} |"
+    run, wall = (statistics.median(result["auto"][kind]) for kind in ("cpu", "wall"))
+    speed = stages["encode"]["wall"] / wall
+    return f"| {row.work} | {total * 1000:.1f} | {run * 1000:.1f} | {shares} | {alone} | {speed:.0%} |"
 
 
 def _other(name: str, result: dict[str, Any]) -> str:
