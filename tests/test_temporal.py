@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from fractions import Fraction
 from pathlib import Path
@@ -20,6 +21,7 @@ from colorpipe.temporal import Carrier, Planner, Step, shrink
 from colorpipe.temporal.fill import fill
 from colorpipe.temporal.motion import FlowFinder, Small, warp
 from colorpipe.temporal.plan import FLASH
+from colorpipe.temporal.strands import Strands, Turn
 from colorpipe.types import Batch, Chroma, Outcome, Recipe, Stage
 from colorpipe.verification import verify
 from tests.helpers import Painter, host_with, write_grey
@@ -360,6 +362,38 @@ def test_a_run_shows_the_network_key_frames_only_and_the_film_is_steady(tmp_path
     assert changes[0] < changes[1] / 5
     nearer, _ = colorized(source, tmp_path / "nearer", temporal="4")
     assert nearer.key_frames >= 15
+
+
+class Thoughtful(Painter):
+    """Waits with its third picture until eight more frames are read: more than the queue to the network holds."""
+
+    name = "thoughtful"
+    shown: ClassVar[list[int]] = []
+    read: ClassVar[threading.Semaphore] = threading.Semaphore(0)
+    went_on: ClassVar[list[bool]] = []
+
+    def predict(self, batch: Batch) -> Chroma:
+        type(self).shown.append(len(batch))
+        if len(self.shown) == 3:
+            while self.read.acquire(blocking=False):
+                pass
+            self.went_on.extend(self.read.acquire(timeout=10) for _ in range(8))
+        return super().predict(batch)
+
+
+def test_frames_are_read_while_the_network_works(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    push = Strands.push
+
+    def counted(strands: Strands, luma: Small, index: int) -> list[list[Turn]]:
+        Thoughtful.read.release()
+        return push(strands, luma, index)
+
+    monkeypatch.setattr(Strands, "push", counted)
+    source = panning_film(tmp_path / "pan.mkv", 80)
+    recipe = Recipe(Stage("thoughtful"), settings={"codec": "ffv1", "temporal": "16"})
+    (outcome,) = run(RunRequest([source], recipe, tmp_path / "out"), host_with(Thoughtful))
+    assert (outcome.status, outcome.frames) == ("done", 80)
+    assert Thoughtful.went_on == [True] * 8
 
 
 def test_timestamps_of_many_hours_are_exact(tmp_path: Path) -> None:
