@@ -98,6 +98,16 @@ def grey_table(encoding: Encoding) -> Float:
     return table
 
 
+@lru_cache(maxsize=8)
+def light_tables(encoding: Encoding) -> tuple[Float, Float]:
+    """Code value -> L 0..100, and code value -> luminance Y 0..1, as ``grey_table``."""
+    grey = grey_table(encoding)
+    tables = lightness_of(grey), linear(grey)
+    for table in tables:
+        table.setflags(write=False)
+    return tables
+
+
 def luma_range(encoding: Encoding) -> tuple[int, int]:
     """Code values of black and white: 0..255, or 16..235 for a limited range, scaled to the depth."""
     if encoding.full_range:
@@ -112,7 +122,7 @@ def grey_plane(frame: Frame) -> Float:
 
 def lightness(frame: Frame) -> Lab:
     """The frame's luma as L, exact for every code value: one table look-up per pixel."""
-    return Lab(look_up(lightness_of(grey_table(frame.encoding)), frame.luma))
+    return Lab(look_up(light_tables(frame.encoding)[0], frame.luma))
 
 
 def look_up(table: Float, codes: Plane) -> Float:
@@ -283,7 +293,7 @@ def merge(frame: Frame, ab: Rows, keep: Keep = "lightness", gamut: Gamut = "fit"
     if frame.encoding.family == "yuv":
         return replace(frame, colour=_chroma_planes(frame, ab, gamut))
     encoding, grey_codes = frame.encoding, grey_table(frame.encoding)
-    L_table, Y_table = lightness_of(grey_codes), linear(grey_codes)
+    L_table, Y_table = light_tables(encoding)
     codes = np.empty((frame.height, frame.width, 3), frame.luma.dtype)
     rows = max(1, STRIP // frame.width)
     for top in range(0, frame.height, rows):
@@ -327,8 +337,7 @@ def _chroma_planes(frame: Frame, ab: Rows, gamut: Gamut) -> tuple[Plane, Plane]:
     codes = frame.luma
     if codes.shape != (height, width):
         codes = np.asarray(cv2.resize(codes, (width, height), interpolation=cv2.INTER_AREA))
-    grey_codes = grey_table(encoding)
-    L_table, Y_table = lightness_of(grey_codes), linear(grey_codes)
+    L_table, Y_table = light_tables(encoding)
     # OpenCV turns three channels into three ten times faster than into two: the third row is of no use
     matrix = np.vstack([chroma_matrix(encoding), np.zeros((1, 4), np.float32)])
     u, v = (np.empty((height, width), frame.luma.dtype) for _ in range(2))

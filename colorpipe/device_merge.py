@@ -55,13 +55,14 @@ class DeviceMerge:
         """The frame with the chroma ``ab`` (h, w, 2) under its luma; the arguments as on the CPU."""
         encoding = frame.encoding
         codes = frame.luma if encoding.bits == 8 else frame.luma.astype(np.int32)
-        grey = self._table(encoding)[self._tensor(codes).long()]
+        luma = self._tensor(codes)
+        grey = self._table(encoding)[luma.long()]
         size = grey.shape[0], grey.shape[1]
         if encoding.family == "yuv":
             size = encoding.chroma_shape(*size)
         chroma = self._upsample(self._tensor(ab).permute(2, 0, 1), grey, size, method, via)
         if encoding.family == "yuv":
-            return replace(frame, colour=self._chroma_planes(grey, chroma, encoding, gamut))
+            return replace(frame, colour=self._chroma_planes(luma, chroma, encoding, gamut))
         rows = max(1, STRIP // size[1])
         parts = []
         for top in range(0, size[0], rows):
@@ -123,10 +124,10 @@ class DeviceMerge:
         fit = (room / difference.abs().clamp(min=1e-6)).amin(0)
         return luma + difference * fit.clamp(max=1)
 
-    def _chroma_planes(self, grey: Tensor, ab: Tensor, encoding: Encoding, gamut: Gamut) -> tuple[Any, Any]:
-        if grey.shape != ab.shape[1:]:
-            grey = _average(grey[None], tuple(ab.shape[1:]))[0]
-        rgb = self._rgb(_lightness(grey), ab, gamut)
+    def _chroma_planes(self, luma: Tensor, ab: Tensor, encoding: Encoding, gamut: Gamut) -> tuple[Any, Any]:
+        if luma.shape != ab.shape[1:]:  # in whole codes, as the CPU averages them
+            luma = (_average(luma.float()[None], tuple(ab.shape[1:]))[0] + 0.5).floor()
+        rgb = self._rgb(_lightness(self._table(encoding)[luma.long()]), ab, gamut)
         matrix = self._tensor(color.chroma_matrix(encoding))
         codes = torch.einsum("cr,rhw->chw", matrix[:, :3], rgb) + matrix[:, 3, None, None]
         u, v = _codes(codes, encoding)

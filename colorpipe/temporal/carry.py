@@ -131,9 +131,10 @@ def _mix(a: Float, b: Float, share: Float | np.float32) -> Float:
         share: (h, w), or one for all.
     """
     # plane by plane: numpy is ten times slower on rows of two that share a factor
-    mixed = [plane_a + (plane_b - plane_a) * share for plane_a, plane_b in zip(cv2.split(a), cv2.split(b), strict=True)]
+    planes_a, planes_b = cv2.split(a), cv2.split(b)
+    mixed = [plane_a + (plane_b - plane_a) * share for plane_a, plane_b in zip(planes_a, planes_b, strict=True)]
     # not cv2.magnitude: its last bit depends on where an array lies in memory
-    chroma, chroma_a, chroma_b = (np.sqrt(x * x + y * y) for x, y in (mixed, cv2.split(a), cv2.split(b)))
+    chroma, chroma_a, chroma_b = (np.sqrt(x * x + y * y) for x, y in (mixed, planes_a, planes_b))
     lost = chroma_a + (chroma_b - chroma_a) * share - chroma
     gain = 1 + np.minimum(lost / np.maximum(chroma, np.float32(1e-3)), np.float32(MOST_GAIN))
     return np.asarray(cv2.merge([plane * gain for plane in mixed]), np.float32)
