@@ -3,8 +3,8 @@
 The encoder is DINOv2 ViT-S/14 (Oquab et al. 2023, arXiv 2304.07193; see ``vit.py``), which knows far more pictures than
 a colorizer is ever trained on. It sees 224x224 grey; each of its 16x16 tokens stands for a sixteenth of the picture's
 side, whatever its size. Beside it a few convolutions on the lightness give the edges. Two of the encoder's blocks are
-tapped: the last, for what a thing is, and one in the middle, for what it is made of. As in Zhang, Isola and Efros (2016,
-arXiv 1603.08511) each place is classified into the 313 in-gamut ab bins.
+tapped: the last, for what a thing is, and one in the middle, for what it is made of. As in Zhang, Isola and Efros
+(2016, arXiv 1603.08511) each place is classified into the 313 in-gamut ab bins.
 
 State-dict names:
 
@@ -40,7 +40,7 @@ first layer's kernels and bias."""
 class BaseZhang(nn.Module):
     """L (N,1,h,w), 0..100 -> logits (N,313,h/4,w/4) over the bins of :func:`bins.bin_centres`.
 
-    ``h`` and ``w`` are multiples of 8; it is trained and meant to be run at 256x256. 25.0 M parameters.
+    ``h`` and ``w`` are multiples of 8; it is trained and meant to be run at 256x256. 23.6 M parameters.
 
     Args:
         empty: Leaves out the first random values, where weights take every place.

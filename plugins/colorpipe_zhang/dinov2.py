@@ -34,10 +34,7 @@ def load_dinov2(encoder: VisionTransformer, path: Path) -> None:
     """
     from colorpipe.models import load_strictly, read_tensors
 
-    if path.suffix.lower() == ".npz":
-        tensors = _arrays(path)
-    else:
-        tensors = read_tensors(path)[0]
+    tensors = _arrays(path) if path.suffix.lower() == ".npz" else read_tensors(path)[0]
     try:
         found = _published(tensors) if "pos_embed" in tensors else _transformers(tensors)
     except KeyError as error:

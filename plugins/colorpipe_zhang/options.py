@@ -24,7 +24,7 @@ class TrainOptions(TrainingOptions):
     taught: float = option(0.7, "share of the loss that is the teacher's, where there is one", min=0, max=1)
     joint: float = option(
         0.0,
-        "weight of a second loss: the distance of the mean from the true colour, in tens of CIE units",
+        "weight of a second loss, the distance of the mean from the true colour in tens of CIE units",
         min=0,
         max=10,
     )

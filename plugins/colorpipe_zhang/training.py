@@ -1,4 +1,4 @@
-"""Training of the compact and the base network: Zhang, Isola and Efros 2016 (arXiv 1603.08511), with one step added on export.
+"""Training of the compact and the base network: Zhang, Isola and Efros 2016 (arXiv 1603.08511), with one step added.
 
 The loss is theirs: cross entropy against ground truth softly encoded over the five nearest bins, each position
 weighed by the rarity of its colour. A network that minimises it is vivid, but further from the truth than leaving the
