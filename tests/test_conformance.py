@@ -10,7 +10,7 @@ import pytest
 
 import colorpipe
 from colorpipe import Batch, Chroma, ChromaDistribution, Decoder, Evaluator, Frame, Lab, Preprocessor, option
-from colorpipe.interfaces import Colorizer, InputSize, Plugin
+from colorpipe.plugins.interfaces import Colorizer, InputSize, Plugin
 from colorpipe.testing import check
 from tests.helpers import Painter
 

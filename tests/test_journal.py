@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from colorpipe.batch.journal import NAME, Journal
 from colorpipe.errors import OutputError
-from colorpipe.journal import NAME, Journal
 
 
 @pytest.fixture

@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 import torch
 
-from colorpipe import color, resample
-from colorpipe.device_merge import DeviceMerge, _average
-from colorpipe.pipeline import Pipeline
-from colorpipe.runtime import Runtime
+from colorpipe import color
+from colorpipe.color import resample
+from colorpipe.color.merge_torch import DeviceMerge, _average
+from colorpipe.inference.runtime import Runtime
+from colorpipe.pipeline.frame import Pipeline
 from colorpipe.settings import MediaOptions, MergeOptions
 from colorpipe.types import Encoding, Frame
 from tests.helpers import Painter
@@ -102,7 +103,7 @@ def test_awkward_sizes(size: tuple[int, int]) -> None:
 def test_strips_do_not_show(monkeypatch: pytest.MonkeyPatch) -> None:
     frame = picture(STILLS[0], 60, 50)
     _, whole = both("cpu", frame, MergeOptions(), strong(8, 8))
-    monkeypatch.setattr("colorpipe.device_merge.STRIP", 350)
+    monkeypatch.setattr("colorpipe.color.merge_torch.STRIP", 350)
     assert np.array_equal(whole, both("cpu", frame, MergeOptions(), strong(8, 8))[1])
 
 

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from colorpipe import Batch, Lab, OptionError, Session, UsageError, color
-from colorpipe.reference import code_values, grey_codes, palette, patches, tint
+from colorpipe.guidance.reference import code_values, grey_codes, palette, patches, tint
 from colorpipe_patch_knn import PatchKnn, knn
 from tests.conftest import Cli
 from tests.helpers import write_grey

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 import torch
 
-from colorpipe import runtime
 from colorpipe.errors import DeviceError, PluginError, UsageError
-from colorpipe.interfaces import InputSize
-from colorpipe.runtime import Runtime
+from colorpipe.inference import runtime
+from colorpipe.inference.runtime import Runtime
+from colorpipe.plugins.interfaces import InputSize
 from colorpipe.types import Batch, Chroma, ChromaDistribution
 from colorpipe_decoders import AnnealedMean
 from tests.helpers import Painter

@@ -13,7 +13,7 @@ import typer.main
 import colorpipe
 from colorpipe import Recipe
 from colorpipe.cli import evaluate, models, plugins, run, train, verify
-from colorpipe.plugins import PluginHost
+from colorpipe.plugins.host import PluginHost
 from colorpipe.types import Stage
 
 PUBLIC = """

@@ -8,7 +8,7 @@ import torch
 from skimage.metrics import peak_signal_noise_ratio
 
 from colorpipe import color
-from colorpipe.training_scores import Truth, colourfulness, lab_to_rgb, psnr, rgb_to_lab, to_ab
+from colorpipe.training.validation import Truth, colourfulness, lab_to_rgb, psnr, rgb_to_lab, to_ab
 
 
 def pictures(count: int = 3) -> torch.Tensor:

@@ -25,7 +25,7 @@ from safetensors.torch import save_file
 from torch import nn
 
 from colorpipe import Batch, Chroma, Colorizer, Model, UsageError, WeightsError
-from colorpipe.models import ModelStore, default_cache, load_strictly, read_tensors, sha256
+from colorpipe.weights.store import ModelStore, default_cache, load_strictly, read_tensors, sha256
 
 CONTENT = b"not really weights, but bytes with a hash" * 100
 DIGEST = hashlib.sha256(CONTENT).hexdigest()
@@ -496,6 +496,6 @@ def test_a_hash_is_remembered_until_the_file_changes(tmp_path: Path) -> None:
 def test_the_registry_and_our_plugins_import_nothing_heavy() -> None:
     plugins = "colorpipe_zhang, colorpipe_siggraph17, colorpipe_decoders, colorpipe_preprocessors"
     heavy = "{'torch', 'numpy', 'cv2', 'av', 'pyvips', 'pooch', 'requests', 'safetensors'}"
-    code = f"import sys, colorpipe.models, {plugins}; print(sorted({heavy} & set(sys.modules)))"
+    code = f"import sys, colorpipe.weights.store, {plugins}; print(sorted({heavy} & set(sys.modules)))"
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert result.stdout.strip() == "[]"

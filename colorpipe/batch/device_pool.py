@@ -10,11 +10,11 @@ from concurrent.futures import Future, ThreadPoolExecutor
 
 import torch
 
+from colorpipe.batch.state import Item
 from colorpipe.color import Float
-from colorpipe.pipeline import Prepared
-from colorpipe.runtime import keep_threads
-from colorpipe.session import Session
-from colorpipe.work import Item
+from colorpipe.inference.runtime import keep_threads
+from colorpipe.pipeline.frame import Prepared
+from colorpipe.pipeline.session import Session
 
 Answers = dict[int, "tuple[Float | Exception, float]"]
 """Of some items, by their place among them: chroma or why there is none, and seconds."""

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from colorpipe.errors import OutputError
-from colorpipe.media.atomic import unwritable
+from colorpipe.files import unwritable
 
 NAME = ".colorpipe.jsonl"
 State = Literal["new", "done", "stale", "foreign"]

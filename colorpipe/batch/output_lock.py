@@ -12,7 +12,7 @@ import re
 import sys
 from pathlib import Path
 
-from colorpipe.media.atomic import hidden, sweep
+from colorpipe.files import hidden, sweep
 
 if sys.platform == "win32":
     import msvcrt

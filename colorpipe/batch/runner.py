@@ -26,21 +26,21 @@ from typing import Protocol
 import cv2
 import numpy as np
 
-from colorpipe import color, media, runtime
+from colorpipe import color, files, media
+from colorpipe.batch.device_pool import Answers, Devices
+from colorpipe.batch.journal import Journal, identity
+from colorpipe.batch.output_lock import Claim, holder
+from colorpipe.batch.state import POLL, Channel, Coloured, Item, Stopped, Task
 from colorpipe.color import Float
-from colorpipe.devices import Answers, Devices
 from colorpipe.errors import ColorpipeError, InputError, OutputError
-from colorpipe.guides import Guides
-from colorpipe.journal import Journal, identity
-from colorpipe.media import atomic
+from colorpipe.guidance.sidecars import Guides
+from colorpipe.inference import runtime
 from colorpipe.media.base import Provenance, Sink
-from colorpipe.media.claim import Claim, holder
-from colorpipe.media.folder import DEFAULT_OUTPUT, Job, find_inputs, is_video, plan
-from colorpipe.plugins import PluginHost
-from colorpipe.session import Session
+from colorpipe.media.inputs import DEFAULT_OUTPUT, Job, find_inputs, is_video, plan
+from colorpipe.pipeline.session import Session
+from colorpipe.plugins.host import PluginHost
 from colorpipe.temporal import Lead, Strands, Turn, Weaver, shrink, unpacked
 from colorpipe.types import Frame, Outcome, Recipe
-from colorpipe.work import POLL, Channel, Coloured, Item, Stopped, Task
 
 log = logging.getLogger(__name__)
 AHEAD = 4
@@ -120,7 +120,7 @@ def run(request: RunRequest, host: PluginHost, listener: Listener | None = None)
     codec = request.recipe.settings.get("codec", "libx264")
 
     def video_suffix(path: Path) -> str:
-        from colorpipe.media.remux import output_suffix  # PyAV costs a tenth of a second; photos do not need it
+        from colorpipe.media.video.remux import output_suffix  # PyAV costs a tenth of a second; photos do not need it
 
         return output_suffix(path, codec)
 
@@ -500,7 +500,7 @@ class _Run:
 
     def _compare_film(self, task: Task) -> None:
         """A film that is done, beside its grey. That it cannot be made is a note: the film is there."""
-        from colorpipe.media.compare import write_comparison
+        from colorpipe.media.video.side_by_side import write_comparison
 
         job, start = task.job, time.perf_counter()
         film, path = job.output, job.comparison
@@ -516,7 +516,7 @@ class _Run:
                 self.listener.frame_done(job)
 
         try:
-            atomic.sweep(path, everything=True)  # whoever has the claim to the film writes its comparison
+            files.sweep(path, everything=True)  # whoever has the claim to the film writes its comparison
             journal = self._journal(job, "comparison")
             if self._is_done(journal, film, path):
                 return
@@ -553,7 +553,7 @@ class _Run:
                         task.notes.append(f"{task.sink.kept} frames are kept: the same command goes on from there")
             task.notes += task.sink.notes
         elif task.skipped:
-            atomic.remove(atomic.working_folder(job.output))  # of a run that was killed at its last step
+            files.remove(files.working_folder(job.output))  # of a run that was killed at its last step
         if self.request.compare and not task.error and is_video(job.output):
             self._compare_film(task)
         if task.claim is not None:

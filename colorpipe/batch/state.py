@@ -14,14 +14,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
+from colorpipe.batch.output_lock import Claim
 from colorpipe.color import Float
 from colorpipe.errors import ColorpipeError, InputError
-from colorpipe.guides import Guides
+from colorpipe.guidance.sidecars import Guides
+from colorpipe.inference.runtime import Runtime
 from colorpipe.media.base import Sink
-from colorpipe.media.claim import Claim
-from colorpipe.media.folder import Job
-from colorpipe.pipeline import Prepared
-from colorpipe.runtime import Runtime
+from colorpipe.media.inputs import Job
+from colorpipe.pipeline.frame import Prepared
 from colorpipe.temporal import Turn, Weaver
 from colorpipe.types import Frame
 

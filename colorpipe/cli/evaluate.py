@@ -14,7 +14,7 @@ from colorpipe.cli import console, dynamic
 from colorpipe.cli.dynamic import Given, Group
 from colorpipe.errors import OutputError, UsageError
 from colorpipe.evaluation.protocols import DEFAULT_PROTOCOL, PROTOCOLS
-from colorpipe.plugins import DEFAULT_COLORIZER, PluginHost
+from colorpipe.plugins.host import DEFAULT_COLORIZER, PluginHost
 from colorpipe.settings import Limits
 
 if TYPE_CHECKING:
@@ -253,12 +253,12 @@ def _check(flag: str, place: str | Path | None) -> None:
     """That a report can be written where it is to be, before hours are spent on it."""
     if place is None or place == "-" or _is_special(Path(place)):
         return
-    from colorpipe.media import atomic
+    from colorpipe import files
 
     try:
         if Path(place).is_dir():
             raise OutputError("it is a folder")
-        atomic.remove(atomic.write_part(Path(place), b""))
+        files.remove(files.write_part(Path(place), b""))
     except OutputError as error:
         raise OutputError(f"{flag}: {error.message}", hint="give another place") from None
 
@@ -272,7 +272,7 @@ def _write(flag: str, place: str | Path, text: str) -> None:
     if place == "-":
         sys.stdout.write(text)
         return
-    from colorpipe.media import atomic
+    from colorpipe import files
 
     path, data = Path(place), text.encode("utf-8", "replace")
     try:
@@ -280,7 +280,7 @@ def _write(flag: str, place: str | Path, text: str) -> None:
             path.write_bytes(data)
         else:
             path = path.resolve()  # of a link, what it points to
-            atomic.place(atomic.write_part(path, data), path)
+            files.place(files.write_part(path, data), path)
     except OSError as error:
         raise OutputError(f"{flag} {place}: {error.strerror}") from None
     except OutputError as error:

@@ -14,14 +14,14 @@ from colorpipe import __version__
 from colorpipe.cli import console, dynamic
 from colorpipe.cli.dynamic import Given, Group
 from colorpipe.errors import OutputError, UsageError
-from colorpipe.media.folder import DEFAULT_OUTPUT
+from colorpipe.media.inputs import DEFAULT_OUTPUT
 from colorpipe.options import fields
-from colorpipe.plugins import DEFAULT_COLORIZER, PluginHost
+from colorpipe.plugins.host import DEFAULT_COLORIZER, PluginHost
 from colorpipe.settings import MediaOptions, MergeOptions
 from colorpipe.types import Recipe, Stage
 
 if TYPE_CHECKING:
-    from colorpipe.interfaces import Plugin
+    from colorpipe.plugins.interfaces import Plugin
 
 SUMMARY = "Colorize photos, folders and films."
 EPILOG = """[bold]Examples[/bold]
@@ -283,9 +283,9 @@ def run(
     choice: Choice,
 ) -> None:
     """Colorize photos, folders and films."""
+    from colorpipe.batch.runner import RunRequest
+    from colorpipe.batch.runner import run as run_all
     from colorpipe.cli.progress import Reporter, json_lines
-    from colorpipe.runner import RunRequest
-    from colorpipe.runner import run as run_all
 
     if quiet and verbose:
         raise UsageError("--quiet and --verbose exclude each other")

@@ -16,9 +16,9 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
-from colorpipe import color, resample
-from colorpipe.color import Float, Gamut, Keep
-from colorpipe.resample import Upsampling
+from colorpipe.color import resample, spaces
+from colorpipe.color.resample import Upsampling
+from colorpipe.color.spaces import Float, Gamut, Keep
 from colorpipe.types import Encoding, Frame
 
 STRIP = 1 << 22
@@ -31,9 +31,9 @@ class DeviceMerge:
     def __init__(self, device: torch.device) -> None:
         self.device = device
         self._tables: dict[Encoding, Tensor] = {}
-        self._rgb_from_xyz = self._tensor((color.RGB_FROM_XYZ * color.WHITE).astype(np.float32))
-        self._luminance = self._tensor(color.XYZ_FROM_RGB[1].astype(np.float32))
-        self._luma = self._tensor(np.array(color.GREY_WEIGHTS["rec601"], np.float32))
+        self._rgb_from_xyz = self._tensor((spaces.RGB_FROM_XYZ * spaces.WHITE).astype(np.float32))
+        self._luminance = self._tensor(spaces.XYZ_FROM_RGB[1].astype(np.float32))
+        self._luma = self._tensor(np.array(spaces.GREY_WEIGHTS["rec601"], np.float32))
 
     def _tensor(self, values: NDArray[Any]) -> Tensor:
         tensor = torch.from_numpy(np.require(values, requirements=["C", "W"]))
@@ -76,7 +76,7 @@ class DeviceMerge:
 
     def _table(self, encoding: Encoding) -> Tensor:
         if encoding not in self._tables:
-            self._tables[encoding] = self._tensor(color.grey_table(encoding))
+            self._tables[encoding] = self._tensor(spaces.grey_table(encoding))
         return self._tables[encoding]
 
     def _upsample(
@@ -128,7 +128,7 @@ class DeviceMerge:
         if luma.shape != ab.shape[1:]:  # in whole codes, as the CPU averages them
             luma = (_average(luma.float()[None], tuple(ab.shape[1:]))[0] + 0.5).floor()
         rgb = self._rgb(_lightness(self._table(encoding)[luma.long()]), ab, gamut)
-        matrix = self._tensor(color.chroma_matrix(encoding))
+        matrix = self._tensor(spaces.chroma_matrix(encoding))
         codes = torch.einsum("cr,rhw->chw", matrix[:, :3], rgb) + matrix[:, 3, None, None]
         u, v = _codes(codes, encoding)
         return u, v

@@ -11,8 +11,8 @@ import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
 
-from colorpipe.color import Float
-from colorpipe.interfaces import InputSize
+from colorpipe.color.spaces import Float
+from colorpipe.plugins.interfaces import InputSize
 
 Upsampling = Literal["guided", "bilinear"]
 

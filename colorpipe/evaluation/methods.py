@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 
 from colorpipe.evaluation.cases import Case
 from colorpipe.evaluation.clips import Clip
-from colorpipe.session import Session
+from colorpipe.pipeline.session import Session
 
 if TYPE_CHECKING:
     from colorpipe.evaluation.specs import Method
-    from colorpipe.plugins import PluginHost
+    from colorpipe.plugins.host import PluginHost
     from colorpipe.types import ChromaDistribution, Frame, Recipe
 
 

@@ -11,9 +11,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from colorpipe import color, resample
-from colorpipe.color import Float
-from colorpipe.interfaces import InputSize
+from colorpipe import color
+from colorpipe.color import Float, resample
+from colorpipe.plugins.interfaces import InputSize
 from colorpipe.types import Encoding, Lab
 
 Codes = NDArray[np.uint8]

@@ -9,14 +9,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from colorpipe import hints
+from colorpipe.batch.journal import identity
 from colorpipe.errors import InputError
-from colorpipe.journal import identity
-from colorpipe.media.folder import STILL_SUFFIXES
-from colorpipe.session import read_lab
+from colorpipe.guidance import hints
+from colorpipe.media.inputs import STILL_SUFFIXES
+from colorpipe.pipeline.session import read_lab
 
 if TYPE_CHECKING:
-    from colorpipe.interfaces import Colorizer
+    from colorpipe.plugins.interfaces import Colorizer
     from colorpipe.settings import MediaOptions
 
 _NAME = re.compile(r"\.(?P<frame>[0-9]+)\.(?:(?P<hints>hints\.png)|reference\.(?:png|jpe?g))", re.IGNORECASE)

@@ -21,7 +21,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from colorpipe.models import default_cache
+from colorpipe.weights.store import default_cache
 
 CpuPrecision = Literal["fp32", "bf16"]
 WORTH = 0.85

@@ -19,8 +19,8 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 import torch
 
-from colorpipe import precision as measuring
 from colorpipe.errors import DeviceError, PluginError, UsageError
+from colorpipe.inference import precision as measuring
 from colorpipe.types import Batch, Chroma, ChromaDistribution, Lab
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from colorpipe.color import Float
-    from colorpipe.interfaces import Colorizer, Decoder, InputSize
+    from colorpipe.plugins.interfaces import Colorizer, Decoder, InputSize
 
 log = logging.getLogger(__name__)
 Precision = Literal["auto", "fp32", "bf16", "fp16"]

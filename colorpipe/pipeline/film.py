@@ -6,13 +6,13 @@ from collections import deque
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
-from colorpipe.temporal.carry import Carrier
-from colorpipe.temporal.motion import shrink
-from colorpipe.temporal.plan import Planner, Step
+from colorpipe.temporal.keyframes import Planner, Step
+from colorpipe.temporal.optical_flow import shrink
+from colorpipe.temporal.propagate import Carrier
 
 if TYPE_CHECKING:
     from colorpipe.color import Float
-    from colorpipe.pipeline import Pipeline
+    from colorpipe.pipeline.frame import Pipeline
     from colorpipe.types import Frame
 
 

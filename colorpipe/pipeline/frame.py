@@ -14,15 +14,17 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from colorpipe import color, hints, resample
-from colorpipe.device_merge import DeviceMerge
+from colorpipe import color
+from colorpipe.color import resample
+from colorpipe.color.merge_torch import DeviceMerge
+from colorpipe.guidance import hints
 from colorpipe.settings import MediaOptions, MergeOptions
 from colorpipe.types import Encoding, Frame
 
 if TYPE_CHECKING:
     from colorpipe.color import Float
-    from colorpipe.interfaces import Preprocessor
-    from colorpipe.runtime import Runtime
+    from colorpipe.inference.runtime import Runtime
+    from colorpipe.plugins.interfaces import Preprocessor
 
 
 HintSource = Callable[[tuple[int, int], tuple[int, int]], "Float | None"]

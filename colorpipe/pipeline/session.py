@@ -24,17 +24,17 @@ from numpy.typing import NDArray
 
 from colorpipe import __version__, color, options
 from colorpipe.errors import OptionError, UsageError
-from colorpipe.models import ModelStore, Weights, sha256
-from colorpipe.pipeline import Pipeline
-from colorpipe.plugins import DEFAULT_COLORIZER, PluginHost
-from colorpipe.runtime import Precision, Runtime, choose_devices
+from colorpipe.inference.runtime import Precision, Runtime, choose_devices
+from colorpipe.pipeline.frame import Pipeline
+from colorpipe.plugins.host import DEFAULT_COLORIZER, PluginHost
 from colorpipe.settings import MediaOptions, MergeOptions
 from colorpipe.types import Encoding, Frame, Lab, Recipe, Stage
+from colorpipe.weights.store import ModelStore, Weights, sha256
 
 if TYPE_CHECKING:
     from colorpipe.color import Float
-    from colorpipe.interfaces import Colorizer, Decoder, Plugin, Preprocessor
-    from colorpipe.temporal import Film
+    from colorpipe.pipeline.film import Film
+    from colorpipe.plugins.interfaces import Colorizer, Decoder, Plugin, Preprocessor
 
 
 class Session:
@@ -211,7 +211,7 @@ class Session:
     def film(self, frames: Iterable[Frame]) -> Film:
         """A film's frames in colour, to iterate over, as ``colorpipe run`` colours them: steady, unless the session was
         made with ``temporal="none"``."""
-        from colorpipe.temporal import Film
+        from colorpipe.pipeline.film import Film
 
         return Film(self.pipeline, frames)
 

@@ -9,8 +9,8 @@ import pluggy
 if TYPE_CHECKING:
     import typer
 
-    from colorpipe.interfaces import Colorizer, Decoder, Evaluator, Preprocessor
-    from colorpipe.models import Model
+    from colorpipe.plugins.interfaces import Colorizer, Decoder, Evaluator, Preprocessor
+    from colorpipe.weights.store import Model
 
 PROJECT = "colorpipe"
 hookspec = pluggy.HookspecMarker(PROJECT)

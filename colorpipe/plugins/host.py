@@ -19,14 +19,15 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import pluggy
 
-from colorpipe import hookspecs, options
+from colorpipe import options
 from colorpipe.errors import ColorpipeError, PluginError, UsageError
-from colorpipe.interfaces import KINDS, Colorizer, Decoder, Evaluator, Plugin, Preprocessor
+from colorpipe.plugins import hookspecs
+from colorpipe.plugins.interfaces import KINDS, Colorizer, Decoder, Evaluator, Plugin, Preprocessor
 
 if TYPE_CHECKING:
     import typer
 
-    from colorpipe.models import Model
+    from colorpipe.weights.store import Model
 
 ENTRY_POINT_GROUP = "colorpipe"
 DEFAULT_COLORIZER = "zhang"

@@ -7,7 +7,7 @@ from string import Template
 
 from colorpipe import __version__
 from colorpipe.errors import OutputError, UsageError
-from colorpipe.plugins import NAME, normalised
+from colorpipe.plugins.host import NAME, normalised
 
 _PYPROJECT = """\
 [build-system]

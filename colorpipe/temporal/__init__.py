@@ -13,11 +13,10 @@ the frame that they name (``Lead``); for that ``Strands`` and ``Weaver`` stand a
 turn, without such files.
 """
 
-from colorpipe.temporal.carry import Carrier
-from colorpipe.temporal.film import Film
-from colorpipe.temporal.lead import Lead
-from colorpipe.temporal.motion import shrink
-from colorpipe.temporal.plan import Planner, Step
-from colorpipe.temporal.strands import Strands, Turn, Weaver, unpacked
+from colorpipe.temporal.hint_tracker import Lead
+from colorpipe.temporal.keyframes import Planner, Step
+from colorpipe.temporal.optical_flow import shrink
+from colorpipe.temporal.propagate import Carrier
+from colorpipe.temporal.spans import Strands, Turn, Weaver, unpacked
 
-__all__ = ["Carrier", "Film", "Lead", "Planner", "Step", "Strands", "Turn", "Weaver", "shrink", "unpacked"]
+__all__ = ["Carrier", "Lead", "Planner", "Step", "Strands", "Turn", "Weaver", "shrink", "unpacked"]

@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from colorpipe import hints
 from colorpipe.color import Float
+from colorpipe.guidance import hints
 from colorpipe.temporal.fill import fill
-from colorpipe.temporal.motion import WINDOW, Small, sample
-from colorpipe.temporal.plan import Step
+from colorpipe.temporal.keyframes import Step
+from colorpipe.temporal.optical_flow import WINDOW, Small, sample
 
 if TYPE_CHECKING:
-    from colorpipe.guides import Guides
+    from colorpipe.guidance.sidecars import Guides
     from colorpipe.settings import MediaOptions
 
 SEEN = 0.5

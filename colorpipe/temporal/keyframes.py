@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 import cv2
 
 from colorpipe.settings import KEY_DISTANCE
-from colorpipe.temporal.motion import FlowFinder, Motion, Path, Small, still
+from colorpipe.temporal.optical_flow import FlowFinder, Motion, Path, Small, still
 
 CUT = 27.0
 """Mean difference of the luma, 8-bit codes, from which PySceneDetect's content detector sees a cut: its own default."""

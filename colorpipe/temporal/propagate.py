@@ -10,8 +10,8 @@ import numpy as np
 
 from colorpipe.color import Float
 from colorpipe.temporal.fill import fill, resized
-from colorpipe.temporal.motion import Path, warp
-from colorpipe.temporal.plan import Step
+from colorpipe.temporal.keyframes import Step
+from colorpipe.temporal.optical_flow import Path, warp
 
 MEMORY = 24.0
 """Frames after which the network's opinion of a shot's cast counts as much as what the shot has been given so far: one

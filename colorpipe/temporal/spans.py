@@ -18,10 +18,10 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from colorpipe.color import Float
-from colorpipe.temporal.carry import Carrier
-from colorpipe.temporal.lead import Lead
-from colorpipe.temporal.motion import Small
-from colorpipe.temporal.plan import Planner, Step
+from colorpipe.temporal.hint_tracker import Lead
+from colorpipe.temporal.keyframes import Planner, Step
+from colorpipe.temporal.optical_flow import Small
+from colorpipe.temporal.propagate import Carrier
 
 _SHAPE = struct.Struct("<II")
 Settled = tuple[Float, "bytes | None"]

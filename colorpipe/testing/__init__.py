@@ -18,8 +18,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from colorpipe.interfaces import Plugin
-from colorpipe.plugins import PluginHost
+from colorpipe.plugins.host import PluginHost
+from colorpipe.plugins.interfaces import Plugin
 from colorpipe.testing.colorizer import ColorizerSuite
 from colorpipe.testing.stages import DecoderSuite, EvaluatorSuite, PreprocessorSuite
 from colorpipe.testing.suite import PluginSuite, require, require_close

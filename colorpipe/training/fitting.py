@@ -26,9 +26,9 @@ if TYPE_CHECKING:
     from torch.optim import Optimizer
 
     from colorpipe.color import Float
-    from colorpipe.interfaces import Preprocessor
-    from colorpipe.plugins import PluginHost
-    from colorpipe.training_data import Pictures
+    from colorpipe.plugins.host import PluginHost
+    from colorpipe.plugins.interfaces import Preprocessor
+    from colorpipe.training.data import Pictures
 
 
 @dataclass(frozen=True)
@@ -201,7 +201,7 @@ def fit(task: Task, data: Path, output: Path, host: PluginHost | None = None) ->
             or the loss is not finite.
     """
     try:
-        from colorpipe import training_loop
+        from colorpipe.training import loop
     except ImportError as error:
         raise TrainingError(f"training needs {error.name}", hint='pip install "colorpipe[train]"') from error
     if output.suffix != ".safetensors":
@@ -210,7 +210,7 @@ def fit(task: Task, data: Path, output: Path, host: PluginHost | None = None) ->
         if side % 32:
             raise TrainingError(f"the side of a crop is a multiple of 32, not {side}")
     if task.options.preprocessor is not None:
-        from colorpipe.plugins import PluginHost
+        from colorpipe.plugins.host import PluginHost
 
         task.preprocessor = (host or PluginHost.load()).preprocessor(task.options.preprocessor)()
     files = RunFiles(output)
@@ -221,7 +221,7 @@ def fit(task: Task, data: Path, output: Path, host: PluginHost | None = None) ->
     if task.options.resume and not files.checkpoint.exists():
         warn(f"there is no checkpoint for {output}: the run starts at its beginning")
     output.parent.mkdir(parents=True, exist_ok=True)
-    return training_loop.run(task, data, files)
+    return loop.run(task, data, files)
 
 
 def save_weights(path: Path, tensors: Mapping[str, torch.Tensor], metadata: Mapping[str, str]) -> None:

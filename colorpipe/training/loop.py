@@ -20,8 +20,8 @@ import torch
 from torch import Tensor, nn
 
 from colorpipe.errors import DeviceError, TrainingError
-from colorpipe.training import RunFiles, Task, TrainingOptions, TrainingResult, save_weights, warn
-from colorpipe.training_data import BatchOrder, Pictures, Samples, collate, find_pictures, repeated, split
+from colorpipe.training.data import BatchOrder, Pictures, Samples, collate, find_pictures, repeated, split
+from colorpipe.training.fitting import RunFiles, Task, TrainingOptions, TrainingResult, save_weights, warn
 
 with warnings.catch_warnings():  # its dependencies' deprecations are not the user's concern
     warnings.simplefilter("ignore")

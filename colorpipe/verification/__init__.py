@@ -58,7 +58,7 @@ def verify(
 
                 checks += compare_stills(before, after)
             else:
-                from colorpipe.media.video import VideoSource
+                from colorpipe.media.video.source import VideoSource
                 from colorpipe.verification.films import compare_frames, compare_tags
                 from colorpipe.verification.streams import compare_streams
 

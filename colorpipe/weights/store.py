@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import urlsplit
 
 from colorpipe.errors import UsageError, WeightsError
-from colorpipe.interfaces import Colorizer, Evaluator
+from colorpipe.plugins.interfaces import Colorizer, Evaluator
 
 if TYPE_CHECKING:
     import torch

@@ -9,15 +9,15 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from colorpipe.rebalancing import rebalancing_weights, smooth_prior
 from colorpipe.training import Task, as_metadata
-from colorpipe.training_scores import Truth, to_ab
+from colorpipe.training.rebalancing import rebalancing_weights, smooth_prior
+from colorpipe.training.validation import Truth, to_ab
 
 from .network import FIRST, STRIDE, GridNetwork
 from .options import TrainOptions
 
 if TYPE_CHECKING:
-    from colorpipe.training_data import Pictures
+    from colorpipe.training.data import Pictures
 
 CELL = 16
 """Side of a cell, CIE units: a pixel of the slice is one unit."""

@@ -14,7 +14,7 @@ from torch.optim import Optimizer
 
 from colorpipe.errors import TrainingError
 from colorpipe.training import Task, as_metadata
-from colorpipe.training_scores import Truth, to_ab
+from colorpipe.training.validation import Truth, to_ab
 
 from .network import DENSE_SIDE, ConvHead, DenseHead, PaletteNetwork
 from .options import TrainOptions
@@ -22,7 +22,7 @@ from .options import TrainOptions
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from colorpipe.training_data import Pictures
+    from colorpipe.training.data import Pictures
 
 SAMPLED = 16
 """k-means looks at each training picture at this side: 256 colours of it."""

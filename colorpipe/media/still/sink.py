@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 import pyvips
 
-from colorpipe import color
+from colorpipe import color, files
 from colorpipe.errors import OutputError
-from colorpipe.media import atomic, metadata, vips
 from colorpipe.media.base import Provenance, Sink
-from colorpipe.media.vips import Plane
+from colorpipe.media.still import metadata, vips
+from colorpipe.media.still.vips import Plane
 from colorpipe.settings import MediaOptions
 from colorpipe.types import Frame
 
@@ -115,17 +115,17 @@ class StillSink(Sink):
             encoded = self._encode(frame)
         except pyvips.Error as error:
             raise OutputError(f"cannot encode {self.path}: {vips.reason(error)}", hint="try .png or .tif") from None
-        self._part = atomic.write_part(self.path, encoded)
+        self._part = files.write_part(self.path, encoded)
 
     def commit(self) -> None:
         if self._part is None:
             raise OutputError(f"cannot write {self.path}: it was given no frame")
         part, self._part = self._part, None
-        atomic.place(part, self.path)
+        files.place(part, self.path)
 
     def abort(self) -> None:
         if self._part is not None:
-            atomic.remove(self._part)
+            files.remove(self._part)
             self._part = None
 
     def _encode(self, frame: Frame) -> bytes:

@@ -17,9 +17,10 @@ import pyvips
 
 from colorpipe import color
 from colorpipe.errors import InputError, LimitError
-from colorpipe.media import metadata, sniff, vips
+from colorpipe.media import sniff
 from colorpipe.media.base import Source, SourceInfo
-from colorpipe.media.vips import Plane
+from colorpipe.media.still import metadata, vips
+from colorpipe.media.still.vips import Plane
 from colorpipe.settings import MediaOptions
 from colorpipe.types import Encoding, Frame, Metadata
 

@@ -15,7 +15,7 @@ import numpy as np
 import pyvips
 from numpy.typing import NDArray
 
-from colorpipe.media import icc
+from colorpipe.media.still import icc
 
 # Loaders that libvips itself does not hold fit for hostile files stay out of reach, whatever the build has.
 pyvips.block_untrusted_set(True)

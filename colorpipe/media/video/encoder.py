@@ -18,12 +18,12 @@ from av.video.format import VideoFormat
 from av.video.frame import VideoFrame
 
 from colorpipe.errors import OutputError, UsageError
-from colorpipe.media.remux import ISO
+from colorpipe.media.video.remux import ISO
 from colorpipe.settings import MediaOptions
 from colorpipe.types import Encoding
 
 if TYPE_CHECKING:
-    from colorpipe.media.video import VideoSource
+    from colorpipe.media.video.source import VideoSource
 
 Codec = Literal["libx264", "libx265", "ffv1"]
 

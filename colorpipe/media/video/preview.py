@@ -19,8 +19,8 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from colorpipe.errors import InputError
-from colorpipe.media.container import open_container
-from colorpipe.media.video import VideoSource
+from colorpipe.media.video.container import open_container
+from colorpipe.media.video.source import VideoSource
 from colorpipe.settings import MediaOptions
 from colorpipe.types import Frame, Metadata
 

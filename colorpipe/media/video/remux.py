@@ -16,7 +16,7 @@ from av.stream import Discard, Disposition, Stream
 
 from colorpipe.errors import InputError, UsageError
 from colorpipe.media.base import Provenance
-from colorpipe.media.container import film_stream, open_container
+from colorpipe.media.video.container import film_stream, open_container
 
 SUFFIXES = {".mp4": "mp4", ".m4v": "mp4", ".mov": "mov", ".mkv": "matroska"}
 """What a film can be written as -> FFmpeg's muxer. AVI is not among them: it has no timestamps, and H.264 with

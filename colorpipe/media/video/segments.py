@@ -31,7 +31,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from colorpipe.errors import OutputError
-from colorpipe.media.atomic import partial_path, place, remove, working_folder
+from colorpipe.files import partial_path, place, remove, working_folder
 
 FRAMES = 250
 """Frames a segment. libx264 and libx265 put key frames at most 250 apart of their own accord, so that cutting there

@@ -9,8 +9,8 @@ from pathlib import Path
 import av.container
 import numpy as np
 
-from colorpipe.media.video import VideoSource, opened
-from colorpipe.media.video_sink import VideoSink
+from colorpipe.media.video.sink import VideoSink
+from colorpipe.media.video.source import VideoSource, opened
 from colorpipe.settings import MediaOptions
 from colorpipe.types import Frame
 

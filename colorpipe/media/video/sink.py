@@ -25,11 +25,11 @@ from av.stream import Stream
 from av.video.frame import VideoFrame
 
 from colorpipe.errors import OutputError, UsageError
-from colorpipe.media import segments
-from colorpipe.media.atomic import place, unwritable
+from colorpipe.files import place, unwritable
 from colorpipe.media.base import Provenance, Sink
-from colorpipe.media.encoder import EncoderPlan
-from colorpipe.media.remux import (
+from colorpipe.media.video import segments
+from colorpipe.media.video.encoder import EncoderPlan
+from colorpipe.media.video.remux import (
     FAILURES,
     CopiedStreams,
     holds_codec,
@@ -38,12 +38,12 @@ from colorpipe.media.remux import (
     muxer_of,
     with_provenance,
 )
-from colorpipe.media.segments import Segments, SegmentWriter, StoredPacket
+from colorpipe.media.video.segments import Segments, SegmentWriter, StoredPacket
 from colorpipe.settings import MediaOptions
 from colorpipe.types import Encoding, Frame
 
 if TYPE_CHECKING:
-    from colorpipe.media.video import VideoSource
+    from colorpipe.media.video.source import VideoSource
 
 _MAX_MOVIE_TIMESCALE = 2**31 - 1
 

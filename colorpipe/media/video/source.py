@@ -1,6 +1,6 @@
 """Films, read through FFmpeg (PyAV): ``open_video`` gives each frame's luma exactly as it was decoded.
 
-The other direction is ``VideoSink``; what a film says about itself besides pixels is in ``video_tags``.
+The other direction is ``VideoSink``; what a film says about itself besides pixels is in ``tags``.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ from av.video.frame import VideoFrame
 
 from colorpipe.errors import InputError, LimitError
 from colorpipe.media.base import Source, SourceInfo
-from colorpipe.media.container import cut_off, film_stream, is_cover, open_container
-from colorpipe.media.video_tags import FULL_RANGE, MATRICES, UNSPECIFIED, VideoTags, matrix_of, read_tags
+from colorpipe.media.video.container import cut_off, film_stream, is_cover, open_container
+from colorpipe.media.video.tags import FULL_RANGE, MATRICES, UNSPECIFIED, VideoTags, matrix_of, read_tags
 from colorpipe.settings import MediaOptions
 from colorpipe.types import Encoding, Frame, Metadata
 
