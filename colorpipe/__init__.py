@@ -9,7 +9,7 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-__version__ = "0.1.0"
+from colorpipe._version import __version__
 
 _HOMES = {
     "colorpipe.evaluation.results": ("Evaluation",),
@@ -19,11 +19,12 @@ _HOMES = {
         "WeightsError", "DeviceError", "TrainingError",
     ),
     "colorpipe.plugins.hookspecs": ("hookimpl",),
-    "colorpipe.plugins.interfaces": ("Colorizer", "Decoder", "Evaluator", "InputSize", "Preprocessor"),
-    "colorpipe.weights.store": ("Model",),
+    "colorpipe.plugins.interfaces": ("Colorizer", "Decoder", "Evaluator", "Preprocessor"),
+    "colorpipe.weights.registry": ("Model",),
     "colorpipe.options": ("Options", "option"),
     "colorpipe.types": (
-        "Batch", "Chroma", "ChromaDistribution", "Encoding", "Frame", "Lab", "Metadata", "Outcome", "Recipe",
+        "Batch", "Chroma", "ChromaDistribution", "Encoding", "Frame", "InputSize", "Lab", "Metadata", "Outcome",
+        "Recipe",
     ),
     "colorpipe.pipeline.session": ("Session", "colorize"),
 }  # fmt: skip
@@ -51,18 +52,18 @@ if TYPE_CHECKING:
     from colorpipe.plugins.interfaces import Colorizer as Colorizer
     from colorpipe.plugins.interfaces import Decoder as Decoder
     from colorpipe.plugins.interfaces import Evaluator as Evaluator
-    from colorpipe.plugins.interfaces import InputSize as InputSize
     from colorpipe.plugins.interfaces import Preprocessor as Preprocessor
     from colorpipe.types import Batch as Batch
     from colorpipe.types import Chroma as Chroma
     from colorpipe.types import ChromaDistribution as ChromaDistribution
     from colorpipe.types import Encoding as Encoding
     from colorpipe.types import Frame as Frame
+    from colorpipe.types import InputSize as InputSize
     from colorpipe.types import Lab as Lab
     from colorpipe.types import Metadata as Metadata
     from colorpipe.types import Outcome as Outcome
     from colorpipe.types import Recipe as Recipe
-    from colorpipe.weights.store import Model as Model
+    from colorpipe.weights.registry import Model as Model
 
 
 def __getattr__(name: str) -> Any:

@@ -1,4 +1,7 @@
-"""Files that appear whole or not at all: written beside their place under a hidden name, then renamed there."""
+"""Files: their SHA-256, and how they are written, whole or not at all.
+
+A file is written beside its place under a hidden name and then renamed there.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +13,7 @@ import os
 import re
 import shutil
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 from colorpipe.errors import OutputError
@@ -18,6 +22,47 @@ _numbers = itertools.count()
 _NAME_BYTES = 255
 """What file systems allow."""
 _PART = re.compile(r"\.(\d+)\.\d+\.part$")
+
+
+def sha256(path: Path) -> str:
+    """Of a file's content, 64 hexadecimal digits.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+@contextlib.contextmanager
+def written_whole(path: Path) -> Iterator[Path]:
+    """A hidden file beside ``path`` to write to: on disk and in its place when the block ends, gone if it raises.
+
+    The folder is made where it is missing.
+
+    Raises:
+        OSError: it cannot be written or put in its place.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = partial_path(path)
+    try:
+        yield part
+        with part.open("rb+") as file:
+            os.fsync(file.fileno())  # before the rename: a power cut must not leave a name without content
+        os.replace(part, path)
+    except BaseException:
+        remove(part)
+        raise
+    _sync_folder(path.parent)
+
+
+def write_whole(path: Path, data: bytes) -> None:
+    """``written_whole`` with this content."""
+    with written_whole(path) as part:
+        part.write_bytes(data)
 
 
 def partial_path(path: Path) -> Path:
@@ -74,9 +119,13 @@ def place(part: Path, path: Path) -> None:
     except OSError as error:
         remove(part)
         raise unwritable(path, error) from None
-    # Without this a power cut can forget the new name. Not every file system can.
+    _sync_folder(path.parent)
+
+
+def _sync_folder(path: Path) -> None:
+    """Without this a power cut can forget a new name. Not every file system can."""
     with contextlib.suppress(OSError):
-        folder = os.open(path.parent, os.O_RDONLY)
+        folder = os.open(path, os.O_RDONLY)
         try:
             os.fsync(folder)
         finally:

@@ -27,7 +27,7 @@ from skimage.feature import Cascade
 
 import colorpipe
 from colorpipe.color import Float, rgb_to_lab
-from colorpipe.evaluation.results import GREY
+from colorpipe.evaluation.records import GREY
 from colorpipe.training.data import find_pictures, split
 
 HERE = Path(__file__).resolve().parent

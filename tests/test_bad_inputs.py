@@ -31,7 +31,7 @@ from colorpipe.media.video.source import open_video
 from colorpipe.plugins.host import PluginHost
 from colorpipe.settings import MediaOptions
 from colorpipe.verification import verify
-from colorpipe.weights.store import read_tensors
+from colorpipe.weights.checkpoints import read_tensors
 from tests.conftest import Cli
 from tests.helpers import write_grey
 from tests.test_image import save, scene

@@ -23,9 +23,9 @@ from colorpipe.media.inputs import Job
 from colorpipe.media.video import segments
 from colorpipe.media.video.source import open_video
 from colorpipe.pipeline.session import Session
-from colorpipe.plugins.interfaces import Colorizer, InputSize
+from colorpipe.plugins.interfaces import Colorizer
 from colorpipe.settings import MediaOptions
-from colorpipe.types import Batch, Chroma, Lab, Outcome, Recipe, Stage
+from colorpipe.types import Batch, Chroma, InputSize, Lab, Outcome, Recipe, Stage
 from tests.conftest import Cli
 from tests.helpers import Learner, Painter, host_with, write_grey
 

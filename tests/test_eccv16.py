@@ -12,7 +12,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from colorpipe import Batch, WeightsError
-from colorpipe.weights.store import read_tensors
+from colorpipe.weights.checkpoints import read_tensors
 from colorpipe_decoders import AnnealedMean, Mean
 from colorpipe_zhang import Zhang, colorpipe_models
 from colorpipe_zhang.bins import bin_centres

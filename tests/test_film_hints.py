@@ -20,10 +20,10 @@ from colorpipe.guidance.sidecars import Guides
 from colorpipe.media.inputs import Job, find_inputs
 from colorpipe.media.video import segments
 from colorpipe.media.video.source import open_video
-from colorpipe.plugins.interfaces import Colorizer, InputSize
+from colorpipe.plugins.interfaces import Colorizer
 from colorpipe.settings import MediaOptions
 from colorpipe.temporal import Carrier, Lead, Planner, Strands, Turn, Weaver, shrink, unpacked
-from colorpipe.types import Batch, Chroma, Outcome, Recipe, Stage
+from colorpipe.types import Batch, Chroma, InputSize, Outcome, Recipe, Stage
 from tests.helpers import Learner, Painter, host_with, write_grey
 
 SAMPLES = Path(__file__).parent.parent / "samples"

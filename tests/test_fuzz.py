@@ -24,7 +24,7 @@ from colorpipe.errors import ColorpipeError
 from colorpipe.media import open_source
 from colorpipe.settings import MediaOptions
 from colorpipe.verification import verify
-from colorpipe.weights.store import load_strictly, read_tensors
+from colorpipe.weights.checkpoints import load_strictly, read_tensors
 from tests.test_image import exif, save, scene
 from tests.test_video import make_clip
 

@@ -8,8 +8,7 @@ import pytest
 
 from colorpipe import color
 from colorpipe.guidance import reference
-from colorpipe.plugins.interfaces import InputSize
-from colorpipe.types import Encoding, Frame, Lab
+from colorpipe.types import Encoding, Frame, InputSize, Lab
 
 RNG = np.random.default_rng(5)
 FULL = InputSize(side=None)

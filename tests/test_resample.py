@@ -8,7 +8,7 @@ import pytest
 
 from colorpipe import color
 from colorpipe.color import resample
-from colorpipe.plugins.interfaces import InputSize
+from colorpipe.types import InputSize
 
 RNG = np.random.default_rng(1)
 

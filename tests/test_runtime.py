@@ -12,8 +12,7 @@ import torch
 from colorpipe.errors import DeviceError, PluginError, UsageError
 from colorpipe.inference import runtime
 from colorpipe.inference.runtime import Runtime
-from colorpipe.plugins.interfaces import InputSize
-from colorpipe.types import Batch, Chroma, ChromaDistribution
+from colorpipe.types import Batch, Chroma, ChromaDistribution, InputSize
 from colorpipe_decoders import AnnealedMean
 from tests.helpers import Painter
 

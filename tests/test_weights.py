@@ -25,7 +25,8 @@ from safetensors.torch import save_file
 from torch import nn
 
 from colorpipe import Batch, Chroma, Colorizer, Model, UsageError, WeightsError
-from colorpipe.weights.store import ModelStore, default_cache, load_strictly, read_tensors, sha256
+from colorpipe.weights.checkpoints import load_strictly, read_tensors
+from colorpipe.weights.store import ModelStore, default_cache, sha256
 
 CONTENT = b"not really weights, but bytes with a hash" * 100
 DIGEST = hashlib.sha256(CONTENT).hexdigest()

@@ -11,7 +11,6 @@ decided.
 from __future__ import annotations
 
 import errno
-import hashlib
 import json
 import os
 import threading
@@ -20,7 +19,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from colorpipe.errors import OutputError
-from colorpipe.files import unwritable
+from colorpipe.files import sha256, unwritable
 
 NAME = ".colorpipe.jsonl"
 State = Literal["new", "done", "stale", "foreign"]
@@ -143,20 +142,7 @@ def identity(source: Path, *, digest: bool = True) -> dict[str, Any]:
     """
     status = source.stat()
     known = {"path": str(source), "size": status.st_size, "mtime_ns": status.st_mtime_ns}
-    return {**known, "sha256": _sha256(source)} if digest else known
-
-
-def _sha256(source: Path) -> str:
-    with source.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest() if hasattr(hashlib, "file_digest") else _digest(file)
-
-
-def _digest(file: Any) -> str:
-    """For Python 3.10, which lacks ``hashlib.file_digest``."""
-    digest = hashlib.sha256()
-    while block := file.read(1 << 20):
-        digest.update(block)
-    return digest.hexdigest()
+    return {**known, "sha256": sha256(source)} if digest else known
 
 
 def _same(source: Path, known: dict[str, Any]) -> bool:
@@ -164,4 +150,4 @@ def _same(source: Path, known: dict[str, Any]) -> bool:
     status = source.stat()
     if status.st_size != known.get("size"):
         return False
-    return status.st_mtime_ns == known.get("mtime_ns") or ("sha256" in known and _sha256(source) == known["sha256"])
+    return status.st_mtime_ns == known.get("mtime_ns") or ("sha256" in known and sha256(source) == known["sha256"])

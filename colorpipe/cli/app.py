@@ -14,7 +14,7 @@ from typing import Annotated
 import typer
 import typer.main
 
-from colorpipe import __version__
+from colorpipe._version import __version__
 from colorpipe.cli import console, dynamic, evaluate, models, plugins, run, train, verify
 from colorpipe.cli.root import Root
 from colorpipe.errors import ColorpipeError, UsageError

@@ -1,6 +1,8 @@
-"""Colour: units and their conversions, resampling, and chroma put under an untouched luma. Imports ground modules only.
+"""Colour: units and their conversions, resampling, and chroma put under an untouched luma.
 
 Everything in ``spaces`` is a name of this package.
+
+May import: ground.
 """
 
 from colorpipe.color.spaces import (

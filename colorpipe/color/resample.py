@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 
 from colorpipe.color.spaces import Float
-from colorpipe.plugins.interfaces import InputSize
+from colorpipe.types import InputSize
 
 Upsampling = Literal["guided", "bilinear"]
 

@@ -16,8 +16,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from colorpipe.errors import ColorpipeError, UsageError
+from colorpipe.guidance.reference import read_lab
 from colorpipe.options import Options, build, fields
-from colorpipe.pipeline.session import parts_of, read_lab, recipe_of
+from colorpipe.pipeline.session import parts_of, recipe_of
 from colorpipe.settings import MediaOptions, MergeOptions
 from colorpipe.types import Recipe, Stage
 from colorpipe.weights.store import ModelStore, Weights

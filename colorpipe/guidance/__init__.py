@@ -1,4 +1,4 @@
-"""What a person gives to lead colour: hint files, reference pictures, and the files beside an input.
+"""What a person gives to guide colour: hint files, reference pictures, and the files beside an input.
 
-Imports ground modules, ``color``, ``plugins`` and ``media``.
+May import: ground, color, media, plugins.
 """

@@ -5,6 +5,7 @@ Code values are 0..255, in the sRGB transfer curve; grey and RGB alike.
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import cv2
@@ -13,8 +14,9 @@ from numpy.typing import NDArray
 
 from colorpipe import color
 from colorpipe.color import Float, resample
-from colorpipe.plugins.interfaces import InputSize
-from colorpipe.types import Encoding, Lab
+from colorpipe.errors import UsageError
+from colorpipe.settings import MediaOptions
+from colorpipe.types import Encoding, InputSize, Lab
 
 Codes = NDArray[np.uint8]
 Array = NDArray[np.float64]
@@ -124,3 +126,18 @@ def tint(rgb: NDArray[Any]) -> Float:
     lab = color.rgb_to_lab(np.asarray(rgb, np.float32).reshape(1, -1, 3) / np.float32(255))
     assert lab.ab is not None
     return np.asarray(lab.ab / (lab.L[..., None] + 16), np.float32).reshape(*rgb.shape[:-1], 2)
+
+
+def read_lab(path: Path, media: MediaOptions) -> Lab:
+    """A colour picture, or a film's first frame, in Lab.
+
+    Raises:
+        InputError: it cannot be read.
+        UsageError: it has no colour.
+    """
+    from colorpipe.media import first_frame
+
+    frame = first_frame(path, media)
+    if frame.colour is None:
+        raise UsageError(f"{path}: the reference is grey", hint="give a colour picture")
+    return color.rgb_to_lab(color.rgb(frame))

@@ -9,11 +9,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from colorpipe.batch.journal import identity
 from colorpipe.errors import InputError
+from colorpipe.files import sha256
 from colorpipe.guidance import hints
+from colorpipe.guidance.reference import read_lab
 from colorpipe.media.inputs import STILL_SUFFIXES
-from colorpipe.pipeline.session import read_lab
 
 if TYPE_CHECKING:
     from colorpipe.plugins.interfaces import Colorizer
@@ -72,7 +72,7 @@ class Guides:
         for kind, files in (("hints", self.hints), ("reference", self.references)):
             for frame, file in files.items():
                 try:
-                    told[f"{kind} {frame}"] = identity(file)["sha256"]
+                    told[f"{kind} {frame}"] = sha256(file)
                 except OSError as error:
                     raise InputError(f"cannot read {file}: {(error.strerror or str(error)).lower()}") from None
         return told

@@ -1,1 +1,4 @@
-"""A network on a device: precision, batches, threads. Imports ground modules, ``color``, ``plugins``, ``weights``."""
+"""A network on a device: precision, batches, threads.
+
+May import: ground, color, weights, plugins.
+"""

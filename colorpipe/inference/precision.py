@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-import os
 import platform
 import time
 from collections.abc import Callable, Iterator
@@ -21,6 +20,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from colorpipe.files import write_whole
 from colorpipe.weights.store import default_cache
 
 CpuPrecision = Literal["fp32", "bf16"]
@@ -127,8 +127,5 @@ def _remembered(key: str) -> Measured | None:
 def _remember(key: str, found: Measured) -> None:
     file = _file()
     entries = {**_entries(), key: {"precision": found.precision, "reason": found.reason}}
-    part = file.with_name(f".{file.name}.{os.getpid()}")
     with contextlib.suppress(OSError):  # without a cache it is measured in every run
-        file.parent.mkdir(parents=True, exist_ok=True)
-        part.write_text(json.dumps(entries, indent=1), "utf-8")
-        os.replace(part, file)
+        write_whole(file, json.dumps(entries, indent=1).encode())

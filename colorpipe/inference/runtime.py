@@ -28,7 +28,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from colorpipe.color import Float
-    from colorpipe.plugins.interfaces import Colorizer, Decoder, InputSize
+    from colorpipe.plugins.interfaces import Colorizer, Decoder
+    from colorpipe.types import InputSize
 
 log = logging.getLogger(__name__)
 Precision = Literal["auto", "fp32", "bf16", "fp16"]

@@ -1,6 +1,8 @@
-"""Reading and writing pictures and films: sources of frames and sinks for them, under one contract (``base``).
+"""Pictures and films as files: sources of frames and sinks for them, under one contract (``base``).
 
 Importing this package is light; libvips, OpenCV and FFmpeg are loaded when a file is opened.
+
+May import: ground, color.
 """
 
 from __future__ import annotations

@@ -1,1 +1,4 @@
-"""One recipe and the one path that a frame takes. Imports all that works on frames, none that works on inputs."""
+"""One recipe, turned into live stages, and the path that a frame takes through them.
+
+May import: ground, color, weights, media, plugins, inference, guidance, temporal.
+"""

@@ -22,8 +22,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from colorpipe import __version__, color, options
+from colorpipe import color, options
+from colorpipe._version import __version__
 from colorpipe.errors import OptionError, UsageError
+from colorpipe.guidance.reference import read_lab
 from colorpipe.inference.runtime import Precision, Runtime, choose_devices
 from colorpipe.pipeline.frame import Pipeline
 from colorpipe.plugins.host import DEFAULT_COLORIZER, PluginHost
@@ -319,21 +321,6 @@ def _reference_digest(reference: Lab, colorizer: type[Colorizer]) -> str:
     if reference.ab is None:
         raise UsageError("the reference is grey", hint="give a colour picture")
     return hashlib.sha256(reference.L.tobytes() + reference.ab.tobytes()).hexdigest()
-
-
-def read_lab(path: Path, media: MediaOptions) -> Lab:
-    """A colour picture, or a film's first frame, in Lab.
-
-    Raises:
-        InputError: it cannot be read.
-        UsageError: it has no colour.
-    """
-    from colorpipe.media import first_frame
-
-    frame = first_frame(path, media)
-    if frame.colour is None:
-        raise UsageError(f"{path}: the reference is grey", hint="give a colour picture")
-    return color.rgb_to_lab(color.rgb(frame))
 
 
 def _frame_of(array: NDArray[Any]) -> Frame:

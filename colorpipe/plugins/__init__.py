@@ -1,4 +1,4 @@
-"""Plugins: their contracts, hooks, discovery, and the project that ``colorpipe plugins new`` writes.
+"""Plugins: their contracts, hooks, discovery, and the project that ``colorpipe plugins new`` writes. Light to import.
 
-Imports ground modules only. Importing it is light.
+May import: ground, color, weights.
 """

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     import typer
 
     from colorpipe.plugins.interfaces import Colorizer, Decoder, Evaluator, Preprocessor
-    from colorpipe.weights.store import Model
+    from colorpipe.weights.registry import Model
 
 PROJECT = "colorpipe"
 hookspec = pluggy.HookspecMarker(PROJECT)

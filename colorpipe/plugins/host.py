@@ -27,7 +27,7 @@ from colorpipe.plugins.interfaces import KINDS, Colorizer, Decoder, Evaluator, P
 if TYPE_CHECKING:
     import typer
 
-    from colorpipe.weights.store import Model
+    from colorpipe.weights.registry import Model
 
 ENTRY_POINT_GROUP = "colorpipe"
 DEFAULT_COLORIZER = "zhang"

@@ -39,24 +39,13 @@ from typing import TYPE_CHECKING, ClassVar
 
 from colorpipe.errors import PluginError, TrainingError
 from colorpipe.options import Options as BaseOptions
+from colorpipe.types import InputSize
 
 if TYPE_CHECKING:
     import torch
 
-    from colorpipe.training import Task
+    from colorpipe.plugins.training_task import Task
     from colorpipe.types import Batch, Chroma, ChromaDistribution, Frame, Lab
-
-
-@dataclass(frozen=True)
-class InputSize:
-    """What a network wants to be fed."""
-
-    side: int | None = 256
-    """Pictures are squeezed to a square of this side, as the published networks were trained; None keeps their size."""
-    multiple: int = 1
-    """With ``side=None``: height and width are resized to multiples of this."""
-    limit: int | None = None
-    """With ``side=None``: the longer side is shrunk to at most this."""
 
 
 @dataclass(frozen=True)
@@ -152,6 +141,11 @@ class Colorizer(Plugin):
         """
         return None
 
+    @classmethod
+    def uses_weights(cls) -> bool:
+        """Whether ``build`` does anything: the method has weights, registered or given as a file."""
+        return cls.build is not Colorizer.build
+
     def untrained(self) -> torch.nn.Module | None:
         """The network with random weights, in evaluation mode: what the conformance suite tests where the real weights
         are not on the machine. None for a method without a network."""
@@ -218,6 +212,11 @@ class Evaluator(Plugin):
             WeightsError: the file does not hold that network, to the key.
         """
         raise PluginError(f"{self.name} has default_weights and no build()", hint="load the network there")
+
+    @classmethod
+    def uses_weights(cls) -> bool:
+        """Whether ``build`` does anything: the measure looks with a network."""
+        return cls.build is not Evaluator.build
 
     def observe(self, distribution: ChromaDistribution) -> None:
         """What the colorizer predicted for the picture of the next ``update``: N is 1. Only where it predicts one."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from string import Template
 
-from colorpipe import __version__
+from colorpipe._version import __version__
 from colorpipe.errors import OutputError, UsageError
 from colorpipe.plugins.host import NAME, normalised
 

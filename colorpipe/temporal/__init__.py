@@ -11,6 +11,8 @@ colour crosses a cut. ::
 by chance, and memory is bounded by the distance between key frames. Hint and reference files lead a shot's colour from
 the frame that they name (``Lead``); for that ``Strands`` and ``Weaver`` stand around the two. ``Film`` does all in
 turn, without such files.
+
+May import: ground, color, guidance.
 """
 
 from colorpipe.temporal.hint_tracker import Lead

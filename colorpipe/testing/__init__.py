@@ -9,6 +9,8 @@ With pytest, in a plugin's own project::
         plugin = Sepia
 
 From the command line, without pytest: ``colorpipe plugins test sepia``.
+
+May import: ground, weights, plugins.
 """
 
 from __future__ import annotations

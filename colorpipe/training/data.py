@@ -21,7 +21,8 @@ from numpy.typing import NDArray
 
 from colorpipe.color import GREY_WEIGHTS, encode, lightness_of, linear, rgb_to_lab
 from colorpipe.errors import TrainingError
-from colorpipe.evaluation.protocol import is_held_out
+from colorpipe.files import write_whole
+from colorpipe.training.holdout import is_held_out
 
 SUFFIXES = frozenset((".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp", ".avif"))
 FEWEST = 16
@@ -86,8 +87,7 @@ class Pictures:
             names = _decode(files, side, data, warn, pad)
             known = {"stamp": stamp.hexdigest(), "names": names}
             # The index is written last: a map without one was cut short and is made again.
-            index.with_suffix(".part").write_text(json.dumps(known))
-            index.with_suffix(".part").replace(index)
+            write_whole(index, json.dumps(known).encode())
         self.names: list[str] = known["names"]
         if len(self.names) < FEWEST:
             raise TrainingError(

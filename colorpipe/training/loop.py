@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import csv
+import io
 import logging
 import math
-import os
 import shutil
 import time
 import warnings
@@ -20,8 +20,11 @@ import torch
 from torch import Tensor, nn
 
 from colorpipe.errors import DeviceError, TrainingError
+from colorpipe.files import write_whole, written_whole
+from colorpipe.plugins.training_task import Task, TrainingOptions
 from colorpipe.training.data import BatchOrder, Pictures, Samples, collate, find_pictures, repeated, split
-from colorpipe.training.fitting import RunFiles, Task, TrainingOptions, TrainingResult, save_weights, warn
+from colorpipe.training.run_files import RunFiles, TrainingResult, warn
+from colorpipe.weights.checkpoints import save_weights
 
 with warnings.catch_warnings():  # its dependencies' deprecations are not the user's concern
     warnings.simplefilter("ignore")
@@ -290,9 +293,8 @@ class Keeper(lightning.Callback):
 
     def save(self, trainer: Any) -> None:
         """Write the checkpoint beside the last one, then put it in its place."""
-        part = self.files.checkpoint.with_suffix(".part")
-        trainer.save_checkpoint(part)
-        part.replace(self.files.checkpoint)
+        with written_whole(self.files.checkpoint) as part:
+            trainer.save_checkpoint(part)
         self.saved = time.monotonic()
 
     def state_dict(self) -> dict[str, Any]:
@@ -318,9 +320,8 @@ class Keeper(lightning.Callback):
             axis.legend()
             axis.grid(alpha=0.3)
         axes[-1].set_xlabel("step")
-        part = self.files.plot.with_suffix(".part")
-        figure.savefig(part, format="png")
-        part.replace(self.files.plot)
+        with written_whole(self.files.plot) as part:
+            figure.savefig(part, format="png")
 
 
 class Progress(lightning.Callback):
@@ -423,9 +424,8 @@ def _append(log: Path, row: Mapping[str, Any]) -> None:
 
 def _write_rows(log: Path, rows: list[dict[str, str]]) -> None:
     names = dict.fromkeys(name for row in rows for name in row)
-    part = log.with_name(f"{log.name}.part{os.getpid()}")
-    with part.open("w", newline="") as handle:
-        writer = csv.DictWriter(handle, list(names) or ["step"], restval="")
-        writer.writeheader()
-        writer.writerows(rows)
-    part.replace(log)
+    text = io.StringIO(newline="")
+    writer = csv.DictWriter(text, list(names) or ["step"], restval="")
+    writer.writeheader()
+    writer.writerows(rows)
+    write_whole(log, text.getvalue().encode())

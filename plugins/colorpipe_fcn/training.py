@@ -14,9 +14,9 @@ from colorpipe import Lab, PluginError
 from colorpipe.color import grey_of, lightness_of
 from colorpipe.color.resample import shrink, view_size
 from colorpipe.inference.precision import one_thread
-from colorpipe.plugins.interfaces import InputSize
 from colorpipe.training import Task, as_metadata
 from colorpipe.training.validation import Truth
+from colorpipe.types import InputSize
 
 from .network import AB_SCALE, FCN, STRIDE
 from .options import LearnOptions, TrainOptions

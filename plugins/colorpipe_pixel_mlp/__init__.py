@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal
 
 import colorpipe
 from colorpipe import Chroma, Colorizer, OptionError, hookimpl, option
-from colorpipe.plugins.interfaces import InputSize
+from colorpipe.types import InputSize
 
 if TYPE_CHECKING:
     import torch

@@ -25,7 +25,7 @@ from .compact import BINS, CompactZhang, InvertedResidual, load_encoder, load_tr
 from .options import TrainOptions
 
 if TYPE_CHECKING:
-    from colorpipe.training.data import Pictures
+    from colorpipe.training import TrainingPictures
 
 LATTICE = 2
 """The loss looks at every second position, each way: a quarter of them carries nearly all there is to learn."""
@@ -58,7 +58,7 @@ class ZhangTask(Task):
             block.requires_grad_(False)
         return network
 
-    def prepare(self, pictures: Pictures, training: list[int]) -> None:
+    def prepare(self, pictures: TrainingPictures, training: list[int]) -> None:
         """Class prior over the training pictures, at the resolution of the logits, and the weights it gives."""
         side = self.picture_side // self.stride
         counts = sum((bins.count(pictures.chroma(index, side)) for index in training), np.zeros(BINS))
