@@ -210,7 +210,7 @@ import signal, sys, time
 signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored where the tests run in the background
 from pathlib import Path
 from tests.helpers import Painter, host_with
-from colorpipe.runner import RunRequest, run
+from colorpipe.batch.runner import RunRequest, run
 from colorpipe.types import Recipe, Stage
 
 class Slow(Painter):
