@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from colorpipe import ChromaDistribution, Colorizer, Model, WeightsError, hookimpl
-from colorpipe.interfaces import InputSize
+from colorpipe.types import InputSize
 from colorpipe_zhang.options import TrainOptions
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ class Zhang(Colorizer):
     TrainOptions = TrainOptions
 
     def build(self, weights: Path | None) -> torch.nn.Module:
-        from colorpipe.models import read_temperature, read_vibrance
+        from colorpipe.weights.checkpoints import read_temperature, read_vibrance
         from colorpipe_zhang.eccv16 import Eccv16
         from colorpipe_zhang.loading import open_file
 
