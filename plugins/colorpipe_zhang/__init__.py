@@ -36,9 +36,11 @@ class Zhang(Colorizer):
     default_decoder = "annealed-mean"
     default_weights = "zhang-compact"
     TrainOptions = TrainOptions
+    _natural: tuple[float, float, float | None]
+    """Temperature, vibrance and the temperature of grey that the weights state."""
 
     def build(self, weights: Path | None) -> torch.nn.Module:
-        from colorpipe.weights.checkpoints import read_temperature, read_vibrance
+        from colorpipe.weights.checkpoints import read_grey_temperature, read_temperature, read_vibrance
         from colorpipe_zhang.eccv16 import Eccv16
         from colorpipe_zhang.loading import open_file
 
@@ -46,16 +48,17 @@ class Zhang(Colorizer):
             raise WeightsError("zhang needs weights", hint=f"--weights {self.default_weights}, or a file")
         network, metadata = open_file(weights)
         if isinstance(network, Eccv16):
-            self._bins, self._natural = network.bins, (1.0, 1.0)
+            self._bins, self._natural = network.bins, (1.0, 1.0, None)
         else:
-            self._natural = read_temperature(metadata, weights), read_vibrance(metadata, weights)
+            T, vibrance = read_temperature(metadata, weights), read_vibrance(metadata, weights)
+            self._natural = T, vibrance, read_grey_temperature(metadata, weights)
             self._bins = _computed_bins()
         return network
 
     def untrained(self) -> torch.nn.Module:
         from colorpipe_zhang.compact import CompactZhang
 
-        self._bins, self._natural = _computed_bins(), (1.0, 1.0)
+        self._bins, self._natural = _computed_bins(), (1.0, 1.0, None)
         return CompactZhang().eval()
 
     def predict(self, batch: Batch) -> ChromaDistribution:

@@ -48,3 +48,6 @@ class TrainOptions(TrainingOptions):
         1.55, "by how much weak colours are strengthened, stored as the file's default", min=1.0, max=4.0
     )
     natural_T: float = option(0.38, "softmax temperature stored as the file's default", min=0.01, max=2.0)
+    natural_grey_T: float | None = option(
+        None, "temperature where a place is probably grey, stored as the file's default", min=0.01, max=2.0
+    )

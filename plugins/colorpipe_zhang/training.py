@@ -175,7 +175,7 @@ class ZhangTask(Task):
         shifted = logits + self._shift().to(rgb.device).view(1, -1, 1, 1)
         loss = self._cross_entropy(logits, F.avg_pool2d(truth.ab, self.stride))
         options = self.options
-        ab = to_ab(shifted, self.centres, options.natural_T, options.natural_vibrance)
+        ab = to_ab(shifted, self.centres, options.natural_T, options.natural_vibrance, options.natural_grey_T)
         return {"loss": float(loss), **truth.score(ab)}
 
     def _shift(self) -> Tensor:
@@ -198,6 +198,7 @@ class ZhangTask(Task):
             "architecture": f"colorpipe-{options['architecture']}-zhang",
             "natural_T": self.options.natural_T,
             "natural_vibrance": self.options.natural_vibrance,
+            **({} if self.options.natural_grey_T is None else {"natural_grey_T": self.options.natural_grey_T}),
             "logit_shift": [round(float(value), 4) for value in self._shift()],
             "log_weights": [round(float(value), 4) for value in self.weights.log()],
             "training": options,
