@@ -29,7 +29,7 @@ _HOMES = {
     "colorpipe.pipeline.session": ("Session", "colorize"),
 }  # fmt: skip
 _HOME = {name: module for module, names in _HOMES.items() for name in names}
-__all__ = ["__version__", *sorted(_HOME)]
+__all__ = ["__version__", *sorted(_HOME)]  # noqa: PLE0604 - all are strings
 
 if TYPE_CHECKING:
     from colorpipe.errors import ColorpipeError as ColorpipeError

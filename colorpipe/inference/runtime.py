@@ -128,7 +128,7 @@ class Runtime:
         self._pool: ThreadPoolExecutor | None = None
         self._starting = threading.Lock()
         self.precision, self.reason = self._choose(precision)
-        """Of the network's arithmetic; and why, where it was measured."""
+        """The network's precision; and why, where it was measured."""
         if network is not None and self.precision != "fp32":
             with measuring.one_thread():
                 _narrow(network, DTYPES[self.precision])
@@ -318,7 +318,7 @@ def _pool(lanes: int, threads: int) -> ThreadPoolExecutor:
 
 
 def keep_threads(number: int) -> None:
-    """From now on torch uses so many threads for what this thread calls, whatever others set."""
+    """Make torch use so many threads for this thread's calls, whatever others set."""
     torch.get_num_threads()  # a thread's first question sets its number to the default, over what was set before
     torch.set_num_threads(number)
 

@@ -36,13 +36,13 @@ class Prepared:
     """A frame on its way to the network, with what the network sees of it."""
 
     frame: Frame
-    """What will be written, lacking only colour."""
+    """The frame that will be written; it lacks only colour."""
     L: Float
     """(h, w) 0..100."""
     hints: Float | None = None
     """(3, h, w): a, b and mask."""
     region: tuple[float, float, float, float] = (0, 0, 1, 1)
-    """Where in the network's view the picture lies: top, left, bottom, right."""
+    """The picture's place in the network's view: top, left, bottom, right, as fractions of its sides."""
     reference: Path | None = None
     """In place of the run's, at this place of a film."""
 
@@ -76,7 +76,7 @@ class Pipeline:
         return self.network_view(self.restore(frame, target), source, reference)
 
     def restore(self, frame: Frame, target: Encoding | None = None) -> Frame:
-        """What will be written, lacking only colour: repaired, where the user chose to."""
+        """The frame that will be written, lacking only colour: repaired by the preprocessors that restore."""
         for preprocessor in self.preprocessors:
             frame = preprocessor.convert(frame)
         repairs = [preprocessor for preprocessor in self.preprocessors if preprocessor.restores]
@@ -88,7 +88,7 @@ class Pipeline:
         return replace(frame, encoding=target or frame.encoding, colour=None)
 
     def network_view(self, frame: Frame, hinted: HintSource | None = None, reference: Path | None = None) -> Prepared:
-        """What the network sees of a frame that ``restore`` gave."""
+        """The network's view of a frame that ``restore`` gave."""
         region = (0.0, 0.0, 1.0, 1.0)
         seen: NDArray[Any]
         changes = [preprocessor for preprocessor in self.preprocessors if not preprocessor.restores]
@@ -156,7 +156,7 @@ class Pipeline:
 def _within(
     outer: tuple[float, float, float, float], inner: tuple[float, float, float, float] | None
 ) -> tuple[float, float, float, float]:
-    """Where the picture lies after one more preprocessor placed its input at ``inner`` of its result."""
+    """The picture's place after one more preprocessor put its input at ``inner`` of its result."""
     if inner is None:
         return outer
     top, left, bottom, right = inner

@@ -66,7 +66,7 @@ class Session:
     recipe: Recipe
     """Complete: with versions, the weights' SHA-256, the device and the precision that are in use."""
     digest: str
-    """Of the recipe as it was asked for: what is done by it is not done again, here or on another machine."""
+    """Digest of the requested recipe; outputs with this digest are skipped, here and on other machines."""
     runtimes: tuple[Runtime, ...]
     """One for each device. A run spreads its calls over them; ``frame`` and ``colorize`` use the first."""
 
@@ -120,7 +120,7 @@ class Session:
         self._batch = batch
         self.runtimes = (runtime, *(self._like(runtime, device, path, lab) for device in others))
         self._weights = weights.path if weights and recipe.weights is not None else None
-        """Those that were asked for by name."""
+        """The weights that were asked for by name."""
         self.pipeline = Pipeline(preprocessors, runtime, merge, media)
         self.media, self.merge = media, merge
         self.recipe = dataclasses.replace(
@@ -265,7 +265,7 @@ def colorize(picture: str | Path | NDArray[Any], colorizer: str = DEFAULT_COLORI
 
 
 class Parts(NamedTuple):
-    """What a recipe names, made; the network is not loaded."""
+    """The live stages of a recipe; the network is not loaded."""
 
     preprocessors: list[Preprocessor]
     colorizer: Colorizer

@@ -1,4 +1,4 @@
-"""What happens between steps: checkpoints, log, plot, validation, the end of a run, and a bar for a person."""
+"""Callbacks between steps: checkpoints, log, plot, validation, the end of a run, and a progress bar."""
 
 from __future__ import annotations
 

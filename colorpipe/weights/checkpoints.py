@@ -20,7 +20,7 @@ _WRAPPERS = ("state_dict", "params", "model")
 
 
 _REFUSALS = ("lobal", "GLOBAL", "Can only", "call reduce", "must be imported")
-"""What torch's restricted unpickler says of a sound file that holds more than tensors; its other errors are damage."""
+"""Words of torch's restricted unpickler about a sound file that holds more than tensors; other errors are damage."""
 
 
 _LONGEST_HEADER = 100_000_000
