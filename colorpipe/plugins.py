@@ -20,6 +20,8 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 import pluggy
 
 from colorpipe import hookspecs, options
+from colorpipe._version import __version__
+from colorpipe.contract import contract_mismatch
 from colorpipe.errors import ColorpipeError, PluginError, UsageError
 from colorpipe.interfaces import KINDS, Colorizer, Decoder, Evaluator, Plugin, Preprocessor
 
@@ -137,9 +139,9 @@ class PluginHost:
     def register(self, module: Any, *, name: str, source: str, version: str = "") -> None:
         """Take in one plugin module (or object with hook implementations).
 
-        A misspelt hook discards the whole plugin, since what it meant to offer is unknown.
+        A misspelt hook, or a contract that this colorpipe does not have, discards the whole plugin.
         """
-        reason = _misspelt(module)
+        reason = contract_mismatch(module) or _misspelt(module)
         if reason:
             self._broken(name, source, reason)
             return
@@ -303,4 +305,6 @@ def _oneline(error: BaseException) -> str:
     if isinstance(error, PluginError):
         return str(error)
     text = " ".join(str(error).split())
+    if isinstance(error, ImportError) and (error.name or "").partition(".")[0] == "colorpipe":
+        text += f" (colorpipe is {__version__}; the plugin may be for another version)"
     return f"{type(error).__name__}: {text}" if text else type(error).__name__
