@@ -9,9 +9,9 @@ COPY . .
 RUN pip wheel --no-cache-dir --wheel-dir /wheels --extra-index-url https://download.pytorch.org/whl/cpu .
 
 FROM python:3.12-slim
-# OpenCV's wheel looks for these two at import.
+# OpenCV's wheel looks for these when it is imported.
 RUN apt-get update \
-    && apt-get install -y --no-install-recommends libgl1 libglib2.0-0 \
+    && apt-get install -y --no-install-recommends libgl1 libglib2.0-0 libxcb1 \
     && rm -rf /var/lib/apt/lists/*
 RUN --mount=type=bind,from=build,source=/wheels,target=/wheels \
     pip install --no-cache-dir --no-index --find-links /wheels colorpipe
