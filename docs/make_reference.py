@@ -18,8 +18,8 @@ from colorpipe.cli.app import commands
 from colorpipe.cli.dynamic import shown
 from colorpipe.evaluation.protocol import WHOLE, Protocol
 from colorpipe.evaluation.protocols import PROTOCOLS
-from colorpipe.interfaces import KINDS, Plugin
-from colorpipe.plugins import PluginHost
+from colorpipe.plugins.host import PluginHost
+from colorpipe.plugins.interfaces import KINDS, Plugin
 
 DOCS = Path(__file__).parent
 NOTE = "<!-- Made by `python docs/make_reference.py`; changes by hand are lost. -->\n"

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from colorpipe import contract
-from colorpipe.plugins import PluginHost
+from colorpipe.plugins import contract
+from colorpipe.plugins.host import PluginHost
 from tests.conftest import TINT, Cli
 from tests.helpers import Painter, plugin
 

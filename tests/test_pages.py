@@ -93,7 +93,7 @@ def random_weights(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[st
     """Files of the published networks' keys; removed, for they are large."""
     from safetensors.torch import save_file
 
-    from colorpipe.plugins import PluginHost
+    from colorpipe.plugins.host import PluginHost
 
     folder = tmp_path_factory.mktemp("weights")
     made: dict[str, Path] = {}
@@ -193,7 +193,7 @@ def test_the_generated_reference_is_current() -> None:
 
 
 def test_every_hook_has_a_section_with_its_signature() -> None:
-    from colorpipe import hookspecs
+    from colorpipe.plugins import hookspecs
 
     page = (ROOT / "docs/reference/hooks.md").read_text("utf-8")
     for name in (name for name in vars(hookspecs) if name.startswith("colorpipe_")):
