@@ -6,7 +6,7 @@ into CHANGELOG.md, and whatever goes follows the deprecation rule of ``docs/refe
 
 from __future__ import annotations
 
-import dataclasses
+import functools
 import importlib
 import inspect
 import re
@@ -20,14 +20,11 @@ import colorpipe
 FILE = Path(__file__).with_name("public_api.txt")
 
 
-def modules() -> list[ModuleType]:
-    """What may be imported from: ``colorpipe`` and its public packages."""
-    return [colorpipe, *(importlib.import_module(f"colorpipe.{name}") for name in colorpipe.PUBLIC_MODULES)]
-
-
 def text() -> str:
-    """One line for each name."""
-    lines = [line for module in modules() for name in sorted(module.__all__) for line in described(module, name)]
+    """One line for each name, package by package."""
+    named = {"colorpipe": colorpipe.__all__, **{f"colorpipe.{name}": names for name, names in colorpipe.PUBLIC.items()}}
+    modules = {path: importlib.import_module(path) for path in named}
+    lines = [line for path in named for name in sorted(named[path]) for line in described(modules[path], name)]
     return "".join(f"{line}\n" for line in lines)
 
 
@@ -36,10 +33,7 @@ def described(module: ModuleType, name: str) -> Iterator[str]:
     if inspect.isclass(value):
         bases = [base.__name__ for base in value.__bases__ if base is not object]
         yield f"class {path}({', '.join(bases)})"
-        home = f"{value.__module__}.{value.__qualname__}"
-        if module is not colorpipe and getattr(colorpipe, name, None) is value:
-            return  # described where it stands first
-        yield from members(value, path, home)
+        yield from members(value, path)
     elif inspect.isroutine(value) or hasattr(value, "__signature__"):
         yield f"def {path}{signature(value)}"
     elif name == "__version__":
@@ -48,29 +42,38 @@ def described(module: ModuleType, name: str) -> Iterator[str]:
         yield f"{path}: {type(value).__name__}"
 
 
-def members(cls: type, path: str, home: str) -> Iterator[str]:
-    fields = {field.name: field for field in dataclasses.fields(cls)} if dataclasses.is_dataclass(cls) else {}
+def members(cls: type, path: str) -> Iterator[str]:
+    """A class's own, and those that it has from classes of colorpipe which are not public themselves."""
     if "__init__" in vars(cls):
         yield f"  {path}{signature(cls)}"
-    own: dict[str, str] = dict(getattr(cls, "__annotations__", {}))
-    for name in sorted({*vars(cls), *own}):
-        if name.startswith("_") or name in fields:
+    public = [getattr(colorpipe, name) for name in colorpipe.__all__]
+    homes = [base for base in cls.__mro__ if base.__module__.partition(".")[0] == "colorpipe"]
+    homes = [base for base in homes if base is cls or base not in public]
+    for name in sorted({name for home in homes for name in (*vars(home), *_annotations(home))}):
+        if name.startswith("_"):
             continue
-        value = inspect.getattr_static(cls, name, None)
-        if isinstance(value, property) or type(value).__name__ == "cached_property":
+        home = next(home for home in homes if name in vars(home) or name in _annotations(home))
+        value, kind = inspect.getattr_static(cls, name, None), ""
+        if isinstance(value, (staticmethod, classmethod)):
+            value, kind = getattr(cls, name), f"  [{type(value).__name__}]"
+        if isinstance(value, (property, functools.cached_property)):
             yield f"  {path}.{name}: property"
-        elif isinstance(value, (staticmethod, classmethod)):
-            yield f"  {path}.{name}{signature(getattr(cls, name))}  [{type(value).__name__}]"
-        elif inspect.isfunction(value):
-            abstract = "  [abstract]" if getattr(value, "__isabstractmethod__", False) else ""
-            yield f"  {path}.{name}{signature(value)}{abstract}"
-        elif name in own:
-            yield f"  {path}.{name}: {own[name]}"
+        elif inspect.isroutine(value):
+            kind += "  [abstract]" if getattr(value, "__isabstractmethod__", False) else ""
+            yield f"  {path}.{name}{signature(value)}{kind}"
+        elif name in _annotations(home):
+            yield f"  {path}.{name}: {_annotations(home)[name]}"
+
+
+def _annotations(cls: type) -> dict[str, str]:
+    return dict(inspect.get_annotations(cls))
 
 
 def signature(value: Any) -> str:
     """As it is written; addresses, which differ from run to run, left out."""
-    made = str(inspect.signature(value)).replace("'", "")
+    made = str(inspect.signature(value))
+    for quote in "\"'":  # of annotations, which are texts
+        made = re.sub(rf"(: |-> ){quote}([^{quote}]*){quote}", r"\1\2", made)
     return re.sub(r" at 0x[0-9a-f]+", "", made)
 
 

@@ -40,7 +40,7 @@ def test_completion_and_help_show_the_public_names() -> None:
 def test_looking_costs_nothing() -> None:
     code = (
         "import sys, colorpipe; dir(colorpipe); colorpipe.testing; colorpipe.Colorizer; colorpipe.training.Task; "
-        "sys.exit(','.join({'torch', 'numpy', 'cv2', 'av', 'lightning'} & set(sys.modules)))"
+        "sys.exit(','.join({'torch', 'numpy', 'cv2', 'av', 'lightning'} & set(sys.modules)) or 0)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
@@ -62,20 +62,27 @@ def test_the_types_name_what_is_imported() -> None:
 
 
 def imports(file: Path) -> set[str]:
-    """Modules of colorpipe that a file names in an import."""
+    """What a file takes from colorpipe: ``colorpipe.NAME`` and ``colorpipe.PACKAGE.NAME``."""
     found = set()
     for node in ast.walk(ast.parse(file.read_text("utf-8"))):
         if isinstance(node, ast.ImportFrom) and not node.level and node.module:
-            if node.module == "colorpipe":
-                found |= {f"colorpipe.{alias.name}" for alias in node.names if alias.name not in colorpipe.__all__}
-            found.add(node.module)
+            found |= {f"{node.module}.{alias.name}" for alias in node.names}
         elif isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names}
-    return {name for name in found if name.partition(".")[0] == "colorpipe"}
+    return {name for name in found if name.startswith("colorpipe.")}
 
 
 @pytest.mark.parametrize("plugin", sorted(path.parent.name for path in ROOT.glob("plugins/*/__init__.py")))
 def test_our_plugins_use_only_what_others_can(plugin: str) -> None:
-    public = {"colorpipe", *(f"colorpipe.{name}" for name in colorpipe.PUBLIC_MODULES)}
+    public = {f"colorpipe.{name}" for name in (*colorpipe.__all__, *colorpipe.PUBLIC)}
+    public |= {f"colorpipe.{package}.{name}" for package, names in colorpipe.PUBLIC.items() for name in names}
     for file in (ROOT / "plugins" / plugin).rglob("*.py"):
         assert imports(file) <= public, file
+
+
+def test_every_public_package_has_its_names() -> None:
+    for package, names in colorpipe.PUBLIC.items():
+        module = getattr(colorpipe, package)
+        assert set(names) <= set(module.__all__), package
+        for name in names:
+            assert getattr(module, name) is not None

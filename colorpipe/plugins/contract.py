@@ -4,13 +4,13 @@ A plugin states the contract that it was written for, once, at the top of its mo
 
     colorpipe_contract = 1
 
-Whatever is added to the public API keeps the number. It rises when a plugin that was written for the number before could
-stop working: a name, a parameter or a promise is gone. That happens by the deprecation rule alone: what goes is
+Whatever is added to the public API keeps the number. It rises when a plugin that was written for the number before
+could stop working: a name, a parameter or a promise is gone. That happens by the deprecation rule alone: what goes is
 announced in CHANGELOG under "Deprecated" and warns with ``DeprecationWarning`` for at least two minor releases and six
 months, and it names what to use instead.
 
-A plugin for a later contract than ``CONTRACT``, or an earlier one than ``OLDEST_CONTRACT``, is not loaded; it is a row in
-``colorpipe plugins`` that says what to update. One that states nothing is taken to be for the current contract.
+A plugin for a later contract than ``CONTRACT``, or an earlier one than ``OLDEST_CONTRACT``, is not loaded; it is a row
+in ``colorpipe plugins`` that says what to update. One that states nothing is taken to be for the current contract.
 """
 
 from __future__ import annotations
