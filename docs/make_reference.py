@@ -40,7 +40,7 @@ def table(heads: list[str], rows: list[list[str]]) -> str:
 def takes(parameter: Any) -> str:
     """What a flag's value is, as the help shows it; empty for a switch."""
     if parameter.metavar:
-        return str(parameter.metavar).strip("<>")
+        return re.sub(r"^<(.*)>$", r"\1", str(parameter.metavar))
     annotation = getattr(getattr(parameter, "type_descriptor", None), "annotation", None)
     return "|".join(str(choice) for choice in typing.get_args(annotation) if isinstance(choice, str))
 

@@ -1,4 +1,4 @@
-"""Write ``tests/public_api.txt``: every public name with its signature. ``python tests/make_public_api.py``
+"""Write ``tests/public_api.txt``: every public name with its signature. ``python -m tests.make_public_api``
 
 A test compares the file with the program. A change of it is a change of what plugins and programs rely on: it belongs
 into CHANGELOG.md, and whatever goes follows the deprecation rule of ``docs/reference/public-api.md``.

@@ -18,7 +18,7 @@ ROOT = Path(__file__).parents[1]
 
 def test_public_names_and_signatures_are_those_on_the_list() -> None:
     stored = make_public_api.FILE.read_text("utf-8")
-    assert make_public_api.text() == stored, "run python tests/make_public_api.py, and read what it says on top"
+    assert make_public_api.text() == stored, "run python -m tests.make_public_api, and read what it says on top"
 
 
 def test_the_list_would_show_a_change(monkeypatch: pytest.MonkeyPatch) -> None:
