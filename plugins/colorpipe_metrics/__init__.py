@@ -18,6 +18,8 @@ from colorpipe import Evaluator, PluginError, hookimpl, option
 if TYPE_CHECKING:
     from colorpipe import ChromaDistribution, Frame
 
+colorpipe_contract = 1
+
 _ZHANG = "Zhang, Isola and Efros 2016, Colorful Image Colorization, arXiv 1603.08511"
 _HASLER = "Hasler and Suesstrunk 2003, Measuring colourfulness in natural images, doi 10.1117/12.477378"
 

@@ -9,8 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from colorpipe import ChromaDistribution, Colorizer, Model, WeightsError, hookimpl
-from colorpipe.types import InputSize
+from colorpipe import ChromaDistribution, Colorizer, InputSize, Model, WeightsError, hookimpl
 from colorpipe_zhang.options import TrainOptions
 
 if TYPE_CHECKING:
@@ -18,6 +17,8 @@ if TYPE_CHECKING:
 
     from colorpipe import Batch, Options
     from colorpipe.training import Task
+
+colorpipe_contract = 1
 
 BUNDLED = Path(__file__).with_name("weights") / "compact.safetensors"
 # Beside it lies compact.sha256, as `sha256sum compact.safetensors` writes it, so that a new training changes no code.
@@ -39,7 +40,7 @@ class Zhang(Colorizer):
     def build(self, weights: Path | None) -> torch.nn.Module:
         import torch
 
-        from colorpipe.weights.checkpoints import load_strictly, read_temperature, read_tensors, read_vibrance
+        from colorpipe.weights import load_strictly, read_temperature, read_tensors, read_vibrance
         from colorpipe_zhang.compact import CompactZhang
         from colorpipe_zhang.eccv16 import Eccv16
 

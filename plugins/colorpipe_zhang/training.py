@@ -17,8 +17,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from colorpipe.training import Task, as_metadata
-from colorpipe.training.rebalancing import rebalancing_weights, smooth_prior
+from colorpipe.training import Task, as_metadata, rebalancing_weights, smooth_prior
 
 from . import BUNDLED, bins
 from .compact import BINS, CompactZhang, InvertedResidual, load_encoder, load_trained
@@ -119,7 +118,7 @@ class ZhangTask(Task):
 
         The last two as the exported file decodes by itself.
         """
-        from colorpipe.training.validation import ValidationBatch, to_ab
+        from colorpipe.training import ValidationBatch, to_ab
 
         truth = ValidationBatch(rgb, self.see)
         logits = network(truth.seen).float()
