@@ -35,7 +35,8 @@ import abc
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar
+from types import MappingProxyType
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from colorpipe.errors import PluginError, TrainingError
 from colorpipe.options import Options as BaseOptions
@@ -45,6 +46,9 @@ if TYPE_CHECKING:
 
     from colorpipe.training import Task
     from colorpipe.types import Batch, Chroma, ChromaDistribution, Frame, Lab
+
+
+Shrinking = Literal["bicubic", "bilinear", "two-point"]
 
 
 @dataclass(frozen=True)
@@ -57,6 +61,9 @@ class InputSize:
     """With ``side=None``: height and width are resized to multiples of this."""
     limit: int | None = None
     """With ``side=None``: the longer side is shrunk to at most this."""
+    by: Shrinking = "bicubic"
+    """How, as the published script of the network does it: ``bicubic`` and ``bilinear`` with antialiasing, which is
+    Pillow's; ``two-point`` between the two nearest rows and columns without, which is OpenCV's INTER_LINEAR."""
 
 
 @dataclass(frozen=True)
@@ -123,6 +130,15 @@ class Colorizer(Plugin):
     kind = "colorizer"
     input_size: InputSize = InputSize()
     """Of the class; ``build`` may set the instance's own, where it hangs on the weights."""
+    film_input_size: InputSize | None = None
+    """For the frames of a film, where they are fed at another size than photographs."""
+    published: ClassVar[Literal["lab", "yuv"]] = "lab"
+    """What the published script lays over the source: ``lab``, the network's ab over its L; or ``yuv``, the network's U
+    and V over its BT.601 luma, enlarged as Pillow's bilinear does. ``--upsample nearest`` or ``bilinear`` with
+    ``--gamut clip`` makes a still that very picture."""
+    own_weights: Mapping[str, str] = MappingProxyType({})
+    """Name -> SHA-256 of the files that ``build`` found by itself, for a method that is made of others: for the recipe
+    and its digest."""
     yields_distribution: ClassVar[bool] = False
     """True: ``predict`` gives a ChromaDistribution, and a decoder is attached."""
     default_decoder: ClassVar[str | None] = None
