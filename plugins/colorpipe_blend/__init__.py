@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import colorpipe
 from colorpipe import Chroma, Colorizer, OptionError, WeightsError, hookimpl, option
-from colorpipe.interfaces import InputSize
+from colorpipe.types import InputSize
 from colorpipe_blend.specs import read_members, read_weights
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import colorpipe
 from colorpipe import Chroma, Colorizer, Model, OptionError, WeightsError, hookimpl, option
-from colorpipe.interfaces import InputSize
+from colorpipe.types import InputSize
 
 if TYPE_CHECKING:
     import torch
@@ -53,7 +53,7 @@ class DDColor(Colorizer):
         self.input_size = InputSize(side=self.options.input_size, by="two-point")
 
     def build(self, weights: Path | None) -> torch.nn.Module:
-        from colorpipe.models import published_keys, read_tensors, take_strictly
+        from colorpipe.weights.checkpoints import published_keys, read_tensors, take_strictly
         from colorpipe_ddcolor.fold import fold
         from colorpipe_ddcolor.layout import NAMES, config_of, shapes
 

@@ -68,8 +68,7 @@ class Encoder(nn.Module):
         self.downs.extend(nn.Conv2d(dims[i], dims[i + 1], 2, 2) for i in range(3))
         self.stem_norm = ChannelNorm(dims[0], affine=True)
         self.stages = nn.ModuleList(
-            nn.Sequential(*(Block(dim) for _ in range(depth)))
-            for depth, dim in zip(config.depths, dims, strict=True)
+            nn.Sequential(*(Block(dim) for _ in range(depth))) for depth, dim in zip(config.depths, dims, strict=True)
         )
         self.norms = nn.ModuleList(ChannelNorm(dim, affine=index < 3) for index, dim in enumerate(dims))
         self.plain = ChannelNorm(0, affine=False)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import colorpipe
 from colorpipe import Chroma, Colorizer, Model, WeightsError, hookimpl, option
-from colorpipe.interfaces import InputSize
+from colorpipe.types import InputSize
 
 if TYPE_CHECKING:
     import torch
@@ -55,7 +55,7 @@ class DeOldify(Colorizer):
         self.film_input_size = InputSize(side=BASE * (given or FILMS), by="bilinear")
 
     def build(self, weights: Path | None) -> torch.nn.Module:
-        from colorpipe.models import published_keys, read_tensors, take_strictly
+        from colorpipe.weights.checkpoints import published_keys, read_tensors, take_strictly
         from colorpipe_deoldify.fold import fold
         from colorpipe_deoldify.layout import NAMES, config_of, shapes
 
