@@ -65,3 +65,12 @@ def _singular(weight: Tensor, gain: float) -> tuple[Tensor, Tensor]:
         u = matrix @ v
         u /= np.linalg.norm(u)
     return torch.from_numpy((u / gain).astype(np.float32)), torch.from_numpy(v.astype(np.float32))
+
+
+def picture(height: int, width: int) -> np.ndarray:
+    """(height, width) grey 0..1 float32: waves of several lengths, and grain. 8-bit codes of it are rounded."""
+    y, x = np.mgrid[0 : 1 : height * 1j, 0 : 1 : width * 1j]
+    waves = 0.5 + 0.25 * np.sin(7 * x + 3 * y * y) + 0.15 * np.cos(19 * y - 5 * x) + 0.05 * np.sin(60 * x * y)
+    grain = np.random.RandomState(1).standard_normal((height, width))
+    codes = np.rint(255 * np.clip(waves + 0.01 * grain, 0, 1))
+    return (codes / 255).astype(np.float32)

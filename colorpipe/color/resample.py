@@ -73,7 +73,7 @@ def _smooth(grey: NDArray[Any], size: tuple[int, int], by: Shrinking) -> NDArray
 
 
 def _two_point(grey: NDArray[Any], size: tuple[int, int]) -> Float:
-    """As ``cv2.resize`` of the plane as float32 does, which would be a copy of the whole: most of it is not looked at."""
+    """As ``cv2.resize`` of the plane as float32, without that copy of the whole: most of it is not looked at."""
     (upper, lower, down), (left, right, across) = (
         _neighbours(full, wanted) for full, wanted in zip(grey.shape, size, strict=True)
     )

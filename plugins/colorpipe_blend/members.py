@@ -10,10 +10,10 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from colorpipe import Batch, Chroma, ChromaDistribution, Colorizer, Decoder, Options, UsageError
-from colorpipe.options import fields
-from colorpipe.plugins.host import PluginHost
 from colorpipe.color.resample import view_size
+from colorpipe.options import fields
 from colorpipe.pipeline.session import parts_of, recipe_of
+from colorpipe.plugins.host import PluginHost
 from colorpipe.types import InputSize, Stage
 from colorpipe_blend.specs import Spec
 

@@ -73,10 +73,10 @@ class DDColor(Colorizer):
         return Untrained().eval()
 
     def predict(self, batch: Batch) -> Chroma:
-        from colorpipe_ddcolor.network import grey_of
+        from colorpipe_ddcolor.grey import fed_grey
 
         assert self.network is not None  # the runtime builds before it predicts
-        return Chroma(self.network(grey_of(batch.L)))
+        return Chroma(self.network(fed_grey(batch.L)))
 
 
 @hookimpl

@@ -172,12 +172,6 @@ class Positions:
         return torch.cat([down, across], 2).flatten(0, 1)
 
 
-def grey_of(L: Tensor) -> Tensor:
-    """L 0..100 -> the sRGB-coded grey 0..1 of that lightness (IEC 61966-2-1)."""
-    Y = torch.where(L > 7.9996, ((L + 16) / 116) ** 3, L / 903.3)
-    return torch.where(Y <= 0.0031308, 12.92 * Y, 1.055 * Y.clamp(min=0.0031308) ** (1 / 2.4) - 0.055)
-
-
 class DDColor(nn.Module):
     """Grey 0..1, (N, 1, h, w) -> ab (N, 2, h, w), CIE units, not clamped. ``h`` and ``w`` are multiples of 32."""
 

@@ -94,7 +94,7 @@ def colorpipe_models() -> list[Model]:
             name="deoldify-artistic",
             colorizer="deoldify",
             licence="MIT",
-            summary="ResNet-34, deep: 63.7 M parameters; livelier colour, of stills",
+            summary="ResNet-34, deep: 63.6 M parameters; livelier colour, of stills",
             url=f"{HOST}/ColorizeArtistic_gen.pth",
             sha256="3f750246fa220529323b85a8905f9b49c0e5d427099185334d048fb5b5e22477",
             size=255_144_681,
