@@ -165,6 +165,9 @@ class Batch:
         return int(self.L.shape[0])
 
 
+Shrinking = Literal["bicubic", "bilinear", "two-point"]
+
+
 @dataclass(frozen=True)
 class InputSize:
     """The size of a network's input."""
@@ -175,6 +178,9 @@ class InputSize:
     """With ``side=None``: height and width are resized to multiples of this."""
     limit: int | None = None
     """With ``side=None``: the longer side is shrunk to at most this."""
+    by: Shrinking = "bicubic"
+    """How, as the published script of the network does it: ``bicubic`` and ``bilinear`` with antialiasing, which is
+    Pillow's; ``two-point`` between the two nearest rows and columns without, which is OpenCV's INTER_LINEAR."""
 
 
 VIVID = 80.0
