@@ -11,6 +11,8 @@ from colorpipe import Decoder, hookimpl, option
 if TYPE_CHECKING:
     from colorpipe import Chroma, ChromaDistribution
 
+colorpipe_contract = 1
+
 _PAPER = "Zhang, Isola and Efros 2016, Colorful Image Colorization, arXiv 1603.08511, section 2.3"
 
 

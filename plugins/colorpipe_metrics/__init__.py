@@ -18,6 +18,8 @@ from colorpipe import Evaluator, PluginError, hookimpl, option
 if TYPE_CHECKING:
     from colorpipe import ChromaDistribution, Frame
 
+colorpipe_contract = 1
+
 _ZHANG = "Zhang, Isola and Efros 2016, Colorful Image Colorization, arXiv 1603.08511"
 _HASLER = "Hasler and Suesstrunk 2003, Measuring colourfulness in natural images, doi 10.1117/12.477378"
 
@@ -317,7 +319,8 @@ class Patchiness(PerPicture):
     and water. Regions are superpixels of the truth's L whose L hardly varies (``patches.py``, with its constants).
 
     - ``patchiness`` and ``patchiness-truth``: of the result and of the truth; a photograph has 1 to 3;
-    - ``patchiness-share``: the first over the second; of a set, of their means. Left out where the truth is grey.
+    - ``patchiness-share``: the first over the second; of a set, of their means. Left out where the truth is grey;
+    - ``patchiness-mean-of-differences``: the absolute difference of the two, averaged over the pictures.
 
     A result left grey has 0, so it is read beside colourfulness. A picture without plain regions has no score.
     """
@@ -329,8 +332,9 @@ class Patchiness(PerPicture):
         "patchiness": False,
         "patchiness-truth": False,
         "patchiness-share": False,
+        "patchiness-mean-of-differences": False,
     }
-    describes = frozenset(higher_is_better)
+    describes = frozenset({"patchiness", "patchiness-truth", "patchiness-share"})
     without_truth = frozenset({"patchiness"})
 
     def score(self, result: Frame, truth: Frame) -> Mapping[str, float]:
@@ -340,7 +344,9 @@ class Patchiness(PerPicture):
         if not regions:
             return {}
         found, true = (patches.patchiness(frame, regions) for frame in (result, truth))
-        return {"patchiness": found, "patchiness-truth": true, **({"patchiness-share": found / true} if true else {})}
+        share = {"patchiness-share": found / true} if true else {}
+        difference = {"patchiness-mean-of-differences": abs(found - true)}
+        return {"patchiness": found, "patchiness-truth": true, **share, **difference}
 
     def finish(self) -> Mapping[str, float]:
         means = dict(super().finish())

@@ -9,8 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from colorpipe import ChromaDistribution, Colorizer, Model, WeightsError, hookimpl
-from colorpipe.types import InputSize
+from colorpipe import ChromaDistribution, Colorizer, InputSize, Model, WeightsError, hookimpl
 from colorpipe_zhang.options import TrainOptions
 
 if TYPE_CHECKING:
@@ -18,6 +17,8 @@ if TYPE_CHECKING:
 
     from colorpipe import Batch, Options
     from colorpipe.training import Task
+
+colorpipe_contract = 1
 
 BUNDLED = Path(__file__).with_name("weights") / "compact.safetensors"
 BASE = BUNDLED.with_name("base.safetensors")
@@ -40,7 +41,7 @@ class Zhang(Colorizer):
     """Temperature, vibrance and the temperature of grey that the weights state."""
 
     def build(self, weights: Path | None) -> torch.nn.Module:
-        from colorpipe.weights.checkpoints import read_grey_temperature, read_temperature, read_vibrance
+        from colorpipe.weights import read_grey_temperature, read_temperature, read_vibrance
         from colorpipe_zhang.eccv16 import Eccv16
         from colorpipe_zhang.loading import open_file
 

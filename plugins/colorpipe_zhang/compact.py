@@ -25,7 +25,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from colorpipe.errors import WeightsError
+from colorpipe import WeightsError
 
 BINS = 313
 STRIDE = 4

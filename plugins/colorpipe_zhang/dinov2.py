@@ -18,7 +18,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from colorpipe.errors import WeightsError
+from colorpipe import WeightsError
 from colorpipe_zhang.base import GREY_DEVIATION, GREY_MEAN
 from colorpipe_zhang.vit import DEPTH, GRID, VisionTransformer
 
@@ -32,7 +32,7 @@ def load_dinov2(encoder: VisionTransformer, path: Path) -> None:
     Raises:
         WeightsError: the file cannot be read, or is not DINOv2 ViT-S/14.
     """
-    from colorpipe.weights.checkpoints import load_strictly, read_tensors
+    from colorpipe.weights import load_strictly, read_tensors
 
     tensors = _arrays(path) if path.suffix.lower() == ".npz" else read_tensors(path)[0]
     try:

@@ -10,8 +10,8 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from colorpipe.errors import WeightsError
-from colorpipe.weights.checkpoints import load_strictly, read_tensors
+from colorpipe import WeightsError
+from colorpipe.weights import load_strictly, read_tensors
 from colorpipe_zhang.base import BaseZhang
 from colorpipe_zhang.compact import CompactZhang
 from colorpipe_zhang.eccv16 import Eccv16

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-from colorpipe.errors import WeightsError
+from colorpipe import WeightsError
 
 SCALE = ".scale"
 PEAK = 127

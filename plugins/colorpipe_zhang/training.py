@@ -20,8 +20,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from colorpipe.training import Task, as_metadata
-from colorpipe.training.rebalancing import rebalancing_weights, smooth_prior
+from colorpipe.training import Task, as_metadata, rebalancing_weights, smooth_prior
 
 from . import BASE, BUNDLED, bins
 from .base import BaseZhang
@@ -167,9 +166,9 @@ class ZhangTask(Task):
 
         The last two as the exported file decodes by itself.
         """
-        from colorpipe.training.validation import Truth, to_ab
+        from colorpipe.training import ValidationBatch, to_ab
 
-        truth = Truth(rgb, self.see)
+        truth = ValidationBatch(rgb, self.see)
         logits = network(truth.seen).float()
         self._to(rgb.device)
         shifted = logits + self._shift().to(rgb.device).view(1, -1, 1, 1)

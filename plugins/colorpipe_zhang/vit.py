@@ -41,8 +41,8 @@ class Block(nn.Module):
         q, k, v = qkv.permute(2, 0, 3, 1, 4).unbind(0)  # (N, heads, tokens, width / heads)
         seen = F.scaled_dot_product_attention(q, k, v).transpose(1, 2).reshape(count, tokens, width)
         x = x + self.proj(seen)
-        x = x + self.fc2(F.gelu(self.fc1(self.norm2(x))))
-        return x
+        inner: Tensor = self.fc2(F.gelu(self.fc1(self.norm2(x))))
+        return x + inner
 
 
 class VisionTransformer(nn.Module):
