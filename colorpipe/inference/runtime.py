@@ -18,7 +18,7 @@ import torch
 
 from colorpipe.errors import DeviceError, PluginError, UsageError
 from colorpipe.inference import precision as measuring
-from colorpipe.types import Batch, Chroma, ChromaDistribution, Lab
+from colorpipe.types import Batch, Chroma, ChromaDistribution, Frame, Lab
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -189,6 +189,11 @@ class Runtime:
     @property
     def input_size(self) -> InputSize:
         return self.colorizer.input_size
+
+    def input_size_of(self, frame: Frame) -> InputSize:
+        """What the network is fed of a photograph, or of a film's frame."""
+        film = self.colorizer.film_input_size if frame.encoding.family == "yuv" else None
+        return film or self.input_size
 
     @property
     def at_once(self) -> int:

@@ -129,7 +129,7 @@ class Session:
             decoder=None if decoder is None else self._stage(decoder),
             preprocessors=tuple(self._stage(preprocessor) for preprocessor in preprocessors),
             weights=weights.name if weights else None,
-            weights_sha256=weights.sha256 if weights else None,
+            weights_sha256=weights.sha256 if weights else _together(colorizer.own_weights),
             settings={**merge.as_dict(), **media.as_dict()},
             device=",".join([first, *others]),
             precision=runtime.precision,
@@ -332,6 +332,11 @@ def recipe_of(
         preprocessors=tuple(made[: len(preprocessors)]),
         settings=settings,
     )
+
+
+def _together(files: Mapping[str, str]) -> str | None:
+    """One SHA-256 for those of several files; None for none."""
+    return hashlib.sha256(repr(sorted(files.items())).encode()).hexdigest() if files else None
 
 
 def _check_reference_is_used(colorizer: type[Colorizer]) -> None:

@@ -35,7 +35,8 @@ import abc
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar
+from types import MappingProxyType
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from colorpipe.errors import PluginError, TrainingError
 from colorpipe.options import Options as BaseOptions
@@ -112,6 +113,15 @@ class Colorizer(Plugin):
     kind = "colorizer"
     input_size: InputSize = InputSize()
     """``build`` may set the instance's own, where it depends on the weights."""
+    film_input_size: InputSize | None = None
+    """For the frames of a film, where they are fed at another size than photographs."""
+    published: ClassVar[Literal["lab", "yuv"]] = "lab"
+    """What the published script lays over the source: ``lab``, the network's ab over its L; or ``yuv``, the network's U
+    and V over its BT.601 luma, enlarged as Pillow's bilinear does. ``--upsample nearest`` or ``bilinear`` with
+    ``--gamut clip`` makes a still that very picture."""
+    own_weights: Mapping[str, str] = MappingProxyType({})
+    """Name -> SHA-256 of the files that ``build`` found by itself, for a method that is made of others: for the recipe
+    and its digest."""
     yields_distribution: ClassVar[bool] = False
     """True: ``predict`` gives a ChromaDistribution, and a decoder is attached."""
     default_decoder: ClassVar[str | None] = None
