@@ -30,7 +30,7 @@ _HOMES = {
     "colorpipe.pipeline.session": ("Session", "colorize"),
 }  # fmt: skip
 _HOME = {name: module for module, names in _HOMES.items() for name in names}
-__all__ = ["__version__", *sorted(_HOME)]
+__all__ = ["__version__", *sorted(_HOME)]  # noqa: PLE0604 - all are strings
 PUBLIC = {
     "color": (
         "GREY_WEIGHTS", "Float", "encode", "grey_of", "lab_to_rgb", "lightness_of", "linear", "rgb", "rgb_to_lab",
@@ -43,8 +43,8 @@ PUBLIC = {
         "check", "require", "require_close",
     ),
     "training": (
-        "Task", "TrainingOptions", "TrainingPictures", "TrainingResult", "Truth", "as_metadata", "find_pictures", "fit",
-        "load_square", "rebalancing_weights", "save_weights", "smooth_prior", "to_ab",
+        "Task", "TrainingOptions", "TrainingPictures", "TrainingResult", "ValidationBatch", "as_metadata",
+        "find_pictures", "fit", "load_square", "rebalancing_weights", "save_weights", "smooth_prior", "to_ab",
     ),
     "verification": ("Check", "Pair", "Report", "find_pairs", "verify", "verify_pair"),
     "weights": ("as_metadata", "load_strictly", "read_temperature", "read_tensors", "read_vibrance", "save_weights"),

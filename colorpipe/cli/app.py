@@ -28,7 +28,7 @@ _AFTERWARDS = {
     "eval": "no report was written",
     "train": "--resume goes on from the last checkpoint",
 }
-"""What a person should know who interrupted a command."""
+"""Messages for a person who interrupted a command."""
 HELP = "Colour for black-and-white photographs, folders and films."
 EPILOG = "Start with `colorpipe run PHOTO`. `colorpipe COMMAND --help` tells the rest."
 

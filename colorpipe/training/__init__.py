@@ -18,7 +18,7 @@ from colorpipe.weights.checkpoints import as_metadata, save_weights
 if TYPE_CHECKING:
     from colorpipe.training.data import find_pictures, load_square
     from colorpipe.training.rebalancing import rebalancing_weights, smooth_prior
-    from colorpipe.training.validation import Truth, to_ab
+    from colorpipe.training.validation import ValidationBatch, to_ab
 
 __all__ = [
     "RunFiles",
@@ -26,7 +26,7 @@ __all__ = [
     "TrainingOptions",
     "TrainingPictures",
     "TrainingResult",
-    "Truth",
+    "ValidationBatch",
     "as_metadata",
     "find_pictures",
     "fit",
@@ -38,7 +38,7 @@ __all__ = [
     "warn",
 ]
 _HOME = {
-    "Truth": "colorpipe.training.validation",
+    "ValidationBatch": "colorpipe.training.validation",
     "find_pictures": "colorpipe.training.data",
     "load_square": "colorpipe.training.data",
     "rebalancing_weights": "colorpipe.training.rebalancing",

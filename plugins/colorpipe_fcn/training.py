@@ -13,7 +13,7 @@ from torch.optim import Optimizer
 from colorpipe import InputSize, Lab, PluginError
 from colorpipe.color import grey_of, lightness_of, shrink, view_size
 from colorpipe.inference import one_thread
-from colorpipe.training import Task, Truth, as_metadata
+from colorpipe.training import Task, ValidationBatch, as_metadata
 
 from .network import AB_SCALE, FCN, STRIDE
 from .options import LearnOptions, TrainOptions
@@ -74,7 +74,7 @@ class FCNTask(Task):
 
     def validate(self, network: nn.Module, rgb: Tensor) -> Mapping[str, float]:
         """``loss``; ``gain``, dB of PSNR over grey; ``vivid``, colourfulness over the truth's."""
-        truth = Truth(rgb, self.see)
+        truth = ValidationBatch(rgb, self.see)
         ab = network(truth.seen)
         return {"loss": float(_error(ab, F.avg_pool2d(truth.ab, self.stride))), **truth.score(ab)}
 

@@ -34,7 +34,6 @@ class Zhang(Colorizer):
     input_size = InputSize(side=256)
     yields_distribution = True
     default_decoder = "annealed-mean"
-    default_decoder = "annealed-mean"
     default_weights = "zhang-compact"
     TrainOptions = TrainOptions
 

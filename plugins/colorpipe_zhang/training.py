@@ -118,9 +118,9 @@ class ZhangTask(Task):
 
         The last two as the exported file decodes by itself.
         """
-        from colorpipe.training import Truth, to_ab
+        from colorpipe.training import ValidationBatch, to_ab
 
-        truth = Truth(rgb, self.see)
+        truth = ValidationBatch(rgb, self.see)
         logits = network(truth.seen).float()
         self._to(rgb.device)
         shifted = logits + self._shift().to(rgb.device).view(1, -1, 1, 1)
