@@ -51,8 +51,8 @@ PUBLIC = {
     ),
     "verification": ("Check", "Pair", "Report", "find_pairs", "verify", "verify_pair"),
     "weights": (
-        "as_metadata", "load_strictly", "published_keys", "read_temperature", "read_tensors", "read_vibrance",
-        "save_weights", "take_strictly",
+        "as_metadata", "load_strictly", "published_keys", "read_grey_temperature", "read_temperature", "read_tensors",
+        "read_vibrance", "save_weights", "take_strictly",
     ),
 }  # fmt: skip
 """Package -> the public ones of its names: ``from colorpipe.color import rgb``. All others may change at any time."""

@@ -199,6 +199,8 @@ class ChromaDistribution:
     """The temperature at which the stock model is decoded; 1 is the softmax as it stands."""
     natural_vibrance: float = 1.0
     """Factor by which weak colours of a mean are strengthened, as its makers advise; 1 leaves them as they are."""
+    natural_grey_T: float | None = None
+    """The temperature where the network is sure that a place is grey; None is ``natural_T`` everywhere."""
 
     def __post_init__(self) -> None:
         shape, bins = _shape(self.logits), _shape(self.bins)
@@ -206,17 +208,19 @@ class ChromaDistribution:
         wanted = (self.logits.shape[1], 2)
         _check(bins == wanted, "ChromaDistribution", f"bins are {wanted}, not {bins}")
         _check(self.natural_T > 0, "ChromaDistribution", f"natural_T is above 0, not {self.natural_T}")
+        grey = self.natural_grey_T
+        _check(grey is None or grey > 0, "ChromaDistribution", f"natural_grey_T is above 0, not {grey}")
         vibrance = self.natural_vibrance
         _check(vibrance >= 1, "ChromaDistribution", f"natural_vibrance is at least 1, not {vibrance}")
 
     @staticmethod
-    def strengthen(ab: torch.Tensor, vibrance: float) -> torch.Tensor:
+    def strengthen(ab: torch.Tensor, vibrance: float | torch.Tensor) -> torch.Tensor:
         """ab (N, 2, h, w) with weak colours made stronger, CIE units: a mean over many hues is paler than any of them.
 
         Chroma c becomes ``vibrance * c / (1 + (vibrance - 1) * c / VIVID)``: nearly ``vibrance * c`` close to grey, c
-        itself at ``VIVID`` and beyond. The hue stays.
+        itself at ``VIVID`` and beyond. The hue stays. ``vibrance`` is one number, or one for each place (N, 1, h, w).
         """
-        if vibrance == 1:
+        if isinstance(vibrance, (int, float)) and vibrance == 1:
             return ab
         chroma = (ab * ab).sum(1, keepdim=True).sqrt()
         return ab * (vibrance / (1 + (vibrance - 1) * chroma / VIVID)).clamp(min=1)

@@ -208,6 +208,17 @@ def read_vibrance(metadata: Mapping[str, str], file: Path) -> float:
     return _stated(metadata, file, "natural_vibrance", 1.0, lambda value: 1 <= value <= 4, "number in 1..4")
 
 
+def read_grey_temperature(metadata: Mapping[str, str], file: Path) -> float | None:
+    """The temperature for places that are probably grey, for a ``ChromaDistribution``; None where none is stated.
+
+    Raises:
+        WeightsError: what is stated is no temperature.
+    """
+    if "natural_grey_T" not in metadata:
+        return None
+    return _stated(metadata, file, "natural_grey_T", 1.0, lambda value: 0 < value <= 2, "temperature in 0..2")
+
+
 def _stated(
     metadata: Mapping[str, str], file: Path, name: str, default: float, valid: Callable[[float], bool], wanted: str
 ) -> float:
