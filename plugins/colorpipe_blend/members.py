@@ -9,12 +9,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from colorpipe import Batch, Chroma, ChromaDistribution, Colorizer, Decoder, Options, UsageError
-from colorpipe.color.resample import view_size
+from colorpipe import Batch, Chroma, ChromaDistribution, Colorizer, Decoder, InputSize, Options, Stage, UsageError
+from colorpipe.color import view_size
 from colorpipe.options import fields
-from colorpipe.pipeline.session import parts_of, recipe_of
-from colorpipe.plugins.host import PluginHost
-from colorpipe.types import InputSize, Stage
+from colorpipe.pipeline import parts_of, recipe_of
+from colorpipe.plugins import PluginHost
 from colorpipe_blend.specs import Spec
 
 
