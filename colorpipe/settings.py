@@ -17,7 +17,7 @@ KEY_DISTANCE = 24
 
 @dataclass(frozen=True)
 class Limits(Options):
-    """What is let in. They guard against files that would fill the memory or never end, and change no result."""
+    """Limits on inputs. They guard against files that would fill the memory or never end, and change no result."""
 
     max_pixels: int = option(250_000_000, "refuse pictures, and frames of films, of more pixels than this", min=1)
     max_seconds: int = option(

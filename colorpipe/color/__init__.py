@@ -5,6 +5,11 @@ Everything in ``spaces`` is a name of this package.
 May import: ground.
 """
 
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
 from colorpipe.color.spaces import (
     FILM_STRIP,
     GREY_WEIGHTS,
@@ -45,6 +50,9 @@ from colorpipe.color.spaces import (
     yuv_to_rgb,
 )
 
+if TYPE_CHECKING:
+    from colorpipe.color.resample import shrink, view_size
+
 __all__ = [
     "FILM_STRIP",
     "GREY_WEIGHTS",
@@ -80,7 +88,17 @@ __all__ = [
     "quantize",
     "rgb",
     "rgb_to_lab",
+    "shrink",
     "to_codes",
+    "view_size",
     "warm_up",
     "yuv_to_rgb",
 ]
+_HOME = dict.fromkeys(("shrink", "view_size"), "colorpipe.color.resample")
+
+
+def __getattr__(name: str) -> Any:
+    """Names whose modules take long to import are looked up when they are first used."""
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(_HOME[name]), name)

@@ -142,14 +142,19 @@ def _cells(cells: int, full: int) -> NDArray[Any]:
 
 
 def upsample(
-    ab: Float, guide: NDArray[Any], size: tuple[int, int], method: Upsampling, via: tuple[int, int], span: float = 1
+    ab: Float,
+    guide: NDArray[Any],
+    size: tuple[int, int],
+    method: Upsampling,
+    view_size: tuple[int, int],
+    span: float = 1,
 ) -> Upsampled | Repeated:
     """Chroma (h, w, 2) -> (H, W, 2).
 
     Args:
         guide: The picture at its own size; its edges become the chroma's edges.
         size: H and W of the result; for ``guided`` that of the guide, or smaller.
-        method: ``bilinear`` goes through ``via``, the network's input size, as the published scripts do.
+        method: ``bilinear`` goes through ``view_size``, the network's input size, as the published scripts do.
             ``nearest`` takes the network's cells as they are.
             ``guided`` is the fast guided filter (He and Sun 2015, arXiv 1505.00996) with iterative back-projection
             (Irani and Peleg 1991): averaged over the network's cells, the result is the network's chroma again.
@@ -157,7 +162,7 @@ def upsample(
         span: From black to white in the guide's values: 255 for a still's codes.
     """
     if method == "bilinear":
-        return Upsampled(size, _planes(_resize(ab, via)))
+        return Upsampled(size, _planes(_resize(ab, view_size)))
     if method == "nearest":
         return Repeated(ab, size)
     if ab.shape[:2] == size:

@@ -52,7 +52,7 @@ STRIP = 1 << 16
 """Pixels merged at a time: what lies between the steps then stays in a core's cache, and memory does not grow with the
 picture. 1080p, one core: 17 ms in strips, 27 ms whole."""
 FILM_STRIP = 1 << 15
-"""Likewise of a film's chroma: its reader and its encoder want the cache too."""
+"""The same for a film's chroma: its reader and its encoder use the cache too."""
 LIGHT_STEPS = 65535
 """Linear light is encoded through a table of this many steps: at its steepest, near black, half a step is 0.025 of an
 8-bit code."""

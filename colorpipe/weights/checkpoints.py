@@ -20,7 +20,7 @@ _WRAPPERS = ("state_dict", "params", "model")
 
 
 _REFUSALS = ("lobal", "GLOBAL", "Can only", "call reduce", "must be imported")
-"""What torch's restricted unpickler says of a sound file that holds more than tensors; its other errors are damage."""
+"""Words of torch's restricted unpickler about a sound file that holds more than tensors; other errors are damage."""
 
 
 _LONGEST_HEADER = 100_000_000
@@ -206,6 +206,17 @@ def read_vibrance(metadata: Mapping[str, str], file: Path) -> float:
         WeightsError: what is stated is no number in 1..4.
     """
     return _stated(metadata, file, "natural_vibrance", 1.0, lambda value: 1 <= value <= 4, "number in 1..4")
+
+
+def read_grey_temperature(metadata: Mapping[str, str], file: Path) -> float | None:
+    """The temperature for places that are probably grey, for a ``ChromaDistribution``; None where none is stated.
+
+    Raises:
+        WeightsError: what is stated is no temperature.
+    """
+    if "natural_grey_T" not in metadata:
+        return None
+    return _stated(metadata, file, "natural_grey_T", 1.0, lambda value: 0 < value <= 2, "temperature in 0..2")
 
 
 def _stated(

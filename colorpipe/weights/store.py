@@ -61,7 +61,7 @@ class ModelStore:
         return self.models[name]
 
     def status(self, name: str) -> Status:
-        """Where the file is, by its being there; ``path`` and ``verify`` also check what is in it.
+        """Whether the file is here; ``path`` and ``verify`` also check its content.
 
         Raises:
             UsageError: no such name. This holds for all methods that take one.
@@ -144,7 +144,7 @@ class ModelStore:
         return {model.name: _mismatch(self._file(model), model) for model in here}
 
     def resolve(self, weights: str | None, reader: WeightsReader) -> Weights | None:
-        """What ``--weights`` stands for.
+        """The file that ``--weights`` names.
 
         Args:
             weights: A registry name, else a path; None for the reader's own choice.
@@ -196,7 +196,7 @@ _digests: dict[tuple[str, int, int], str] = {}
 
 
 def sha256(file: Path) -> str:
-    """Of the file's content; remembered for this process by path, size and time of change.
+    """SHA-256 of a file's content, remembered for this process by path, size and time of change.
 
     Raises:
         WeightsError: it cannot be read.
