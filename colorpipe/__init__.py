@@ -33,8 +33,8 @@ _HOME = {name: module for module, names in _HOMES.items() for name in names}
 __all__ = ["__version__", *sorted(_HOME)]  # noqa: PLE0604 - all are strings
 PUBLIC = {
     "color": (
-        "GREY_WEIGHTS", "Float", "encode", "grey_of", "lab_to_rgb", "lightness_of", "linear", "rgb", "rgb_to_lab",
-        "shrink", "view_size",
+        "GREY_WEIGHTS", "WHITE", "XYZ_FROM_RGB", "Float", "encode", "grey_of", "lab_to_rgb", "lightness_of", "linear",
+        "rgb", "rgb_to_lab", "shrink", "view_size",
     ),
     "guidance": ("code_values", "grey_codes", "palette", "patches", "tint"),
     "inference": ("one_thread",),
@@ -48,8 +48,8 @@ PUBLIC = {
     ),
     "verification": ("Check", "Pair", "Report", "find_pairs", "verify", "verify_pair"),
     "weights": (
-        "as_metadata", "load_strictly", "read_grey_temperature", "read_temperature", "read_tensors", "read_vibrance",
-        "save_weights",
+        "as_metadata", "load_strictly", "published_keys", "read_grey_temperature", "read_temperature", "read_tensors",
+        "read_vibrance", "save_weights", "take_strictly",
     ),
 }  # fmt: skip
 """Package -> the public ones of its names: ``from colorpipe.color import rgb``. All others may change at any time."""
