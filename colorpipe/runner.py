@@ -120,7 +120,7 @@ def run(request: RunRequest, host: PluginHost, listener: Listener | None = None)
     codec = request.recipe.settings.get("codec", "libx264")
 
     def video_suffix(path: Path) -> str:
-        from colorpipe.media.remux import output_suffix  # PyAV costs a tenth of a second; photos do not need it
+        from colorpipe.media.ways import output_suffix  # PyAV costs a tenth of a second; photos do not need it
 
         return output_suffix(path, codec)
 

@@ -19,7 +19,7 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from colorpipe.errors import InputError
-from colorpipe.media.container import open_container
+from colorpipe.media.survey import open_film
 from colorpipe.media.video import VideoSource
 from colorpipe.settings import MediaOptions
 from colorpipe.types import Frame, Metadata
@@ -107,7 +107,7 @@ class Preview(VideoSource):
             return self._stream.duration
         if self._container.duration:
             return round(Fraction(self._container.duration, av.time_base) / self.tags.time_base)
-        with open_container(self.path) as film:  # a recording that broke off: read through, not decoded
+        with open_film(self.path) as film:  # a recording that broke off: read through, not decoded
             times = [packet.pts for packet in film.demux(film.streams[self.index]) if packet.pts is not None]
         return max(times) + self._step - self._start if times else None
 
