@@ -210,7 +210,7 @@ class VideoSource(Source):
         if self._container.format.name in RECORDED:
             lost, first = self._steps.lost
             if lost:
-                yield f"frames that are missing, by the gaps in the others' times: {lost}, the first before frame {first}"
+                yield f"frames that are missing, by the gaps in the others' times: {lost}, first before frame {first}"
 
     def close(self) -> None:
         self._images.close()

@@ -14,11 +14,11 @@ A film is read in lockstep with its result, two frames in memory, whatever its l
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
-from typing import cast
 
 from colorpipe.errors import InputError
-from colorpipe.media import open_source
+from colorpipe.media import open_source, sniff
 from colorpipe.settings import MediaOptions
 from colorpipe.verification.pairs import Pair, find_pairs
 from colorpipe.verification.report import Check, Progress, Report, Status
@@ -49,28 +49,51 @@ def verify(
     checks: list[Check] = []
     notes: list[str] = []
     try:
-        with open_source(source, options) as before, open_source(result, options) as after:
-            if before.info.medium != after.info.medium:
-                says = f"a {before.info.medium} in the source, a {after.info.medium} in the result"
-                checks.append(Check("medium", "differs", says))
-            elif before.info.medium == "still":
-                from colorpipe.verification.stills import compare_stills
+        kinds = ["still" if sniff.kind_of(path) in sniff.STILLS else "video" for path in (source, result)]
+        if kinds == ["still", "still"]:
+            from colorpipe.verification.stills import compare_stills
 
+            with open_source(source, options) as before, open_source(result, options) as after:
                 checks += compare_stills(before, after)
-            else:
-                from colorpipe.media.video import VideoSource
-                from colorpipe.verification.films import compare_frames, compare_tags
-                from colorpipe.verification.streams import compare_streams
-
-                ours, theirs = cast(VideoSource, before), cast(VideoSource, after)
-                checks += compare_frames(ours, theirs, progress)
-                checks += compare_tags(ours, theirs)
-                checks += compare_streams(source, result, ours.index, theirs.index)
-            notes += [f"source: {note}" for note in before.info.notes]
-            notes += [f"result: {note}" for note in after.info.notes]
+                notes += [f"source: {note}" for note in before.info.notes]
+                notes += [f"result: {note}" for note in after.info.notes]
+        elif kinds == ["video", "video"]:
+            compare_films(source, result, options, progress, checks, notes)
+        else:
+            says = f"a {kinds[0]} in the source, a {kinds[1]} in the result"
+            checks.append(Check("medium", "differs", says))
     except InputError as error:
         checks.append(Check("readable", "differs", str(error)))
     return Report(source, result, tuple(checks), tuple(notes))
+
+
+def compare_films(
+    source: Path,
+    result: Path,
+    options: MediaOptions,
+    progress: Progress | None,
+    checks: list[Check],
+    notes: list[str],
+) -> None:
+    """``verify`` of two films; what was found before one of them turned out unreadable stays in ``checks``."""
+    from colorpipe.verification.films import FramesCompared, compare_tags
+    from colorpipe.verification.reading import Film
+    from colorpipe.verification.streams import compare_streams
+
+    with contextlib.ExitStack() as stack:
+        films = []
+        for path in (source, result):
+            film = Film(path, options)
+            stack.callback(film.close)
+            films.append(film)
+        frames = FramesCompared(*films)
+        frames.run(progress)
+        checks += frames.checks()
+        checks += compare_tags(frames)
+        checks += compare_streams(*films, frames.times)
+        notes += [
+            f"{what}: {note}" for what, film in zip(("source", "result"), films, strict=True) for note in film.notes()
+        ]
 
 
 def verify_pair(pair: Pair, options: MediaOptions | None = None, progress: Progress | None = None) -> Report:
