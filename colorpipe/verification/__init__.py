@@ -10,6 +10,8 @@
     report["timestamps"].says
 
 A film is read in lockstep with its result, two frames in memory, whatever its length.
+
+May import: ground, color, media.
 """
 
 from __future__ import annotations

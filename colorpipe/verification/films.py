@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from colorpipe.media.video_tags import UNSPECIFIED, matrix_of
+from colorpipe.media.video.tags import UNSPECIFIED, matrix_of
 from colorpipe.verification.difference import Difference, seconds
 from colorpipe.verification.reading import Film, Picture
 from colorpipe.verification.report import Check, Progress, Status

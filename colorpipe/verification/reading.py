@@ -25,7 +25,7 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from colorpipe.errors import InputError, LimitError
-from colorpipe.media.container import cut_off, described
+from colorpipe.media.video.container import cut_off, described
 from colorpipe.settings import MediaOptions
 
 RECORDED = ("mpeg", "mpegts", "flv")
