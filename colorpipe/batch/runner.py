@@ -295,6 +295,10 @@ class _Run:
             else:
                 self._read_steadily(task, frames, sink, distance)
             task.notes += source.info.notes
+            if source.has_colour:
+                kept = "they stay where they are, the rest is colorized"
+                lost = "they are replaced; --keep-colour leaves what is not grey as it is"
+                task.notes.append(f"it has colours already: {kept if self.session.merge.keep_colour else lost}")
             if film and task.guides.frames and job.preview is not None:
                 task.notes.append("hint and reference files count here only where the preview has the frame they name")
             elif film and not task.error:

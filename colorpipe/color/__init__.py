@@ -5,6 +5,7 @@ Everything in ``spaces`` is a name of this package.
 May import: ground.
 """
 
+from colorpipe.color.kept import with_own_colour
 from colorpipe.color.spaces import (
     FILM_STRIP,
     GREY_WEIGHTS,
@@ -80,5 +81,6 @@ __all__ = [
     "rgb_to_lab",
     "to_codes",
     "warm_up",
+    "with_own_colour",
     "yuv_to_rgb",
 ]

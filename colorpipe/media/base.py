@@ -52,6 +52,8 @@ class Source(abc.ABC):
 
     path: Path
     info: SourceInfo
+    has_colour: bool = False
+    """Of a film, once its frames were given: it has colours already."""
 
     @abc.abstractmethod
     def __iter__(self) -> Iterator[Frame]: ...

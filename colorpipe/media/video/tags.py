@@ -43,8 +43,9 @@ _ABSURD = 3
 """An average rate so many times the one that the timestamps have is none; twice is fields counted as frames."""
 _DROP_FRAME = Fraction(30_000, 1001)
 _LOCATIONS = re.compile(r"[(,]\s*(left|center|topleft|top|bottomleft|bottom)[,)]")
-_TELLING = {"mpeg1video", "mpeg2video", "mpeg4", "h264", "hevc", "vc1", "ffv1", "prores", "dvvideo", "av1"}
-"""Codecs whose decoders say of each frame whether it is interlaced."""
+_TELLING = {"mpeg1video", "mpeg2video", "mpeg4", "h264", "hevc", "vc1"}
+"""Codecs whose frames say whether they are interlaced, so that one which does not is progressive. FFV1 says it too, but
+many of its files were written by programs that told the container alone."""
 
 
 @dataclass(frozen=True)

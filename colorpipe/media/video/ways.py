@@ -63,7 +63,7 @@ def output_suffix(path: Path, codec: str) -> str:
 
 def _worth(path: Path, choice: str, stream: Stream, own: str) -> Fraction:
     found = way(path, SUFFIXES[choice], stream)
-    if found is None or (choice != own and few_play(SUFFIXES[choice], stream)):
+    if found is None or (own not in SUFFIXES and few_play(SUFFIXES[choice], stream)):
         return Fraction(0)
     return _WORTH[found]
 
