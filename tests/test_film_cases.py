@@ -107,6 +107,8 @@ def _rewritten(packet: Any, data: bytes) -> Packet:
 
 
 def tones(voice: Any, begin: float, end: float, layout: str = "mono") -> list[Any]:
+    if voice.codec_context.name == "wmav2":
+        voice.codec_context.bit_rate = 32_000
     channels = {"mono": 1, "stereo": 2}[layout]
     first, last = round(begin * RATE), round(end * RATE)
     wave = np.sin(np.arange(first, last) * 0.06)
@@ -148,7 +150,7 @@ def with_fields(images: Iterator[VideoFrame], order: str) -> list[VideoFrame]:
 
 
 def fields_of(path: Path) -> list[str | None]:
-    """Of each decoded frame, by two of FFmpeg's filters: one lets frames pass whose top field is first, one the others."""
+    """Of each decoded frame, by two of FFmpeg's filters: one lets top-first frames pass, one the others."""
     orders: list[str | None] = []
     with av.open(str(path)) as result:
         for image in result.decode(video=0):
@@ -353,7 +355,7 @@ def test_the_rate_of_raw_dv_is_that_of_its_times(tmp_path: Path) -> None:
         with av.open(str(tmp_path / name)) as result:
             assert result.streams.video[0].average_rate == pytest.approx(29.97, abs=0.05)
             told = {**result.metadata, **result.streams.video[0].metadata}
-        assert told["timecode" if "timecode" in told else "TIMECODE"] == "00:00:00:00"
+        assert {key.lower(): value for key, value in told.items()}["timecode"] == "00:00:00:00"
 
 
 def test_what_a_muxer_refuses_is_known_before_the_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -381,12 +383,12 @@ def test_a_stream_that_comes_late_is_carried(tmp_path: Path) -> None:
         video = output.add_stream("mpeg2video", rate=25, width=64, height=48, options={"qmin": "2", "b": "4M"})
         voices = [output.add_stream("mp2", rate=RATE, layout="mono") for _ in range(2)]
         packets = []
-        for number, image in enumerate([*pictures(300), None]):
-            if image is not None and number > 250:  # bits enough to come to the next pack
+        for number, image in enumerate([*pictures(400), None]):
+            if image is not None and number > 330:  # bits enough to come to the next pack
                 rows = np.frombuffer(memoryview(image.planes[0]), np.uint8)
                 rows[:] = noise.integers(16, 235, rows.size)
             packets += video.encode(image)
-        packets += tones(voices[0], 0, 12) + tones(voices[1], 9, 10)
+        packets += tones(voices[0], 0, 16) + tones(voices[1], 12, 13)
         for packet in sorted(packets, key=lambda packet: packet.dts * packet.time_base):
             output.mux(packet)
     with av.open(str(source)) as plain:
@@ -394,7 +396,7 @@ def test_a_stream_that_comes_late_is_carried(tmp_path: Path) -> None:
     sink = colorize(source, tmp_path / "out.mp4", FAST)
     with av.open(str(tmp_path / "out.mp4")) as result:
         assert [stream.type for stream in result.streams] == ["video", "audio", "audio"]
-    assert times_of(tmp_path / "out.mp4", "audio", 1)[0] == pytest.approx(9, abs=0.05)
+    assert times_of(tmp_path / "out.mp4", "audio", 1)[0] == pytest.approx(12, abs=0.05)
     assert not [note for note in sink.notes if "left out" in note]
     nothing_lost(source, tmp_path / "out.mp4")
 

@@ -167,9 +167,10 @@ class Film:
     def timecode(self) -> str | None:
         """That the file tells, wherever it stands."""
         for held in (self.stream, self.container, *self.container.streams):
-            for key in ("timecode", "original_timecode"):
-                if key in held.metadata:
-                    return str(held.metadata[key])
+            told = {key.lower(): value for key, value in held.metadata.items()}
+            code = told.get("timecode") or told.get("original_timecode")
+            if code:
+                return str(code)
         return self.account.timecode
 
     def notes(self) -> Iterator[str]:
@@ -204,17 +205,22 @@ class Film:
         """Whether the frames' times of presentation rise: seen in the first of them, in a look of its own."""
         with opened(self.path) as film:
             stream = film.streams[self.index]
-            shown = []
+            seen: list[tuple[int | None, int | None]] = []
             for packet in read(film, stream):
                 try:
-                    shown += [image.pts for image in packet.decode()]
+                    seen += [(image.pts, image.dts) for image in packet.decode()]
                 except av.FFmpegError:
                     continue
-                if len(shown) >= _LOOKED_AT:
+                if len(seen) >= _LOOKED_AT:
                     break
-        told = [ticks for ticks in shown if ticks is not None]
-        backward = sum(after <= before for before, after in itertools.pairwise(told))
-        return len(told) == len(shown) and backward * 4 < len(told)
+        if self.demuxer == "avi" or any(shown is None for shown, _ in seen):
+            return False
+        backward = [0, 0]
+        for before, after in itertools.pairwise(seen):
+            for place in (0, 1):
+                ticks = before[place], after[place]
+                backward[place] += ticks[0] is not None and ticks[1] is not None and ticks[1] <= ticks[0]
+        return backward[0] <= backward[1]
 
     def _time(self, image: VideoFrame, last: Fraction | None) -> Fraction | None:
         told = (image.dts, image.pts) if self._by_decoding else (image.pts, image.dts)

@@ -15,9 +15,9 @@ import numpy as np
 from av.stream import Discard, Disposition, Stream
 
 from colorpipe.verification.difference import seconds
-from colorpipe.verification.films import Times, tolerance
 from colorpipe.verification.reading import Film, opened, read
 from colorpipe.verification.report import Check
+from colorpipe.verification.times import Times, tolerance
 
 _ESSENTIAL = ("video", "audio", "subtitle")
 """Kinds whose loss is a difference. Data tracks, attachments and covers may be left out, which is named."""
@@ -269,6 +269,8 @@ def _tags(
     for owner, wanted, got in sets:
         found = {key.lower(): value for key, value in got.items()}
         for key, value in wanted.items():
+            if (key.lower(), value) == ("language", "und"):
+                continue  # undetermined: what a file says that says nothing
             if _OWN.fullmatch(key.lower()) or (owner and key.lower() in ("alpha_mode", "timecode")):
                 continue  # what is said of transparency and time codes is checked by itself
             now = found.get(key.lower())

@@ -64,7 +64,9 @@ class EncoderPlan:
         self.has_alpha = self.pixel_format.startswith("yuva")
         self._fields = self._field_order(source)
         """Of libx264, which codes a film with fields or without: which comes first."""
-        self._settings = self._encoder_options(options, source)
+        places = source.layout.subsampling == self.encoding.subsampling == (1, 1)
+        self._chroma_location = source.tags.chroma_location if places else None
+        self._settings = self._encoder_options(options)
         self._graphs: dict[Order | None, av.filter.Graph | None] = {}
 
     def add_to(self, output: av.container.OutputContainer) -> Any:
@@ -193,10 +195,10 @@ class EncoderPlan:
             return None
         return "bottom" if source.tags.interlaced and not source.tags.top_field_first else "top"
 
-    def _encoder_options(self, options: MediaOptions, source: VideoSource) -> dict[str, str]:
+    def _encoder_options(self, options: MediaOptions) -> dict[str, str]:
         tags, place = self._tags, {}
-        if tags.chroma_location and source.layout.subsampling == self.encoding.subsampling == (1, 1):
-            place = {"chroma_sample_location": tags.chroma_location}
+        if self._chroma_location:
+            place = {"chroma_sample_location": self._chroma_location}
         if options.codec == "ffv1":
             aspect = tags.sample_aspect_ratio or Fraction(1)
             if aspect != 1 and self._muxer == "matroska":

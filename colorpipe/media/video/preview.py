@@ -109,7 +109,7 @@ class Preview(VideoSource):
             return round(Fraction(self._container.duration, av.time_base) / self.tags.time_base)
         with open_film(self.path) as film:  # a recording that broke off: read through, not decoded
             times = [packet.pts for packet in film.demux(film.streams[self.index]) if packet.pts is not None]
-        return max(times) + self._step - self._start if times else None
+        return max(times) + 1 - self._start if times else None  # how long the last is shown, nothing tells
 
     def _shown_from(self, begin: int) -> Iterator[tuple[int, VideoFrame, int]]:
         """When a frame comes, the frame, when the next one comes; the first is the one on screen at ``begin``."""

@@ -14,7 +14,7 @@ from av.packet import Packet
 from av.stream import Discard, Disposition, Stream
 
 from colorpipe.media.base import Provenance
-from colorpipe.media.video.container import packets
+from colorpipe.media.video.container import open_container, packets
 from colorpipe.media.video.convert import Repacked, Rewritten, rewritten_as
 from colorpipe.media.video.survey import Survey, open_film, survey
 from colorpipe.media.video.ways import ISO, Way, few_play, takes_equal_times, way
@@ -40,7 +40,7 @@ class CopiedStreams:
         self.notes: list[str] = []
         self._muxer, self._video_index = muxer, video_index
         self._path, self._alone = path, alone
-        self.input = open_film(path)
+        self.input = open_container(path) if alone else open_film(path)
         self._survey = Survey() if alone else survey(path)
         self._equal_times = takes_equal_times(muxer)
         self._ways: dict[int, Way | None] = {}

@@ -278,7 +278,9 @@ class VideoSink(Sink):
             told = self._stream.metadata.get("timecode") or self._output.metadata.get("timecode")
             self._closing.close()
             with open_container(trial) as film:
-                self._counts_time = not told or any("timecode" in held.metadata for held in (film, *film.streams))
+                self._counts_time = not told or any(
+                    key.lower() == "timecode" for held in (film, *film.streams) for key in held.metadata
+                )
             if not self._counts_time:
                 self._notes.append(
                     f"the time code {told} is kept as the tag {OTHER_TIME_CODE}: {self._muxer} has no track for it at "

@@ -7,9 +7,8 @@ from __future__ import annotations
 
 import math
 import os
-import re
 from collections.abc import Callable, Generator, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any, TypeVar
@@ -17,16 +16,16 @@ from typing import Any, TypeVar
 import av
 import av.container
 import numpy as np
-from av.video.format import VideoFormat
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from colorpipe.errors import InputError, LimitError
 from colorpipe.media.base import Source, SourceInfo
 from colorpipe.media.video import timing
-from colorpipe.media.video.container import cut_off, film_stream, is_cover, packets, stream_lines
+from colorpipe.media.video.container import cut_off, film_stream, is_cover, open_container, packets, stream_lines
 from colorpipe.media.video.fields import FIELDS, FieldReader, Order
 from colorpipe.media.video.inventory import Inventory
+from colorpipe.media.video.layout import PixelLayout, layout_of
 from colorpipe.media.video.survey import Survey, open_film, survey
 from colorpipe.media.video.tags import FULL_RANGE, MATRICES, UNSPECIFIED, VideoTags, matrix_of, read_tags
 from colorpipe.settings import MediaOptions
@@ -45,27 +44,6 @@ NOISE = 16
 """Codes of 255 that chroma of a grey film may be off: noise of tapes, rounding of codecs."""
 LEAST_COLOURED = 1 / 2000
 """Share of a frame's places from which on they count: a line of a title."""
-DEPTHS = (8, 9, 10, 12, 14, 16)
-"""Bit depths for which FFmpeg has planar YUV formats."""
-_NATIVE = re.compile(r"(?P<family>yuvj|yuva|yuv|gray)(?P<chroma>4\d\d)?p?(?P<bits>\d+)?(le)?")
-_SUBSAMPLING = {"420": (1, 1), "422": (1, 0), "444": (0, 0), "440": (0, 1), "411": (2, 0), "410": (2, 2)}
-_CHROMA = {subsampling: name for name, subsampling in _SUBSAMPLING.items()}
-
-
-@dataclass(frozen=True)
-class PixelLayout:
-    """How a decoded frame becomes planes."""
-
-    format: str
-    """The planar format that planes are taken from; frames of another are converted to it by libswscale."""
-    bits: int
-    subsampling: tuple[int, int] | None
-    """None for grey."""
-    alpha: bool
-    rgb: bool
-    """Made from RGB: the luma is computed, in full range."""
-    rearranged: bool
-    """Converted without arithmetic: the same values in another order of bytes."""
 
 
 def open_video(path: Path, options: MediaOptions) -> VideoSource:
@@ -74,7 +52,10 @@ def open_video(path: Path, options: MediaOptions) -> VideoSource:
 
 
 def opened(
-    kind: Callable[[Path, av.container.InputContainer, MediaOptions], FilmT], path: Path, options: MediaOptions
+    kind: Callable[[Path, av.container.InputContainer, MediaOptions], FilmT],
+    path: Path,
+    options: MediaOptions,
+    whole: bool = True,
 ) -> FilmT:
     """Open a film; its first video stream that is not a cover picture is the one that is read.
 
@@ -82,13 +63,14 @@ def opened(
 
     Args:
         kind: What its frames are given through.
+        whole: False where only parts are wanted: a recording is not looked through for streams that come late.
 
     Raises:
         InputError: the file cannot be read, is not a film, or holds no video stream or no frame.
         LimitError: its frames have more pixels than ``options.max_pixels``, or it lasts longer than
             ``options.max_seconds``; where only the timestamps tell, while iterating.
     """
-    container = open_film(path)
+    container = open_film(path) if whole else open_container(path)
     try:
         return kind(path, container, options)
     except BaseException:
@@ -439,35 +421,3 @@ def _decoder(stream: VideoStream) -> Any:
     decoder.thread_type = "AUTO"
     decoder.thread_count = min(os.cpu_count() or 1, MAX_DECODER_THREADS)
     return decoder
-
-
-def layout_of(pixels: VideoFormat) -> PixelLayout:
-    """The planar layout that holds a decoder's pixel format without loss, where there is one."""
-    match = _NATIVE.fullmatch(pixels.name)
-    if match:
-        family, bits = match["family"], int(match["bits"] or 8)
-        return PixelLayout(
-            # The yuvj names are the yuv ones with a range that is told separately: the planes are alike.
-            format=pixels.name.replace("yuvj", "yuv"),
-            bits=bits,
-            subsampling=_SUBSAMPLING[match["chroma"]] if match["chroma"] else None,
-            alpha=family == "yuva",
-            rgb=False,
-            rearranged=False,
-        )
-    components = pixels.components
-    alpha = any(component.is_alpha for component in components)
-    widest = max(component.bits for component in components)
-    bits = next((depth for depth in DEPTHS if depth >= widest), DEPTHS[-1])
-    depth = "" if bits == 8 else f"{bits}le"
-    if len(components) == 1 and not (pixels.has_palette or pixels.is_bayer):
-        return PixelLayout(f"gray{depth}", bits, None, alpha=False, rgb=False, rearranged=True)
-    other = pixels.is_rgb or pixels.is_bayer or pixels.has_palette or pixels.name.startswith("xyz")
-    is_yuv = len(components) >= 3 and not other
-    if is_yuv:
-        wide = VideoFormat(pixels.name, 64, 64)
-        subsampling = (64 // wide.chroma_width()).bit_length() - 1, (64 // wide.chroma_height()).bit_length() - 1
-    else:
-        subsampling = (0, 0)
-    name = f"yuv{'a' if alpha else ''}{_CHROMA[subsampling]}p{depth}"
-    return PixelLayout(name, bits, subsampling, alpha=alpha, rgb=not is_yuv, rearranged=is_yuv)
