@@ -30,8 +30,9 @@ _logging = threading.Lock()
 
 def _numbered(cls: type[Type], value: object) -> Type:
     """A kind of side data that FFmpeg has and PyAV has no name for, as ``KIND_31``."""
-    kind = object.__new__(cls)
-    kind._name_, kind._value_ = f"KIND_{value}", value
+    kind: Any = object.__new__(cls)
+    kind._name_ = f"KIND_{value}"
+    kind._value_ = value
     return kind
 
 
@@ -107,7 +108,7 @@ def described(container: av.container.InputContainer, verbose: bool = False) -> 
         try:
             av.logging.set_level(av.logging.VERBOSE)
             av.logging.set_libav_level(av.logging.VERBOSE if verbose else av.logging.INFO)
-            return str(container.dumps_format())
+            return str(container.dumps_format())  # type: ignore[attr-defined]  # PyAV's stubs lack it
         finally:
             av.logging.set_libav_level(av.logging.INFO)
             av.logging.set_level(level)

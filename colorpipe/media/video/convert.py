@@ -30,7 +30,6 @@ class Repacked:
     """
 
     def __init__(self, stream: Any, output: av.container.OutputContainer) -> None:
-        self._decoder = av.CodecContext.create(stream.codec_context.name, "r")
         source = stream.codec_context
         kind = source.format.name.removesuffix("p")
         if kind not in ("s16", "s32"):
@@ -73,7 +72,7 @@ class Rewritten:
 
     def __init__(self, stream: Any, output: av.container.OutputContainer, codec: str) -> None:
         self.codec = codec
-        self._decoder = stream.codec_context
+        self._decoder: Any = stream.codec_context
         self._decoder.open(strict=False)
         self.target: Any = output.add_stream({"subrip": "srt"}.get(codec, codec))
         self.target.time_base = stream.time_base

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from fractions import Fraction
+from pathlib import Path
 from typing import Literal
 
 import av
@@ -10,11 +11,31 @@ import av.filter
 from av.video.format import VideoFormat
 from av.video.frame import VideoFrame
 
+from colorpipe.media.video.container import open_container
+
 Order = Literal["top", "bottom"]
 FIELDS = "fields"
 """Key of ``Frame.metadata.extra``: the ``Order`` of an interlaced frame; a progressive one has none."""
 MARKS: dict[Order, str] = {"top": "tff", "bottom": "bff"}
 """As FFmpeg's filter ``setfield`` and libx264 call them."""
+PROGRESSIVE_ONLY = {
+    "vp8",
+    "vp9",
+    "av1",
+    "hevc",
+    "mjpeg",
+    "png",
+    "theora",
+    "gif",
+    "flv1",
+    "h261",
+    "wmv1",
+    "wmv2",
+    "svq3",
+}
+"""Codecs that know no fields, or whose frames are fields of their own (H.265)."""
+SAMPLES = 8
+"""Places of a film at which is looked for fields before it is begun."""
 _TOP = 1
 """FFmpeg's filter ``select``: the ``interlace_type`` of a frame whose top field is first."""
 
@@ -46,3 +67,26 @@ class FieldReader:
         except BlockingIOError:
             return "bottom"
         return "top"
+
+
+def fields_ahead(path: Path, index: int) -> bool:
+    """Whether a key frame is interlaced, of some that are spread evenly over a film.
+
+    Args:
+        index: Of the video stream.
+    """
+    with open_container(path) as film:
+        stream = film.streams.video[[video.index for video in film.streams.video].index(index)]
+        context = stream.codec_context
+        if context.name in PROGRESSIVE_ONLY or not film.duration:
+            return False
+        context.skip_frame = "NONKEY"
+        for sample in range(SAMPLES):
+            try:
+                film.seek(film.duration * (2 * sample + 1) // (2 * SAMPLES) + (film.start_time or 0))
+                image = next(film.decode(stream), None)
+            except (av.FFmpegError, IndexError):
+                return False
+            if image is not None and image.interlaced_frame:
+                return True
+    return False

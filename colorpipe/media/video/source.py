@@ -22,11 +22,12 @@ from av.video.stream import VideoStream
 from colorpipe.errors import InputError, LimitError
 from colorpipe.media.base import Source, SourceInfo
 from colorpipe.media.video import timing
+from colorpipe.media.video.colours import ColourWatch
 from colorpipe.media.video.container import cut_off, film_stream, is_cover, open_container, packets, stream_lines
-from colorpipe.media.video.fields import FIELDS, FieldReader, Order
+from colorpipe.media.video.fields import FIELDS, FieldReader, Order, fields_ahead
 from colorpipe.media.video.inventory import Inventory
 from colorpipe.media.video.layout import PixelLayout, layout_of
-from colorpipe.media.video.survey import Survey, open_film, survey
+from colorpipe.media.video.survey import HEADERLESS, Survey, open_film, survey
 from colorpipe.media.video.tags import FULL_RANGE, MATRICES, UNSPECIFIED, VideoTags, matrix_of, read_tags
 from colorpipe.settings import MediaOptions
 from colorpipe.types import Encoding, Frame, Metadata
@@ -38,12 +39,6 @@ RECORDED = ("mpeg", "mpegts", "dv", "rawvideo")
 """Containers of recordings, whose rate is even: where a time is missing, a frame is."""
 ALPHA_DECODERS = {"vp8": "libvpx", "vp9": "libvpx-vp9"}
 """FFmpeg's own decoders of these know nothing of WebM's transparency."""
-LOOK_FOR_COLOUR = 12
-"""Frames between looks for colour: a title stays longer."""
-NOISE = 16
-"""Codes of 255 that chroma of a grey film may be off: noise of tapes, rounding of codecs."""
-LEAST_COLOURED = 1 / 2000
-"""Share of a frame's places from which on they count: a line of a title."""
 
 
 def open_video(path: Path, options: MediaOptions) -> VideoSource:
@@ -100,7 +95,6 @@ class VideoSource(Source):
         self._shape: Fraction | None = None
         """Of a pixel, as the newest frame has it."""
         self._reshaped = ""
-        self._coloured = self._looks = 0
         self._images = self._decode()
         declared = self._stream.codec_context
         self._check_size(declared.width, declared.height, options.max_pixels)
@@ -121,6 +115,7 @@ class VideoSource(Source):
         """The stream's place in its container."""
         self.tags: VideoTags = read_tags(self._stream, first, self._fields.order(first), lines[0])
         self.layout: PixelLayout = layout_of(first.format)
+        self._colours = ColourWatch(self.layout)
         self.encoding: Encoding = self._encoding(first)
         """Of every frame."""
         self._refuse_other_sizes()
@@ -140,13 +135,15 @@ class VideoSource(Source):
 
     @property
     def may_have_fields(self) -> bool:
-        """Whether a frame may be interlaced, the first or a later one."""
-        return self.tags.interlaced or self._survey.interlaced
+        """Whether a frame may be interlaced: the first, or a later one as far as headers or samples tell."""
+        if self.tags.interlaced or self._survey.interlaced:
+            return True
+        return self.whole and self._container.format.name not in HEADERLESS and fields_ahead(self.path, self.index)
 
     @property
     def has_colour(self) -> bool:
         """Whether a frame so far had places that are not grey."""
-        return self._coloured >= 2 or self._coloured == self._looks == 1  # once may be a damaged frame
+        return self._colours.found
 
     @property
     def sample_rates(self) -> tuple[int, ...]:
@@ -325,9 +322,7 @@ class VideoSource(Source):
         order = self._order(image)
         if order is not None:
             extra[FIELDS] = order
-        if index % LOOK_FOR_COLOUR == 0 and not self.has_colour:
-            self._looks += 1
-            self._coloured += self._is_coloured(planes)
+        self._colours.look(index, planes)
         return Frame(
             luma=planes[0],
             encoding=self.encoding,
@@ -359,19 +354,6 @@ class VideoSource(Source):
         if order is None and self.tags.interlaced and not self.tags.frames_tell:
             return "top" if self.tags.top_field_first else "bottom"
         return order
-
-    def _is_coloured(self, planes: list[np.ndarray]) -> bool:
-        """Whether a place is not grey, beyond what noise and a codec make of grey."""
-        if self.layout.subsampling is None:
-            return False
-        bits = self.layout.bits
-        neutral, noise = 1 << (bits - 1), NOISE << (bits - 8)
-        for plane in planes[1:3]:
-            seen = plane[::2, ::2].astype(np.int32)
-            beyond = np.count_nonzero(np.abs(seen - neutral) > noise)
-            if beyond > seen.size * LEAST_COLOURED:
-                return True
-        return False
 
     def _planes(self, image: VideoFrame) -> list[np.ndarray]:
         if self.layout.rgb:
