@@ -350,7 +350,7 @@ class _Pixels:
         kind = np.dtype(np.uint8 if self.bits == 8 else "<u2")
         line = abs(plane.line_size) // kind.itemsize
         rows = np.frombuffer(plane, kind).reshape(-1, line)[: plane.height, : plane.width]
-        return rows[::-1].copy() if plane.line_size < 0 else rows.copy()
+        return np.array(rows[::-1] if plane.line_size < 0 else rows)
 
 
 def _time_code(data: bytes) -> str | None:
@@ -359,4 +359,5 @@ def _time_code(data: bytes) -> str | None:
     numbers = (code >> 19) & 31, (code >> 13) & 63, (code >> 6) & 63, code & 63
     if not any(numbers):
         return None
-    return "{:02}:{:02}:{:02}{}{:02}".format(*numbers[:3], ";" if code >> 24 & 1 else ":", numbers[3])
+    hours, minutes, seconds, pictures = numbers
+    return f"{hours:02}:{minutes:02}:{seconds:02}{';' if code >> 24 & 1 else ':'}{pictures:02}"

@@ -30,9 +30,10 @@ _logging = threading.Lock()
 
 def _numbered(cls: type[Type], value: object) -> Type:
     """A kind of side data that FFmpeg has and PyAV has no name for, as ``KIND_31``."""
-    kind: Any = object.__new__(cls)
-    kind._name_ = f"KIND_{value}"
-    kind._value_ = value
+    kind = object.__new__(cls)
+    told: Any = kind
+    told._name_ = f"KIND_{value}"
+    told._value_ = value
     return kind
 
 

@@ -6,7 +6,7 @@ Each class turns a stream's packets into those of another codec, one by one.
 from __future__ import annotations
 
 from fractions import Fraction
-from typing import Any
+from typing import Any, cast
 
 import av
 import av.container
@@ -74,7 +74,7 @@ class Rewritten:
         self.codec = codec
         self._decoder: Any = stream.codec_context
         self._decoder.open(strict=False)
-        self.target: Any = output.add_stream({"subrip": "srt"}.get(codec, codec))
+        self.target = cast(Any, output.add_stream({"subrip": "srt"}.get(codec, codec)))
         self.target.time_base = stream.time_base
         self.target.codec_context.time_base = Fraction(1, 1000)
         self.target.codec_context.subtitle_header = self._decoder.subtitle_header

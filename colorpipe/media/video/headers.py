@@ -17,6 +17,8 @@ _SEQUENCE = re.compile(rb"\x00\x00\x01\xb3(.{4})", re.DOTALL)
 _H264_SPS = re.compile(rb"\x00\x00\x01[\x07\x27\x47\x67](.*?)(?=\x00\x00\x01|\x00\x00\x00\x01|$)", re.DOTALL)
 _HEVC_SPS = re.compile(rb"\x00\x00\x01\x42\x01(.*?)(?=\x00\x00\x01|\x00\x00\x00\x01|$)", re.DOTALL)
 _SETS = {"mpeg1video": _SEQUENCE, "mpeg2video": _SEQUENCE, "h264": _H264_SPS, "hevc": _HEVC_SPS}
+_MOST_PIXELS = "250000000"
+"""Of a picture that is decoded for its size: a damaged or hostile header must not fill the memory."""
 _HEAD = 4096
 """Bytes of a packet in which its headers stand."""
 
@@ -58,6 +60,7 @@ class Headers:
             self.joins |= {number - 1, number}
         self._last = match[1]
         context: Any = av.CodecContext.create(self._name, "r")
+        context.options = {"max_pixels": _MOST_PIXELS}
         try:
             images = [*context.decode(Packet(bytes(packet))), *context.decode(None)]
         except av.FFmpegError:

@@ -275,12 +275,10 @@ class VideoSink(Sink):
                 packet.pts = packet.dts = 0
                 packet.stream = self._stream
                 self._output.mux(packet)
-            told = self._stream.metadata.get("timecode") or self._output.metadata.get("timecode")
+            told = next((code for held in (self._stream, self._output) for code in _time_codes(held.metadata)), None)
             self._closing.close()
             with open_container(trial) as film:
-                self._counts_time = not told or any(
-                    key.lower() == "timecode" for held in (film, *film.streams) for key in held.metadata
-                )
+                self._counts_time = not told or any(any(_time_codes(held.metadata)) for held in (film, *film.streams))
             if not self._counts_time:
                 self._notes.append(
                     f"the time code {told} is kept as the tag {OTHER_TIME_CODE}: {self._muxer} has no track for it at "
@@ -304,8 +302,9 @@ class VideoSink(Sink):
         copied.add_streams(output, self._add_video)
         tags = kept_metadata(copied.input.metadata)
         if not self._counts_time:
-            told = [held.pop("timecode", None) for held in (self._stream.metadata, tags)]
-            tags[OTHER_TIME_CODE] = next(code for code in told if code)
+            for held in (self._stream.metadata, tags):
+                for key in [key for key in held if key.lower() == "timecode"]:
+                    tags[OTHER_TIME_CODE] = held.pop(key)
         output.metadata.update(with_provenance(tags, provenance, not self._itunes_tags))
         if source.whole:
             output.set_chapters(copied.input.chapters())
@@ -356,6 +355,11 @@ class VideoSink(Sink):
             return None
         whole = max(size, size * (self._expected or frames) // frames)
         return 2 * whole - self._segments.size
+
+
+def _time_codes(tags: Mapping[str, str]) -> list[str]:
+    """Matroska writes the names of tags in capitals."""
+    return [value for key, value in tags.items() if key.lower() == "timecode"]
 
 
 def _reciprocal(time_base: Fraction) -> str:

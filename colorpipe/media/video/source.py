@@ -6,7 +6,6 @@ The other direction is ``VideoSink``; what a film says about itself besides pixe
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Callable, Generator, Iterator
 from dataclasses import replace
 from fractions import Fraction
@@ -17,13 +16,13 @@ import av
 import av.container
 import numpy as np
 from av.video.frame import VideoFrame
-from av.video.stream import VideoStream
 
 from colorpipe.errors import InputError, LimitError
 from colorpipe.media.base import Source, SourceInfo
 from colorpipe.media.video import timing
 from colorpipe.media.video.colours import ColourWatch
 from colorpipe.media.video.container import cut_off, film_stream, is_cover, open_container, packets, stream_lines
+from colorpipe.media.video.decoding import decoder_of
 from colorpipe.media.video.fields import FIELDS, FieldReader, Order, fields_ahead
 from colorpipe.media.video.inventory import Inventory
 from colorpipe.media.video.layout import PixelLayout, layout_of
@@ -33,12 +32,8 @@ from colorpipe.settings import MediaOptions
 from colorpipe.types import Encoding, Frame, Metadata
 
 FilmT = TypeVar("FilmT", bound="VideoSource")
-MAX_DECODER_THREADS = 8
-"""Each thread of a frame-threaded decoder holds a frame; more cost memory and are not faster than the network."""
 RECORDED = ("mpeg", "mpegts", "dv", "rawvideo")
 """Containers of recordings, whose rate is even: where a time is missing, a frame is."""
-ALPHA_DECODERS = {"vp8": "libvpx", "vp9": "libvpx-vp9"}
-"""FFmpeg's own decoders of these know nothing of WebM's transparency."""
 
 
 def open_video(path: Path, options: MediaOptions) -> VideoSource:
@@ -86,10 +81,10 @@ class VideoSource(Source):
         self.path = path
         self._container = container
         self._stream = film_stream(path, container)
-        self._decoder = _decoder(self._stream)
+        self._decoder = decoder_of(self._stream)
         self._damaged = self._concealed = self._untimed = self._unordered = self._disturbed = 0
         self._changed_range = self._cut_short = False
-        self._survey = survey(path) if self.whole else Survey()
+        self._survey = Survey()
         self._clock = timing.Clock(container.format.name)
         self._steps = timing.Steps()
         self._shape: Fraction | None = None
@@ -101,6 +96,8 @@ class VideoSource(Source):
         self._most_seconds = options.max_seconds
         if container.duration:
             self._check_duration(Fraction(container.duration, av.time_base))
+        if self.whole:
+            self._survey = survey(path)
         first = next(self._images, None)
         if first is None:
             raise InputError(f"{path}: not one frame could be decoded", hint="the file is damaged, or has no frames")
@@ -389,17 +386,3 @@ class VideoSource(Source):
         yield from self._inventory.notes()
         if self._changed_range:
             yield "the range tag changes midway; the first is used throughout"
-
-
-def _decoder(stream: VideoStream) -> Any:
-    """Of a stream: FFmpeg's first choice, or one that decodes the transparency that the stream says it has."""
-    name = ALPHA_DECODERS.get(stream.codec_context.name)
-    decoder: Any = stream.codec_context
-    if name is not None and stream.metadata.get("alpha_mode") == "1" and name in av.codecs_available:
-        decoder = av.CodecContext.create(name, "r")
-        decoder.width, decoder.height = stream.codec_context.width, stream.codec_context.height
-        if stream.codec_context.extradata:
-            decoder.extradata = stream.codec_context.extradata
-    decoder.thread_type = "AUTO"
-    decoder.thread_count = min(os.cpu_count() or 1, MAX_DECODER_THREADS)
-    return decoder

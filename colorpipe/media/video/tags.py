@@ -166,7 +166,8 @@ def _sane_rate(stream: VideoStream) -> Fraction:
 
 def _nominal_rate(stream: VideoStream, rate: Fraction) -> Fraction:
     """Drop-frame time code counts at multiples of 30000/1001 a second, and muxers refuse it at any other rate."""
-    timecode = stream.metadata.get("timecode", "") or stream.container.metadata.get("timecode", "")
+    held = {key.lower(): value for tags in (stream.container.metadata, stream.metadata) for key, value in tags.items()}
+    timecode = held.get("timecode", "")
     guessed = Fraction(stream.guessed_rate or rate)
     drops = ";" in timecode or "." in timecode
     if drops and (rate / _DROP_FRAME).denominator != 1 and (guessed / _DROP_FRAME).denominator == 1:

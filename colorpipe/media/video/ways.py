@@ -101,7 +101,7 @@ def way(path: Path, muxer: str, stream: Stream) -> Way | None:
     """How a container takes a stream of ``path``; None: it does not."""
     if holds(path, muxer, stream):
         return "copied"
-    if stream.codec_context is None:
+    if not _codec(stream):
         return None
     if muxer == "matroska" and stream.type == "audio" and _passes(path, stream):
         return "passed"
