@@ -178,6 +178,10 @@ class Film:
         yield from cut_off(self.path)
         if self.account.damaged:
             yield f"damaged packets, which cannot be decoded: {self.account.damaged}"
+        sounds = [stream.codec_context.name for stream in self.container.streams.audio if stream.codec_context]
+        brand = self.container.metadata.get("major_brand", "").strip()
+        if brand not in ("", "qt") and any(name.startswith("pcm_") for name in sounds):
+            yield "few players play PCM in .mp4"
         if self.pixels.computed:
             yield f"{self.first.format.name} was converted to Y'CbCr in full range"
 

@@ -96,8 +96,7 @@ class VideoSource(Source):
         self._most_seconds = options.max_seconds
         if container.duration:
             self._check_duration(Fraction(container.duration, av.time_base))
-        if self.whole:
-            self._survey = survey(path)
+        self._survey = self._looked_through()
         first = next(self._images, None)
         if first is None:
             raise InputError(f"{path}: not one frame could be decoded", hint="the file is damaged, or has no frames")
@@ -175,10 +174,11 @@ class VideoSource(Source):
         """What became of frames that the file promised."""
         promised = self._stream.frames
         if self._container.format.name == "avi":
-            repeated = self._steps.repeated
+            repeated = 0 if self._damaged else self._steps.repeated
             if repeated:
                 yield f"frames that only repeat the one before, which is shown for as long: {repeated}"
-        elif given < promised:
+                promised = given
+        if given < promised:
             yield (
                 f"the index lists {promised} frames and {given} are shown: "
                 "an edit list hides the others, or they are damaged"
@@ -231,6 +231,10 @@ class VideoSource(Source):
                 yield image
         except av.FFmpegError:
             self._damaged += 1
+
+    def _looked_through(self) -> Survey:
+        """What is known of all packets before the first is decoded."""
+        return survey(self.path)
 
     def _refuse_other_sizes(self) -> None:
         if self._survey.sizes:
