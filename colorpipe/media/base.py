@@ -52,8 +52,11 @@ class Source(abc.ABC):
 
     path: Path
     info: SourceInfo
-    has_colour: bool = False
-    """Of a film, once its frames were given: it has colours already."""
+
+    @property
+    def has_colour(self) -> bool:
+        """Of a film, once its frames were given: it has colours already."""
+        return False
 
     @abc.abstractmethod
     def __iter__(self) -> Iterator[Frame]: ...

@@ -88,11 +88,12 @@ def compare_films(
             film = Film(path, options)
             stack.callback(film.close)
             films.append(film)
-        frames = FramesCompared(*films)
+        before, after = films
+        frames = FramesCompared(before, after)
         frames.run(progress)
         checks += frames.checks()
         checks += compare_tags(frames)
-        checks += compare_streams(*films, frames.times)
+        checks += compare_streams(before, after, frames.times)
         notes += [
             f"{what}: {note}" for what, film in zip(("source", "result"), films, strict=True) for note in film.notes()
         ]

@@ -103,7 +103,7 @@ class VideoSource(Source):
         self._check_size(first.width, first.height, options.max_pixels)
         self._size = first.width, first.height
         self._first: VideoFrame | None = first
-        self._first_shape = self._shape
+        self._first_shape: Fraction | None = self._shape
         self._fields = FieldReader(first)
         lines = stream_lines(container, verbose=True).get(self._stream.index, [""])
         self._inventory = Inventory(lines)
