@@ -21,6 +21,7 @@ from av.video.format import VideoFormat
 from av.video.frame import VideoFrame
 
 from colorpipe.errors import InputError
+from colorpipe.media.video import survey
 from colorpipe.media.video.inventory import side_data_of
 from colorpipe.media.video.source import open_video
 from colorpipe.media.video.ways import output_suffix
@@ -292,6 +293,40 @@ def test_a_container_without_times_is_counted_by_decoding(tmp_path: Path, codec:
     nothing_lost(source, tmp_path / "out.mkv")
 
 
+def test_a_packed_bitstream_is_timed_frame_by_frame(tmp_path: Path) -> None:
+    """As DivX wrote AVIs: two pictures in a chunk, then one that is none."""
+    encoder: Any = av.CodecContext.create("mpeg4", "w")
+    encoder.width, encoder.height, encoder.pix_fmt = 64, 48, "yuv420p"
+    encoder.time_base, encoder.framerate, encoder.gop_size = Fraction(1, 25), Fraction(25), 100
+    encoder.options = {"bf": "1", "b_strategy": "0"}
+    coded = [bytes(packet) for image in [*pictures(20), None] for packet in encoder.encode(image)]
+    kinds = [data[data.index(b"\0\0\1\xb6") + 4] >> 6 for data in coded]
+    assert set(kinds) == {0, 1, 2}  # I, P and B
+    text = coded[0].index(b"\0\0\1\xb2")
+    coded[0] = coded[0][:text] + b"\0\0\1\xb2DivX503b1394p" + coded[0][coded[0].index(b"\0\0\1", text + 4) :]
+    nothing = b"\0\0\1\xb6" + bytes([0b01010000, 0b00101111])  # P, at the same time, not coded
+    chunks = []
+    while coded:
+        pair = len(coded) > 1 and (kinds[0], kinds[1]) == (1, 2)
+        chunks += [coded[0] + coded[1], nothing] if pair else coded[:1]
+        coded, kinds = coded[1 + pair :], kinds[1 + pair :]
+    source = tmp_path / "in.avi"
+    with av.open(str(source), "w") as output:
+        stream = output.add_stream("mpeg4", rate=25, width=64, height=48)
+        stream.codec_context.time_base = Fraction(1, 25)
+        output.start_encoding()
+        for number, chunk in enumerate(chunks):
+            packet: Any = Packet(chunk)
+            packet.pts = packet.dts = number
+            packet.time_base, packet.stream, packet.is_keyframe = Fraction(1, 25), stream, number == 0
+            output.mux(packet)
+    assert colorize(source, tmp_path / "out.mkv", FAST).notes == ()
+    shown = times_of(tmp_path / "out.mkv")
+    assert len(shown) == 20
+    assert {after - before for before, after in pairwise(shown)} == {Fraction(1, 25)}
+    nothing_lost(source, tmp_path / "out.mkv")
+
+
 def test_frames_that_repeat_are_no_damage(tmp_path: Path) -> None:
     nulls = {5, 6, 7, 14, 15, 21}
     source = film(tmp_path / "in.avi", codec="mjpeg", pixels="yuvj420p", count=30)
@@ -375,7 +410,7 @@ def test_what_a_muxer_refuses_is_known_before_the_work(tmp_path: Path, monkeypat
 # --- streams ----------------------------------------------------------------------------------------------------------
 
 
-def test_a_stream_that_comes_late_is_carried(tmp_path: Path) -> None:
+def test_a_stream_that_comes_late_is_carried_or_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     source = tmp_path / "in.vob"
     noise = np.random.default_rng(0)
     with av.open(str(source), "w", format="vob") as output:
@@ -398,6 +433,14 @@ def test_a_stream_that_comes_late_is_carried(tmp_path: Path) -> None:
     assert times_of(tmp_path / "out.mp4", "audio", 1)[0] == pytest.approx(12, abs=0.05)
     assert not [note for note in sink.notes if "left out" in note]
     nothing_lost(source, tmp_path / "out.mp4")
+    monkeypatch.setattr(survey, "MOST_PROBED", 1000)
+    monkeypatch.setattr(survey, "_survey", survey._survey.__wrapped__)
+    with open_video(source, FAST) as read:
+        assert len(list(read)) == 400
+        (note,) = [note for note in read.info.notes if "left out" in note]
+    assert note.startswith("stream 2 (audio, mp2) is left out: it begins only after ")
+    colorize(source, tmp_path / "short.mp4", FAST)
+    assert verify(source, tmp_path / "short.mp4")["stream 2"].status == "differs"
 
 
 def test_a_sound_that_only_the_second_recording_has_is_carried(tmp_path: Path) -> None:
@@ -495,6 +538,15 @@ def test_a_film_that_is_interlaced_from_the_middle_on(tmp_path: Path, options: M
     colorize(source, tmp_path / f"out{suffix}", options)
     assert fields_of(tmp_path / f"out{suffix}") == [None] * 10 + ["top"] * 10
     assert verify(source, tmp_path / f"out{suffix}")["first field"].status == "equal"
+
+
+def test_fields_that_begin_in_the_middle_of_a_file_with_a_header(tmp_path: Path) -> None:
+    late = with_fields(pictures(20, (64, 64)), "tff")
+    for number, image in enumerate(late, 20):
+        image.pts = number
+    source = film(tmp_path / "in.mkv", codec="ffv1", frames=[*pictures(20, (64, 64)), *late], size=(64, 64))
+    colorize(source, tmp_path / "out.mp4", FAST)
+    assert fields_of(tmp_path / "out.mp4") == [None] * 20 + ["top"] * 20
 
 
 # --- what lies beside the pixels --------------------------------------------------------------------------------------

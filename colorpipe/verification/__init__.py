@@ -1,5 +1,7 @@
 """Proof that a result has kept its source: both are decoded and compared, nothing is taken on trust.
 
+Films are read by a path of its own (``reading``), which shares nothing with that of ``run``.
+
 ::
 
     from colorpipe.verification import verify
@@ -35,7 +37,9 @@ def verify(
 
     Of a film: size, depth, the Y plane value for value, frame count, each timestamp (exactly, or within half a tick
     where the result's clock is too coarse for the source's, which is said), transparency, rotation, pixel aspect,
-    colour tags, fields, HDR data, every other stream packet by packet, chapters and tags. Of a still: size, depth, its
+    colour tags, the fields of each frame, closed captions, side data, the place of chroma, HDR data, time code, every
+    other stream packet by packet and each packet's time, chapters and tags. A recording's times may be moved, all by as
+    much, so that it begins at 0, and once more where its clock begins again. Of a still: size, depth, its
     grey within rounding (CIE lightness, else BT.601 luma; which of the two is said), transparency, ICC profile, EXIF,
     XMP and IPTC; EXIF orientation is taken into account.
 

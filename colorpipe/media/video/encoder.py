@@ -185,9 +185,9 @@ class EncoderPlan:
 
     def _field_order(self, source: VideoSource) -> Order | None:
         self._told_of_fields = False
+        if self.codec == "libx265" and source.tags.interlaced:
+            self.notes.append("libx265 encodes the interlaced frames as progressive; the container says interlaced")
         if self.codec != "libx264" or not source.may_have_fields:
-            if source.may_have_fields and self.codec == "libx265":
-                self.notes.append("libx265 encodes the interlaced frames as progressive; the container says interlaced")
             return None
         if self._size[1] % 4 and self.encoding.subsampling[1]:
             self.notes.append("the interlaced frames are encoded as progressive: libx264 wants a height in fours")

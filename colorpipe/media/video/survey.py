@@ -121,7 +121,11 @@ def open_film(path: Path) -> av.container.InputContainer:
     container = open_container(path)
     if container.format.name not in HEADERLESS:
         return container
-    probed = survey(path).probed
+    try:
+        probed = survey(path).probed
+    except BaseException:
+        container.close()
+        raise
     if probed is None:
         return container
     container.close()
@@ -155,7 +159,7 @@ def _survey(path: Path, _changed: int, size: int) -> Survey:
             wanted = min(size, reached + MARGIN)
             if wanted > MOST_PROBED or wanted == probed:
                 late = tuple(
-                    f"stream {index} ({' '.join(lines[index][0].split(', ')[:1])}) is left out: it begins only after "
+                    f"stream {index} ({_kind_and_codec(lines[index][0])}) is left out: it begins only after "
                     f"{reached:,} bytes of the file"
                     for index in sorted(lines)
                     if index >= known
@@ -164,6 +168,12 @@ def _survey(path: Path, _changed: int, size: int) -> Survey:
                 return _with_headers(told, headers, video.index)
             probed = wanted
     return Survey(probed)
+
+
+def _kind_and_codec(line: str) -> str:
+    """``audio, mp2`` of FFmpeg's ``Audio: mp2, 48000 Hz, mono``."""
+    kind, _, rest = line.partition(": ")
+    return f"{kind.lower()}, {rest.split(',')[0].split(' ')[0]}"
 
 
 def _read_through(film: av.container.InputContainer, clock: _Clock, headers: Headers, video: int) -> int | None:
