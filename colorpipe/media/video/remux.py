@@ -106,7 +106,7 @@ class CopiedStreams:
                     self._refused += 1
 
     def late_notes(self) -> Iterator[str]:
-        """What was only known at the end."""
+        """Remarks that are known only at the end."""
         if self._moved:
             yield f"packets of copied streams whose time did not advance, set one tick later: {self._moved}"
         if self._disturbed > len(self._targets) * max(1, len(self._survey.joins) // 2):  # where recordings are joined
@@ -236,7 +236,7 @@ def with_provenance(tags: dict[str, str], provenance: Provenance | None, any_key
 
 
 def lost(result: Path, wanted: av.container.OutputContainer, streams: int) -> Iterator[str]:
-    """What a muxer left out without a word: read back from the finished file, one sentence each."""
+    """The parts that a muxer left out without a word: read back from the finished file, one sentence each."""
     with open_film(result) as film:
         found = {key.lower() for key in film.metadata}
         missing = [key for key in wanted.metadata if key.lower() not in found]

@@ -256,8 +256,7 @@ class _Clock:
         stretch = self._stretches[index].get(own)
         if own < newest and now is not None:
             last = time if stretch is None else stretch.last * base
-            own = newest if stretch is None or abs(time - now) < abs(time - last) else own
-            return own
+            return newest if stretch is None or abs(time - now) < abs(time - last) else own
         if stretch is None or self._kinds[index] not in ("video", "audio"):
             return own
         step = time - stretch.last * base
