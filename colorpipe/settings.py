@@ -59,6 +59,9 @@ class MergeOptions(Options):
         "[default: fit, but clip for stills with --upsample bilinear or nearest]",
     )
     saturation: float = option(1.0, "chroma is multiplied by this", min=0.0, max=4.0)
+    keep_colour: bool = option(
+        False, "leave places that have a colour already as they are: titles in red, tinted reels, hand-coloured prints"
+    )
     temporal: str = option(
         "auto",
         "steady colour in films: the network sees key frames, at most this many frames apart, and their colour is "

@@ -43,7 +43,7 @@ def run(request: RunRequest, host: PluginHost, listener: Listener | None = None)
     codec = request.recipe.settings.get("codec", "libx264")
 
     def video_suffix(path: Path) -> str:
-        from colorpipe.media.video.remux import output_suffix  # PyAV costs a tenth of a second; photos do not need it
+        from colorpipe.media.video.ways import output_suffix  # PyAV costs a tenth of a second; photos do not need it
 
         return output_suffix(path, codec)
 

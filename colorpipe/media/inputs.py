@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from colorpipe.errors import UsageError
+from colorpipe.media import sniff
 
 DEFAULT_OUTPUT = Path("colorized")
 
@@ -22,11 +23,15 @@ STILL_SUFFIXES = frozenset(
 )  # fmt: skip
 VIDEO_SUFFIXES = frozenset(
     {
-        ".3g2", ".3gp", ".asf", ".avi", ".divx", ".dv", ".f4v", ".flv", ".m1v", ".m2ts", ".m2v", ".m4v", ".mkv", ".mov",
-        ".mp4", ".mpe", ".mpeg", ".mpg", ".mts", ".mxf", ".ogv", ".qt", ".rm", ".rmvb", ".ts", ".vob", ".webm", ".wmv",
+        ".264", ".265", ".3g2", ".3gp", ".asf", ".avc", ".avi", ".dif", ".divx", ".dv", ".evo", ".f4v", ".flv", ".gxf",
+        ".h264", ".h265", ".hevc", ".ivf", ".m1v", ".m2p", ".m2t", ".m2ts", ".m2v", ".m4v", ".mk3d", ".mkv", ".mod",
+        ".mov", ".mp2v", ".mp4", ".mpe", ".mpeg", ".mpg", ".mpv", ".mts", ".mxf", ".nut", ".ogm", ".ogv", ".qt", ".rm",
+        ".rmvb", ".tod", ".tp", ".trp", ".ts", ".vob", ".vro", ".webm", ".wmv", ".wtv", ".y4m",
     }
 )  # fmt: skip
 """Suffixes that are picked out of folders and patterns. A file that is named itself is always taken."""
+SHARED_SUFFIXES = frozenset({".avc", ".dif", ".evo", ".gxf", ".mod", ".mpv", ".nut", ".ogm", ".tod", ".tp", ".trp"})
+"""Those that other kinds of files have as well, music above all: in folders their content decides."""
 WRITABLE_STILLS = frozenset({".jpg", ".jpeg", ".png", ".tif", ".tiff", ".webp", ".avif"})
 """Extensions that a still's result can have; other sources give a .png."""
 _HINTS = ".hints.png"
@@ -132,7 +137,7 @@ def _match(pattern: Path, exclude: Path | None) -> Iterator[Found]:
         matched = True
         if path.is_dir():
             yield from _walk(path, relative, exclude, seen)
-        elif _is_known(path.name):
+        elif _is_known(path):
             yield Found(path, relative)
     if not matched:
         raise UsageError(f"nothing matches {pattern}", hint="check the folder and the pattern; ** goes through folders")
@@ -158,7 +163,7 @@ def _walk(folder: Path, relative: Path, exclude: Path | None, seen: set[tuple[in
         if _is_folder(entry):
             if exclude is None or path.resolve() != exclude:
                 yield from _walk(path, inner, exclude, seen)
-        elif _is_known(entry.name):
+        elif _is_known(path):
             yield Found(path, inner)
 
 
@@ -169,11 +174,14 @@ def _is_folder(entry: os.DirEntry[str]) -> bool:
         return False
 
 
-def _is_known(name: str) -> bool:
-    lower = name.lower()
+def _is_known(path: Path) -> bool:
+    lower = path.name.lower()
     if lower.endswith(_HINTS) or _REFERENCE.search(lower):
         return False
-    return os.path.splitext(lower)[1] in STILL_SUFFIXES | VIDEO_SUFFIXES
+    suffix = os.path.splitext(lower)[1]
+    if suffix in SHARED_SUFFIXES:
+        return sniff.is_film(path)
+    return suffix in STILL_SUFFIXES | VIDEO_SUFFIXES
 
 
 def _inside(path: Path, folder: Path | None) -> bool:
@@ -258,6 +266,8 @@ def _renamed(item: Found, video_suffix: Callable[[Path], str]) -> Path:
         return item.relative
     # A named file may have no known extension: ".5" of "photo.5" is no format, and is kept.
     known = suffix.lower() in STILL_SUFFIXES
+    if not known and sniff.is_film(item.path):
+        return item.relative.with_name(item.relative.name + video_suffix(item.path))
     return item.relative.with_suffix(".png") if known else item.relative.with_name(item.relative.name + ".png")
 
 

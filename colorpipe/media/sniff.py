@@ -10,6 +10,11 @@ from colorpipe.errors import InputError
 
 STILLS = frozenset({"jpeg", "png", "tiff", "webp", "gif", "bmp", "heif"})
 """Kinds that ``colorpipe.media.still.source`` reads."""
+_H264_UNITS, _HEVC_UNITS = (7, 9), (32, 35)
+"""What a stream without a container begins with: parameters, or a delimiter (H.264 7.4.1, H.265 7.4.2.2)."""
+_TS_PACKETS = ((188, 0), (192, 4), (204, 0))
+"""Bytes from one packet of a transport stream to the next, and before its sync byte: plain, of camcorders and Blu-ray,
+with error correction."""
 TEXT, UNKNOWN = "a text", "of an unknown kind"
 _STILL_BRANDS = {b"avif", b"avis", b"heic", b"heix", b"hevc", b"hevx", b"heim", b"heis", b"mif1", b"msf1"}
 """ISO base media brands of pictures (ISO/IEC 23008-12 and the AV1 image format)."""
@@ -29,6 +34,15 @@ _STARTS: tuple[tuple[bytes, str], ...] = (
     (b"OggS", "video"),
     (b"\x30\x26\xb2\x75\x8e\x66\xcf\x11", "video"),  # ASF, WMV
     (b".RMF", "video"),
+    (b"\x06\x0e\x2b\x34\x02\x05\x01\x01", "video"),  # MXF
+    (b"YUV4MPEG2 ", "video"),
+    (b"DKIF", "video"),  # IVF
+    (b"nut/multimedia container", "video"),
+    (b"\x1f\x07\0", "video"),  # DV: the header block of a frame (IEC 61834-2)
+    (b"\x12\0\x0a", "video"),  # AV1: a temporal delimiter, then a sequence header
+    (b"\xb7\xd8\0\x20\x37\x49\xda\x11", "video"),  # WTV
+    (b"\0\0\x01\xb0", "video"),  # MPEG-4 visual
+    (b"\0\0\x01\x0f", "video"),  # VC-1
     (b"8BPS", "a Photoshop document"),
     (b"%PDF", "a PDF document"),
     (b"%!PS", "a PostScript document"),
@@ -94,8 +108,30 @@ def _kind(head: bytes) -> str:
     # The header's size field tells a bitmap from a text that starts with BM (12 to 124 bytes exist).
     if head[:2] == b"BM" and int.from_bytes(head[14:18], "little") in (12, 16, 40, 52, 56, 64, 108, 124):
         return "bmp"
-    if len(head) > 376 and head[0] == head[188] == head[376] == 0x47:  # MPEG transport stream packets
+    for step, first in _TS_PACKETS:
+        if len(head) > first + 2 * step and all(head[first + number * step] == 0x47 for number in range(3)):
+            return "video"
+    if _is_bare_stream(head):
         return "video"
     if all(byte in b"\t\n\r\f" or 32 <= byte < 127 for byte in head):
         return TEXT
     return UNKNOWN
+
+
+def is_film(path: Path) -> bool:
+    """Whether the first bytes are a film's. False for what cannot be read."""
+    try:
+        return kind_of(path) == "video"
+    except InputError:
+        return False
+
+
+def _is_bare_stream(head: bytes) -> bool:
+    """H.264 or H.265 without a container."""
+    start = next((len(code) for code in (b"\0\0\0\x01", b"\0\0\x01") if head.startswith(code)), None)
+    if start is None or len(head) < start + 2:
+        return False
+    first, second = head[start], head[start + 1]
+    # Forbidden bits are zero, a parameter set is of importance; H.265 has no layers there and its first sub-layer.
+    h264 = first & 0x80 == 0 and first & 31 in _H264_UNITS and (first & 0x60 != 0) == (first & 31 == 7)
+    return h264 or (first >> 1 in _HEVC_UNITS and first & 0x81 == 0 and second == 1)

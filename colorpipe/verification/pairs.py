@@ -52,6 +52,6 @@ def find_pairs(source: Path, result: Path) -> list[Pair]:
 
 
 def _suffix(codec: str) -> Callable[[Path], str]:
-    from colorpipe.media.video.remux import output_suffix
+    from colorpipe.media.video.ways import output_suffix
 
     return lambda path: output_suffix(path, codec)
