@@ -12,6 +12,7 @@ import contextlib
 import dataclasses
 import functools
 import gc
+import itertools
 import logging
 import os
 import threading
@@ -36,6 +37,7 @@ from colorpipe.media import atomic
 from colorpipe.media.base import Provenance, Sink
 from colorpipe.media.claim import Claim, holder
 from colorpipe.media.folder import DEFAULT_OUTPUT, Job, find_inputs, is_video, plan
+from colorpipe.media.passed import Passed
 from colorpipe.plugins import PluginHost
 from colorpipe.session import Session
 from colorpipe.temporal import Lead, Strands, Turn, Weaver, shrink, unpacked
@@ -79,6 +81,9 @@ class RunRequest:
 class Listener(Protocol):
     """Is told what happens, from several threads, one call at a time."""
 
+    def passed_over(self, passed: Passed) -> None:
+        """What folders hold besides the inputs; before anything is started."""
+
     def started(self, jobs: int) -> None: ...
     def used(self, device: str, precision: str, weights: str) -> None: ...
     def job_started(self, job: Job, frames: int | None) -> None: ...
@@ -98,6 +103,7 @@ class Listener(Protocol):
 class Silent:
     """A listener that keeps quiet."""
 
+    def passed_over(self, passed: Passed) -> None: ...
     def started(self, jobs: int) -> None: ...
     def used(self, device: str, precision: str, weights: str) -> None: ...
     def job_started(self, job: Job, frames: int | None) -> None: ...
@@ -116,7 +122,8 @@ def run(request: RunRequest, host: PluginHost, listener: Listener | None = None)
         KeyboardInterrupt: after everything that was half done has been cleaned away; of films, whole segments stay in a
             hidden folder, and the next call goes on after them.
     """
-    found = find_inputs(request.inputs, exclude=request.output or DEFAULT_OUTPUT)
+    passed = Passed()
+    found = find_inputs(request.inputs, exclude=request.output or DEFAULT_OUTPUT, passed=passed)
     codec = request.recipe.settings.get("codec", "libx264")
 
     def video_suffix(path: Path) -> str:
@@ -133,7 +140,9 @@ def run(request: RunRequest, host: PluginHost, listener: Listener | None = None)
         host=host,
         reference=request.reference,
     )
-    return _Run(request, session, jobs, listener or Silent()).go()
+    listener = listener or Silent()
+    listener.passed_over(passed)
+    return _Run(request, session, jobs, listener).go()
 
 
 class _Run:
@@ -144,6 +153,7 @@ class _Run:
         self.pipeline, self.runtime = session.pipeline, session.pipeline.runtime
         self.devices = Devices(session)
         self.digest = session.digest
+        self.planned = {job.output for job in jobs}
         self.lanes = max(1, min(request.jobs or min(8, os.cpu_count() or 1), len(jobs)))
         self.stop = threading.Event()
         self.ready: Channel[Item] = Channel(2 * self.runtime.at_once + 2, self.stop)
@@ -228,6 +238,7 @@ class _Run:
                 if task.job.error:
                     raise InputError(task.job.error)
                 task.guides = Guides.of(task.job.input, type(self.runtime.colorizer), self.request.hints)
+                self._find_place(task)
                 told = task.guides.identity
                 task.skipped = self._is_done(self._journal(task.job), task.job.input, task.job.output, told)
             if not (task.skipped or task.error):
@@ -256,12 +267,54 @@ class _Run:
                 log.warning("%s is being made by %s; waiting for it to end", output, holder(output))
         return None
 
+    def _find_place(self, task: Task) -> None:
+        """Where the planned output is the result of another source, the next name with a number takes its place, or
+        the one that an earlier run chose."""
+        job = task.job
+        if self.request.overwrite or job.exact:
+            return
+        journal = self._journal(job)
+        planned = journal.state(job.input, job.output)
+        if planned not in ("another", "new"):
+            return
+        made = journal.result_of(job.input, job.output)
+        if made is not None and made != job.output and made not in self.planned and self._move(task, made):
+            return
+        for number in itertools.count(2) if planned == "another" else ():
+            output = job.numbered(number)
+            free = output not in self.planned and journal.state(job.input, output) == "new"
+            if free and self._move(task, output):
+                task.notes.append(
+                    f"{job.output} is the result of {journal.origin(job.output)}: this one is {output.name}"
+                )
+                return
+
+    def _move(self, task: Task, output: Path) -> bool:
+        """Take another output's claim in place of the planned one's; False where another run has it."""
+        claim = Claim.take(output)
+        if claim is None:
+            return False
+        if task.claim is not None:
+            task.claim.release()
+        task.claim, task.job = claim, dataclasses.replace(task.job, output=output)
+        return True
+
     def _is_done(self, journal: Journal, source: Path, output: Path, guides: Mapping[str, str] | None = None) -> bool:
+        """Whether it is there already.
+
+        Raises:
+            OutputError: something else is there: a file of somebody's, or the result of another source.
+        """
         if self.request.overwrite:
             return False
         state = journal.state(source, output, guides)
         if state == "foreign":
             raise OutputError(f"{output} exists and was not made by colorpipe", hint="--overwrite replaces it")
+        if state == "another":
+            raise OutputError(
+                f"{output} is the result of {journal.origin(output)}, not of {source}",
+                hint="give another name to -o; --overwrite replaces it",
+            )
         return state == "done"
 
     def _read_frames(self, task: Task) -> None:
@@ -283,6 +336,8 @@ class _Run:
                     key = {"recipe": self.digest, **known, **guided}
                 sink = media.open_sink(job.output, source, options, provenance, key)
                 task.sink = sink
+                if film and not job.output.exists():  # another source must not take the place of what is half done
+                    self._journal(job).begin(job.input, job.output)
                 frames = iter(source)
             if task.error:
                 return
@@ -482,21 +537,30 @@ class _Run:
             result = self._merge(coloured) if coloured.merged is None else coloured.merged.result()
             task.sink.write(result, coloured.state)
             if self.request.compare and result.encoding.family == "rgb":
-                self._compare(task.job, result)
+                self._compare(task, result)
             task.frames += 1
             with self.lock:
                 if task.weaver is not None:
                     self.listener.film_told(task.job, task.shots, task.key_frames / task.placed)
                 self.listener.frame_done(task.job)
 
-    def _compare(self, job: Job, result: Frame) -> None:
+    def _compare(self, task: Task, result: Frame) -> None:
+        """A picture beside its grey. That it cannot be made is a note: the picture itself can."""
         if result.colour is None:
             return
+        job, path = task.job, task.job.comparison
         luma = np.hstack([result.luma, result.luma])
         planes = tuple(np.hstack([result.luma, plane]) for plane in result.colour)
         frame = dataclasses.replace(result, luma=luma, colour=planes, alpha=None)
-        with media.open_still_sink(job.comparison, self.session.media) as sink:
-            sink.write(frame)
+        try:
+            journal = self._journal(job, "comparison")
+            self._is_done(journal, job.input, path)
+            journal.begin(job.input, path)
+            with media.open_still_sink(path, self.session.media) as sink:
+                sink.write(frame)
+            journal.done(job.input, path, identity(job.input, digest=False))
+        except OutputError as error:
+            task.notes.append(f"no comparison was made: {error}")
 
     def _compare_film(self, task: Task) -> None:
         """A film that is done, beside its grey. That it cannot be made is a note: the film is there."""
@@ -518,7 +582,8 @@ class _Run:
         try:
             atomic.sweep(path, everything=True)  # whoever has the claim to the film writes its comparison
             journal = self._journal(job, "comparison")
-            if self._is_done(journal, film, path):
+            # Whose it is was settled with the film's own place: of a moved folder, the film's path is another.
+            if journal.state(film, path) != "another" and self._is_done(journal, film, path):
                 return
             journal.begin(film, path)
             notes = write_comparison(film, path, self.session.media, begin, step)

@@ -288,7 +288,8 @@ class Outcome:
     """One input's fate."""
 
     input: Path
-    status: Literal["done", "skipped", "failed"]
+    status: Literal["done", "skipped", "failed", "passed over"]
+    """``passed over``: a picture of another kind in a folder, which was not tried."""
     output: Path | None = None
     width: int | None = None
     height: int | None = None

@@ -25,6 +25,7 @@ from colorpipe.evaluation.contenders import Colorized, Contender, Grey, Truth
 from colorpipe.evaluation.protocols import DEFAULT_PROTOCOL, get, usual
 from colorpipe.evaluation.results import GREY, TRUTH, Column, Evaluation, Failure, Row, Scored
 from colorpipe.media.folder import find_inputs
+from colorpipe.media.passed import Passed
 from colorpipe.plugins import DEFAULT_COLORIZER, PluginHost
 from colorpipe.runtime import Precision, choose_device
 from colorpipe.settings import MediaOptions
@@ -41,6 +42,7 @@ KEPT_CASES = 256 << 20
 class Listener(Protocol):
     """Is told what happens; a step is one picture by one method."""
 
+    def passed_over(self, passed: Passed) -> None: ...
     def started(self, steps: int) -> None: ...
     def opened(self, row: str, recipe: Recipe) -> None: ...
     def scored(self, row: str, picture: Path, scored: Scored) -> None: ...
@@ -51,6 +53,7 @@ class Listener(Protocol):
 class Silent:
     """A listener that keeps quiet."""
 
+    def passed_over(self, passed: Passed) -> None: ...
     def started(self, steps: int) -> None: ...
     def opened(self, row: str, recipe: Recipe) -> None: ...
     def scored(self, row: str, picture: Path, scored: Scored) -> None: ...
@@ -95,7 +98,8 @@ def evaluate(
     if not colorizers and not baseline:
         raise UsageError("there is no method to evaluate", hint="name one with --colorizer")
     choose_device(device)
-    found = find_inputs([inputs] if isinstance(inputs, (str, Path)) else inputs)
+    passed = Passed()
+    found = find_inputs([inputs] if isinstance(inputs, (str, Path)) else inputs, passed=passed)
     chosen = get(protocol or usual([item.path for item in found]))
     of_films = chosen.medium == "video"
     scored = [item for item in found if item.error or chosen.is_scored(item.path)]
@@ -117,6 +121,7 @@ def evaluate(
     rows: list[tuple[str, Grey | Contender]] = [(GREY, Grey())] if baseline else []
     rows += [(TRUTH, Truth())] if baseline and of_films else []
     rows += [(method.label, Contender(method, host)) for method in methods]
+    scorer.listener.passed_over(passed)
     scorer.listener.started(len(scored) * len(rows))
     for index, item in enumerate(scored):
         if item.error:
