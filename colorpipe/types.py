@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 Matrix = Literal["bt601", "bt709", "bt2020", "smpte240m"]
 
 
-_LIMITS = ("max_pixels", "max_seconds")
-"""Settings that let an input in or not, and change no result."""
+_LIMITS = ("max_pixels", "max_seconds", "damaged")
+"""Settings that let an input in or not, and change no result of a sound one."""
 
 
 def _check(condition: bool, owner: str, message: str) -> None:

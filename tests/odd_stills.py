@@ -137,7 +137,7 @@ def limited_avif(path: Path) -> Plane:
     return pixels
 
 
-IPTC = b"\x1c\x02\x78\x00\x16" + b"Grandmother, about 1932" [:22]
+IPTC = b"\x1c\x02\x78\x00\x16" + b"Grandmother, about 1932"[:22]
 """Caption of 22 bytes (IIM 4.2, 2:120)."""
 
 
@@ -272,5 +272,3 @@ def pages(path: Path, pictures: Sequence[Plane]) -> None:
     with tifffile.TiffWriter(path) as file:
         for pixels in pictures:
             file.write(pixels, metadata=None)
-
-

@@ -75,7 +75,9 @@ def test_names_of_250_bytes(suffix: str, cli: Cli, tint: Path, workplace: Path) 
         status, _, told = cli(*words)
         assert "unexpected" not in told, told
         assert "too long" not in told, told
-    assert "1 done" in cli("run", ".", "-o", "out", "--compare", *TINT, tint, "--overwrite")[2].replace("2 done", "1 done")
+    assert "1 done" in cli("run", ".", "-o", "out", "--compare", *TINT, tint, "--overwrite")[2].replace(
+        "2 done", "1 done"
+    )
     (made,) = [name for name in names(workplace / "colorized") if ".compare" not in name and "~" not in name] or [
         next(name for name in names(workplace / "colorized") if not name.endswith("compare.jpg"))
     ]

@@ -48,7 +48,11 @@ class Passed:
         if self.others:
             kinds = Counter(path.suffix.lower() or "without a suffix" for path in self.others)
             listed = ", ".join(f"{count} {kind}" for kind, count in sorted(kinds.items()))
-            many = "1 file of another kind was" if len(self.others) == 1 else f"{len(self.others)} files of other kinds were"
+            many = (
+                "1 file of another kind was"
+                if len(self.others) == 1
+                else f"{len(self.others)} files of other kinds were"
+            )
             lines.append(f"{many} passed over: {listed}")
         if self.results:
             folders = sorted({str(path.parent) for path in self.results})
