@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from colorpipe.journal import NAME
+from colorpipe.batch.journal import NAME
 from tests.conftest import Cli
 from tests.helpers import write_grey
 from tests.test_video import make_clip
@@ -114,8 +114,8 @@ def test_films_and_previews_of_two_sources_keep_apart(cli: Cli, tint: Path, work
 
 
 def test_a_film_that_is_half_done_keeps_its_place(cli: Cli, tint: Path, workplace: Path) -> None:
-    from colorpipe.journal import Journal
-    from colorpipe.media.atomic import working_folder
+    from colorpipe.batch.journal import Journal
+    from colorpipe.files import working_folder
 
     for year in ("1950", "1960"):
         (workplace / year).mkdir()

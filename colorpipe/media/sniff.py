@@ -10,7 +10,7 @@ from pathlib import Path
 from colorpipe.errors import InputError
 
 STILLS = frozenset({"jpeg", "png", "tiff", "webp", "gif", "bmp", "heif", "netpbm"})
-"""Kinds that ``colorpipe.media.image`` reads."""
+"""Kinds that ``colorpipe.media.still.source`` reads."""
 TEXT, UNKNOWN = "a text", "of an unknown kind"
 _NO_MARK = {
     ".tga": "Targa picture", ".pcd": "Photo CD picture", ".pct": "PICT picture", ".pict": "PICT picture",

@@ -29,7 +29,7 @@ from PIL import (
 
 from colorpipe import color
 from colorpipe.media import sniff
-from colorpipe.media.image import divided, equal, in_srgb, turned
+from colorpipe.media.still.source import divided, equal, in_srgb, turned
 from colorpipe.types import Encoding, Frame
 
 Plane = NDArray[Any]
@@ -44,7 +44,18 @@ PICTURES: dict[str, Any] = {
     "netpbm": PpmImagePlugin.PpmImageFile,
 }
 """By their own classes: the general way in has a limit of its own on pixels, and ``run``'s was looked at before."""
-ERRORS = (OSError, ValueError, SyntaxError, KeyError, IndexError, TypeError, AttributeError, EOFError, struct.error, cv2.error)
+ERRORS = (
+    OSError,
+    ValueError,
+    SyntaxError,
+    KeyError,
+    IndexError,
+    TypeError,
+    AttributeError,
+    EOFError,
+    struct.error,
+    cv2.error,
+)
 """What these libraries raise for files that they do not read."""
 _COLOURS = {"L": 1, "LA": 1, "RGB": 3, "RGBA": 3, "I;16": 1, "I;16B": 1}
 _SUBFILE_OF_ANOTHER = 1 | 4
@@ -124,7 +135,9 @@ def _by_pillow(path: Path, kind: str) -> _Values:
 
 def _is_deep(path: Path) -> bool:
     words = path.read_bytes()[:2000].split(b"\n")
-    return any(word.isdigit() and int(word) > 255 for line in words if not line.startswith(b"#") for word in line.split()[-1:])
+    return any(
+        word.isdigit() and int(word) > 255 for line in words if not line.startswith(b"#") for word in line.split()[-1:]
+    )
 
 
 def _deep_png(path: Path) -> _Values | None:

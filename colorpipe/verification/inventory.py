@@ -13,8 +13,8 @@ from PIL import Image, PngImagePlugin
 
 from colorpipe.errors import InputError
 from colorpipe.media import sniff
-from colorpipe.media.held.resources import THUMBNAILS, parsed
-from colorpipe.media.held.xmp import properties
+from colorpipe.media.still.held.resources import THUMBNAILS, parsed
+from colorpipe.media.still.held.xmp import properties
 from colorpipe.verification.decoded import ERRORS, opened, whole_page
 
 _IFD_NAMES = {0x8769: "EXIF", 0x8825: "GPS", 0xA005: "interoperability"}
@@ -233,5 +233,3 @@ def stated_orientation(xmp: Mapping[str, str]) -> int:
 def is_raw_profile(key: str) -> bool:
     """Whether a PNG's text is metadata that ImageMagick packs into text."""
     return _RAW_PROFILES.fullmatch(key) is not None
-
-

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 from colorpipe import color
 from colorpipe.color import Keep
-from colorpipe.media import vips
 from colorpipe.media.base import Source
+from colorpipe.media.still import vips
 from colorpipe.types import Encoding, Frame
 from colorpipe.verification import decoded
 from colorpipe.verification.difference import Difference
@@ -70,7 +70,10 @@ def _apart(seen: Frame, path: Path) -> tuple[Frame, str]:
     if other.encoding.bits < seen.encoding.bits:
         if (other.height, other.width) == (seen.height, seen.width):
             other = replace(other, alpha=seen.alpha)
-        return other, f"by another library than run's, which gives {other.encoding.bits} bits of its {seen.encoding.bits}"
+        return (
+            other,
+            f"by another library than run's, which gives {other.encoding.bits} bits of its {seen.encoding.bits}",
+        )
     if other.alpha is None and seen.alpha is not None and path.suffix.lower() in (".bmp", ".dib"):
         other = replace(other, alpha=seen.alpha)  # which bitmaps have transparency is anybody's guess
     return other, "by another library than run's"
@@ -146,12 +149,16 @@ def _tones(source: Frame, result: Frame) -> Check:
     wanted = source.luma / source.encoding.peak * 255
     planes = list(result.colour or (result.luma,) * 3)
     greys = [_as_grey(planes, keep, result.encoding) * 255 for keep in get_args(Keep)]
-    shift = min((float(abs(grey.mean() - wanted.mean())) for grey in greys))
+    shift = min(float(abs(grey.mean() - wanted.mean())) for grey in greys)
     ratio = min((float((grey.std() + 1) / (wanted.std() + 1)) for grey in greys), key=lambda value: abs(value - 1))
     numbers = {"shift": shift, "contrast": ratio}
     if shift <= _MOST_SHIFT and 1 / _MOST_CONTRAST <= ratio <= _MOST_CONTRAST:
-        return Check("tones", "equal", f"mean within {shift:.1f} codes of 255, contrast {ratio:.2f} of the source's", numbers)
-    return Check("tones", "differs", f"the mean is {shift:.1f} codes of 255 off, contrast {ratio:.2f} of the source's", numbers)
+        return Check(
+            "tones", "equal", f"mean within {shift:.1f} codes of 255, contrast {ratio:.2f} of the source's", numbers
+        )
+    return Check(
+        "tones", "differs", f"the mean is {shift:.1f} codes of 255 off, contrast {ratio:.2f} of the source's", numbers
+    )
 
 
 # --- transparency -----------------------------------------------------------------------------------------------------

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from colorpipe.media import metadata, vips
+from colorpipe.media.still import metadata, vips
 from colorpipe.types import Frame
 from colorpipe.verification.inventory import Inventory, areas, inventory, lasting, stated_orientation
 from colorpipe.verification.report import Check, Status
