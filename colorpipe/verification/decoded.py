@@ -6,7 +6,9 @@ A proof that reads through the reader it is to prove finds none of that reader's
 from __future__ import annotations
 
 import io
+import re
 import struct
+import warnings
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -91,7 +93,9 @@ def apart(path: Path, seen: Frame) -> Frame:
     """
     kind = sniff.kind_of(path)
     try:
-        values = _tiff(path) if kind == "tiff" else _deep_png(path) or _by_pillow(path, kind)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            values = _tiff(path) if kind == "tiff" else _deep_png(path) or _by_pillow(path, kind)
     except ERRORS as error:
         raise NotDecodedError(str(error).strip().splitlines()[0][:100] if str(error).strip() else "unread") from None
     return _frame(values, seen)
@@ -99,7 +103,9 @@ def apart(path: Path, seen: Frame) -> Frame:
 
 def opened(path: Path, kind: str) -> Image.Image:
     """By Pillow. Raises any of ``ERRORS``."""
-    picture: Image.Image = PICTURES[kind](io.BytesIO(path.read_bytes()))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of odd tags: what matters is whether they are in the result
+        picture: Image.Image = PICTURES[kind](io.BytesIO(path.read_bytes()))
     return picture
 
 
@@ -115,8 +121,12 @@ def _by_pillow(path: Path, kind: str) -> _Values:
     if kind == "netpbm" and picture.mode == "I":
         pixels = np.asarray(picture).astype(np.uint16)[..., None]
         return _Values(pixels, 1)
-    if picture.mode not in _COLOURS or (kind == "netpbm" and _is_deep(path)):
-        return _by_opencv(path, picture)
+    if picture.mode not in _COLOURS or (kind == "netpbm" and _peak(path) > 255):
+        values = _by_opencv(path, picture)
+        deep = kind == "netpbm" and values.pixels.dtype == np.uint16
+        # OpenCV leaves them as they are: white is what the header says.
+        scaled = np.rint(values.pixels * (65535 / _peak(path))).astype(np.uint16) if deep else values.pixels
+        return replace(values, pixels=scaled)
     pixels = np.asarray(picture)
     pixels = pixels.astype(np.uint16) if picture.mode.startswith("I") else pixels
     pixels = pixels.reshape(picture.height, picture.width, -1)
@@ -133,11 +143,11 @@ def _by_pillow(path: Path, kind: str) -> _Values:
     )
 
 
-def _is_deep(path: Path) -> bool:
-    words = path.read_bytes()[:2000].split(b"\n")
-    return any(
-        word.isdigit() and int(word) > 255 for line in words if not line.startswith(b"#") for word in line.split()[-1:]
-    )
+def _peak(path: Path) -> int:
+    """The value of white of a greymap or pixmap."""
+    head = re.sub(rb"#[^\n]*\n", b"\n", path.read_bytes()[:4096])
+    named = re.search(rb"MAXVAL[ \t]+(\d+)", head) or re.match(rb"P[2356]\s+\d+\s+\d+\s+(\d+)", head)
+    return int(named[1]) if named else 255
 
 
 def _deep_png(path: Path) -> _Values | None:

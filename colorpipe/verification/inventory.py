@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,6 +14,7 @@ from PIL import Image, PngImagePlugin
 
 from colorpipe.errors import InputError
 from colorpipe.media import sniff
+from colorpipe.media.still.held.png import TEXTS, chunks, read_text
 from colorpipe.media.still.held.resources import THUMBNAILS, parsed
 from colorpipe.media.still.held.xmp import properties
 from colorpipe.verification.decoded import ERRORS, opened, whole_page
@@ -69,10 +71,12 @@ def inventory(path: Path) -> Inventory | None:
     """What a file says; None where neither library opens it."""
     try:
         kind = sniff.kind_of(path)
-        picture = opened(path, kind)
-        if kind == "png":
-            picture.load()  # texts may stand behind the pixels
-        return _of(path, kind, picture)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of odd tags: what matters is whether they are in the result
+            picture = opened(path, kind)
+            if kind == "png":
+                picture.load()  # texts may stand behind the pixels
+            return _of(path, kind, picture)
     except (*ERRORS, InputError):
         return None
 
@@ -94,7 +98,7 @@ def _of(path: Path, kind: str, picture: Image.Image) -> Inventory:
         kind,
         orientation if 1 <= orientation <= 8 else 1,
         _resolution(kind, picture, exif, path),
-        tuple(_comments(kind, picture)),
+        tuple(_comments(kind, picture, path)),
         found,
         {key: value.lang for key, value in texts.items() if isinstance(value, PngImagePlugin.iTXt) and value.lang},
         dict(_tags(exif)),
@@ -107,8 +111,11 @@ def _of(path: Path, kind: str, picture: Image.Image) -> Inventory:
     )
 
 
-def _comments(kind: str, picture: Image.Image) -> Iterator[str]:
+def _comments(kind: str, picture: Image.Image, path: Path) -> Iterator[str]:
     """A JPEG may have several, of which ``info`` names one."""
+    if kind == "png":  # several of one key, of which Pillow names the last
+        found = [read_text(name, body) for name, body in chunks(path.read_bytes()) if name in TEXTS]
+        yield from (text.text for text in found if text is not None and text.key == "Comment")
     raw = [body for name, body in getattr(picture, "applist", []) if name == "COM"] if kind == "jpeg" else []
     if kind == "gif" and "comment" in picture.info:
         raw = [picture.info["comment"]]

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import os
+import struct
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import cv2
 import numpy as np
+import pyvips
 
 from colorpipe.errors import InputError
 from colorpipe.media.still import decode, metadata, vips
@@ -218,6 +221,10 @@ def _tiff(path: Path) -> Header:
         raise InputError(
             f"{path} is a camera raw file, which colorpipe does not read", hint="develop it to 16-bit TIFF first"
         )
+    if min(page.size) < 1:
+        raise InputError(
+            f"{path} is a damaged or cut-off TIFF (it claims {page.size[0]} x {page.size[1]} pixels)", hint=DAMAGED
+        )
     held = tiff.held(path, page, others)
     options = (("page", page.index), *((("subifd", page.sub),) if page.sub is not None else ()))
     loading = Loading(path, "tiff", None, options)
@@ -227,11 +234,32 @@ def _tiff(path: Path) -> Header:
     def check(image: Any) -> list[str]:
         return _extras(page) if image.bands == page.samples else []
 
+    second = _by_second(path, page, held)
     try:
         header = _by_vips(loading, held, check)
     except NotBuiltForError:
-        return _by_second(path, page, held)
-    return replace(header, alpha=page.alpha or _NO_ALPHA)
+        return second
+    first = header.pixels
+
+    def pixels() -> Pixels:
+        try:
+            return first()
+        except NotBuiltForError:  # a codec shows only when it is asked for pixels
+            return second.pixels()
+
+    alpha = page.alpha or _NO_ALPHA
+    return replace(header, pixels=pixels, alpha=(alpha[0], alpha[1] and not _divides_itself()))
+
+
+@lru_cache(maxsize=1)
+def _divides_itself() -> bool:
+    """Whether libvips divides colours that were multiplied by transparency: versions differ."""
+    with vips.shared():
+        image = vips.from_pixels(np.array([[[96, 96, 96, 128]]], np.uint8))
+        data = bytes(image.tiffsave_buffer(keep=0))
+        place = data.index(struct.pack("=HHI", 338, 3, 1)) + 8
+        data = data[:place] + struct.pack("=H", 1) + data[place + 2 :]
+        return int(vips.to_pixels(pyvips.Operation.call("tiffload_buffer", data))[0, 0, 0]) > 150
 
 
 def _extras(page: tiff.Page) -> list[str]:
@@ -265,8 +293,6 @@ def _by_second(path: Path, page: tiff.Page, held: Held) -> Header:
         raise refusal
 
     width, height = page.size
-    if width < 1 or height < 1:
-        raise InputError(f"{path} is a damaged or cut-off TIFF (it claims {width} x {height} pixels)", hint=DAMAGED)
     orientation = page.place.number(tiff.ORIENTATION, 1)
     profile = page.place.tag(tiff.ICC)
     kept = None if profile is None else profile.data

@@ -142,5 +142,5 @@ class Netpbm:
 def _damaged(path: Path, reason: str, how: str = "damaged or cut-off") -> InputError:
     return InputError(
         f"{path} is a {how} Netpbm picture ({reason})",
-        hint="restore it from a backup, or scan it again; --damaged goes on with what is there",
+        hint="restore it from a backup, or scan it again; --damaged goes on with what can be decoded",
     )

@@ -97,7 +97,7 @@ class Resolution:
 
     def tags(self, order: str) -> tuple[Tag, Tag, Tag]:
         """As TIFF's and EXIF's tags."""
-        unit = "cm" if self.unit in ("cm", "m") else "inch"
+        unit = "cm" if self.unit == "cm" else "inch"
         x, y = (value.limit_denominator(10**6) for value in self.per(unit))
         code = {"inch": 2, "cm": 3}[unit] if self.unit else 1
         packed = (struct.pack(order + "II", min(v.numerator, 2**32 - 1), v.denominator) for v in (x, y))
