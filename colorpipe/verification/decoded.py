@@ -31,6 +31,7 @@ from PIL import (
 
 from colorpipe import color
 from colorpipe.media import sniff
+from colorpipe.media.still.held.small import bmp_profile
 from colorpipe.media.still.source import divided, equal, in_srgb, turned
 from colorpipe.types import Encoding, Frame
 
@@ -95,7 +96,10 @@ def apart(path: Path, seen: Frame) -> Frame:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            values = _tiff(path) if kind == "tiff" else _deep_png(path) or _by_pillow(path, kind)
+            if kind == "bmp":
+                values = _bmp(path)
+            else:
+                values = _tiff(path) if kind == "tiff" else _deep_png(path) or _by_pillow(path, kind)
     except ERRORS as error:
         raise NotDecodedError(str(error).strip().splitlines()[0][:100] if str(error).strip() else "unread") from None
     return _frame(values, seen)
@@ -112,6 +116,14 @@ def opened(path: Path, kind: str) -> Image.Image:
 def _by_pillow(path: Path, kind: str) -> _Values:
     picture = opened(path, kind)
     picture.load()
+    key = _key(path) if kind == "png" else None
+    if key is not None and picture.mode in ("1", "L", "RGB"):
+        del picture.info["transparency"]  # it compares codes of fewer bits with those of eight
+        return _keyed(_by_pillow_mode(picture, kind, path), key)
+    return _by_pillow_mode(picture, kind, path)
+
+
+def _by_pillow_mode(picture: Image.Image, kind: str, path: Path) -> _Values:
     if picture.mode in ("1", "P", "PA", "RGBa", "La"):
         clear = picture.mode == "PA" or "transparency" in picture.info
         grey = picture.mode == "1"
@@ -150,12 +162,56 @@ def _peak(path: Path) -> int:
     return int(named[1]) if named else 255
 
 
+def _key(path: Path) -> tuple[int, list[int]] | None:
+    """The depth of a PNG without palette or alpha, and the one grey or colour that is transparent in it, if any."""
+    data = path.read_bytes()
+    at = data.find(b"tRNS", 33, max(33, data.find(b"IDAT")))
+    if at < 0 or data[25] not in (0, 2):
+        return None
+    count = 1 if data[25] == 0 else 3
+    return data[24], list(struct.unpack_from(f">{count}H", data, at + 4))
+
+
+def _keyed(values: _Values, key: tuple[int, list[int]]) -> _Values:
+    """With the transparency that a PNG's tRNS chunk gives to one grey or colour."""
+    depth, codes = key
+    peak = np.iinfo(values.pixels.dtype).max
+    colours = values.pixels[..., : values.colours]
+    wanted = [round(code * peak / ((1 << depth) - 1)) for code in codes]
+    alpha = np.where((colours == wanted).all(axis=2), 0, peak).astype(colours.dtype)
+    return replace(values, pixels=np.dstack([colours, alpha]), alpha=values.colours)
+
+
+def _bmp(path: Path) -> _Values:
+    """By OpenCV, where it does not err: whole rows of 1 to 8, 24 or 32 bits under a header that it knows.
+
+    Raises:
+        NotDecodedError: for other kinds.
+    """
+    data = path.read_bytes()
+    size, bits, packing = data[14], data[28], data[30]
+    if size in (12, 52, 56, 64, 16) or bits == 16 or packing not in (0, 3):
+        raise NotDecodedError("no other library reads this kind of bitmap rightly")
+    pixels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
+    if pixels is None:
+        raise NotDecodedError("unread")
+    pixels = pixels.reshape(pixels.shape[0], pixels.shape[1], -1)
+    if pixels.shape[2] == 4 and not pixels[..., 3].any():
+        pixels = pixels[..., :3]
+    if pixels.shape[2] >= 3:
+        pixels = np.concatenate([pixels[..., 2::-1], pixels[..., 3:]], axis=2)
+    profile, _ = bmp_profile(data)
+    colours = 3 if pixels.shape[2] >= 3 else 1
+    return _Values(pixels, colours, 3 if pixels.shape[2] == 4 else None, profile=profile)
+
+
 def _deep_png(path: Path) -> _Values | None:
     """A PNG of 16 bits, of which Pillow keeps eight where it has more than one channel; None for others."""
     head = path.read_bytes()[:33]
     if not head.startswith(b"\x89PNG") or head[24] != 16:
         return None
-    return _by_opencv(path, opened(path, "png"))
+    values, key = _by_opencv(path, opened(path, "png")), _key(path)
+    return values if key is None else _keyed(values, key)
 
 
 def _by_opencv(path: Path, told: Image.Image) -> _Values:

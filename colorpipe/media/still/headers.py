@@ -412,21 +412,32 @@ def _integer(data: bytes, at: int, size: int, signed: bool) -> int:
 
 
 def _read_bmp(path: Path, data: bytes, compression: int) -> Plane:
-    """(H, W, C) uint8."""
-    if compression in _BMP_PACKED:  # known_faults: OpenCV loses the row where codes fill it to four bytes
-        from colorpipe.media.still import second
+    """(H, W, C) uint8.
 
-        try:
-            return second.bmp(data)
-        except second.UnreadableError as error:
-            reason = f"{_BMP_PACKED[compression]}: {error}"
-            raise InputError(f"{path} is a damaged or cut-off BMP ({reason})", hint=DAMAGED) from None
+    Pillow reads it, since OpenCV errs with several kinds (``known_faults``), and OpenCV what Pillow does not read, and
+    the fourth byte of 32 bits, which has no stated meaning: it is transparency unless it is zero everywhere.
+    """
+    from colorpipe.media.still import second
+
+    reason = "of a rare variant"
+    try:
+        first: Plane | None = second.bmp(data)
+    except second.UnreadableError as error:
+        first, reason = None, str(error)
+    if first is not None and (compression != 0 or data[28] != 32 or first.shape[2] == 4):
+        return first
+    if compression in _BMP_PACKED:
+        raise InputError(f"{path} is a damaged or cut-off BMP ({_BMP_PACKED[compression]}: {reason})", hint=DAMAGED)
     try:
         pixels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
     except cv2.error:
         pixels = None
-    if pixels is None or pixels.dtype != np.uint8:
-        raise InputError(f"{path} is a damaged BMP, or of a rare variant", hint=DAMAGED)
+    if pixels is not None and first is not None and pixels.shape == (*first.shape[:2], 4) and pixels[..., 3].any():
+        return np.dstack([first, pixels[..., 3]])
+    if first is not None:
+        return first
+    if pixels is None or pixels.dtype != np.uint8 or (len(data) > 29 and data[28] == 16):
+        raise InputError(f"{path} is a damaged BMP, or of a rare variant ({reason})", hint=DAMAGED)
     if pixels.ndim == 2:
         return pixels[:, :, None]
     if pixels.shape[2] == 4 and pixels[:, :, 3].any():
