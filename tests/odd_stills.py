@@ -75,7 +75,7 @@ def exif(**tags: Any) -> bytes:
     return block.tobytes()
 
 
-# --- the decoders that are believed ------------------------------------------------------------------------------------
+# --- the decoders that are believed -----------------------------------------------------------------------------------
 
 
 def rle_bmp(path: Path, width: int = 45, pad: int = 48) -> Plane:
@@ -150,7 +150,7 @@ def iptc_tiff(path: Path) -> Plane:
     return pixels
 
 
-# --- which picture, which channel ---------------------------------------------------------------------------------------
+# --- which picture, which channel -------------------------------------------------------------------------------------
 
 
 def infrared_tiff(path: Path) -> Plane:
@@ -173,7 +173,7 @@ def thumbnail_first_tiff(path: Path) -> Plane:
     return pixels
 
 
-# --- what a file holds besides ------------------------------------------------------------------------------------------
+# --- what a file holds besides ----------------------------------------------------------------------------------------
 
 
 def scan600(path: Path) -> None:
@@ -210,7 +210,8 @@ REGIONS = """<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="http://www.
 <mwg-rs:AppliedToDimensions stDim:w="48" stDim:h="36" stDim:unit="pixel"/>
 <mwg-rs:RegionList><rdf:Bag>
 <rdf:li><rdf:Description mwg-rs:Name="Anna" mwg-rs:Type="Face">
-<mwg-rs:Area stArea:x="0.7" stArea:y="0.55" stArea:w="0.14" stArea:h="0.18" stArea:unit="normalized"/></rdf:Description></rdf:li>
+<mwg-rs:Area stArea:x="0.7" stArea:y="0.55" stArea:w="0.14" stArea:h="0.18" stArea:unit="normalized"/>
+</rdf:Description></rdf:li>
 <rdf:li rdf:parseType="Resource"><mwg-rs:Name>Berta</mwg-rs:Name><mwg-rs:Type>Face</mwg-rs:Type>
 <mwg-rs:Area rdf:parseType="Resource"><stArea:x>0.85</stArea:x><stArea:y>0.5</stArea:y><stArea:w>0.1</stArea:w>
 <stArea:h>0.1</stArea:h><stArea:unit>normalized</stArea:unit></mwg-rs:Area></rdf:li>

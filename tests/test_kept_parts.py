@@ -370,7 +370,8 @@ def test_stale_thumbnails_go_and_their_neighbours_stay(tmp_path: Path) -> None:
     assert thumbnail[-200:] not in made.read_bytes()
     packet = (
         '<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">'
-        '<rdf:Description xmlns:xmp="http://ns.adobe.com/xap/1.0/" xmp:Rating="3"><xmp:Thumbnails><rdf:Alt><rdf:li>AAAA</rdf:li>'
+        '<rdf:Description xmlns:xmp="http://ns.adobe.com/xap/1.0/" xmp:Rating="3"><xmp:Thumbnails><rdf:Alt>'
+        "<rdf:li>AAAA</rdf:li>"
         "</rdf:Alt></xmp:Thumbnails></rdf:Description></rdf:RDF></x:xmpmeta>"
     )
     odd.faces(tmp_path / "c.jpg", 1, packet)
@@ -447,19 +448,23 @@ def test_places_in_exif_turn(tmp_path: Path) -> None:
 
 # --- what is left out is said -----------------------------------------------------------------------------------------
 
+PICTURE = Image.fromarray(odd.drawn())
 PARTS: dict[str, tuple[Callable[[Path], object], str]] = {
     "moving.png": (odd.animated_png, "first of 2 frames"),
-    "gain.jpg": (lambda path: path.write_bytes(odd.jpeg_bytes() + odd.jpeg_bytes()), "further picture behind the first"),
+    "gain.jpg": (lambda path: path.write_bytes(odd.jpeg_bytes() + odd.jpeg_bytes()), "further picture behind"),
     "motion.jpg": (lambda path: path.write_bytes(odd.jpeg_bytes() + b"\0\0\0\x18ftypmp42" + bytes(99)), "motion photo"),
     "multi.jpg": (
-        lambda path: Image.fromarray(odd.drawn()).save(path, "MPO", save_all=True, append_images=[Image.fromarray(odd.drawn())]),
+        lambda path: PICTURE.save(path, "MPO", save_all=True, append_images=[PICTURE]),
         "list of further pictures",
     ),
     "credentials.jpg": (
         lambda path: path.write_bytes(odd.after_start(odd.jpeg_bytes(), odd.segment(0xEB, b"JP\0\1" + bytes(40)))),
         "content credentials",
     ),
-    "credentials.png": (lambda path: path.write_bytes(odd.png_with(odd.drawn(), odd.chunk(b"caBX", bytes(40)))), "credentials"),
+    "credentials.png": (
+        lambda path: path.write_bytes(odd.png_with(odd.drawn(), odd.chunk(b"caBX", bytes(40)))),
+        "credentials",
+    ),
     "background.png": (lambda path: path.write_bytes(odd.png_with(odd.drawn(), odd.chunk(b"bKGD", b"\0\0"))), "bKGD"),
     "jfxx.jpg": (
         lambda path: path.write_bytes(odd.after_start(odd.jpeg_bytes(), odd.segment(0xE0, b"JFXX\0\x10" + bytes(20)))),
@@ -606,8 +611,8 @@ def test_blocks_of_tags_come_apart_and_together(tmp_path: Path) -> None:
         assert again.get_ifd(0x8769)[36867] == "1932:05:04 10:00:00"
         assert again.get_ifd(0x8825)[1] == "N"
     assert Block.of(b"no tags at all") is None
+    (tmp_path / "a.tif").write_bytes(b"II*\0\xff\xff\xff\x7f")
     with pytest.raises(InputError):
-        (tmp_path / "a.tif").write_bytes(b"II*\0\xff\xff\xff\x7f")
         read(tmp_path / "a.tif")
 
 

@@ -83,9 +83,9 @@ class Journal:
         numbered = re.compile(re.escape(output.stem) + r"(-\d+)?" + re.escape(output.suffix))
         for key in sorted(self._results_of.get(os.path.abspath(source), ())):
             path = output.with_name(os.path.basename(key))
-            if self._key(path) == key and numbered.fullmatch(path.name) and path.exists():
-                if _is_of(source, self._entries[key]["source"]):
-                    return path
+            named = self._key(path) == key and numbered.fullmatch(path.name) and path.exists()
+            if named and _is_of(source, self._entries[key]["source"]):
+                return path
         return None
 
     def begin(self, source: Path, output: Path) -> None:

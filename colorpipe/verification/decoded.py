@@ -233,7 +233,7 @@ def _by_opencv(path: Path, told: Image.Image) -> _Values:
     )
 
 
-# --- TIFF --------------------------------------------------------------------------------------------------------------
+# --- TIFF -------------------------------------------------------------------------------------------------------------
 
 
 def whole_page(file: tifffile.TiffFile) -> Any:
@@ -323,7 +323,7 @@ def _whole_by_pillow(path: Path, index: int | tuple[int, ...]) -> _Values:
     return _Values(pixels.reshape(picture.height, picture.width, -1), _COLOURS[picture.mode])
 
 
-# --- to a frame --------------------------------------------------------------------------------------------------------
+# --- to a frame -------------------------------------------------------------------------------------------------------
 
 
 def _frame(values: _Values, seen: Frame) -> Frame:

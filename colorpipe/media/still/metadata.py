@@ -47,8 +47,8 @@ def upright(exif: bytes, orientation: int) -> bytes:
     EXIF that cannot be followed is returned as it is.
 
     Args:
-        orientation: What the picture was turned by: what was measured along x and y changes places from 5 on, and places
-            in the picture go where it put them.
+        orientation: What the picture was turned by: what was measured along x and y changes places from 5 on, and
+            places in the picture go where it put them.
     """
     exif = exif.removeprefix(b"Exif\0\0")
     order = {b"II": "<", b"MM": ">"}.get(exif[:2])

@@ -65,7 +65,8 @@ class Netpbm:
                 at = match.end()
             peak = numbers[2] if len(numbers) == 3 else 1
             comments = tuple(match[1].strip() for match in _COMMENT.finditer(head[:at]))
-            return cls._checked(path, kind, numbers[0], numbers[1], 3 if kind in (3, 6) else 1, peak, at + 1, comments)
+            bands = 3 if kind in (3, 6) else 1
+            return cls._checked(cls(path, kind, numbers[0], numbers[1], bands, peak, at + 1, comments))
         except ValueError as error:
             raise _damaged(path, str(error)) from None
 
@@ -80,13 +81,13 @@ class Netpbm:
         if bands != depth or not 1 <= depth <= 4:
             raise ValueError(f"{depth} channels of {fields.get(b'TUPLTYPE', b'no').decode('latin-1')} kind")
         comments = tuple(match[1].strip() for match in _COMMENT.finditer(top))
-        return cls._checked(path, 7, width, height, depth, peak, len(top) + len(mark), comments)
+        return cls._checked(cls(path, 7, width, height, depth, peak, len(top) + len(mark), comments))
 
     @classmethod
-    def _checked(cls, path: Path, kind: int, width: int, height: int, bands: int, peak: int, start: int, comments: tuple[bytes, ...]) -> Netpbm:  # fmt: skip
-        if not (width > 0 and height > 0 and 0 < peak < 65536):
-            raise ValueError(f"it claims {width} x {height} pixels up to {peak}")
-        return cls(path, kind, width, height, bands, peak, start, comments)
+    def _checked(cls, header: Netpbm) -> Netpbm:
+        if not (header.width > 0 and header.height > 0 and 0 < header.peak < 65536):
+            raise ValueError(f"it claims {header.width} x {header.height} pixels up to {header.peak}")
+        return header
 
     def pixels(self, partial: bool = False) -> tuple[NDArray[Any], int]:
         """(H, W, C) uint8, or uint16 where white is above 255, scaled to the full range; and rows that are there.

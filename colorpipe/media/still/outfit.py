@@ -1,4 +1,4 @@
-"""What travels into a result besides its pixels, in the form of the result's format; what has no place there is said."""
+"""What travels into a result besides its pixels, in the form of its format; what has no place there is said."""
 
 from __future__ import annotations
 
@@ -123,9 +123,9 @@ class Outfit:
                 self.exif = Block("<", tuple(self.resolution.tags("<"))).packed()
             return
         block = Block.of(self.exif)
-        if block is not None and self.resolution is not None and self.format in ("WebP", "AVIF"):
-            if Resolution.of_block(block) is None:
-                self.exif = block.with_first(*self.resolution.tags(block.order)).packed()
+        only_place = block is not None and self.format in ("WebP", "AVIF") and Resolution.of_block(block) is None
+        if only_place and block is not None and self.resolution is not None:
+            self.exif = block.with_first(*self.resolution.tags(block.order)).packed()
         if self.format == "TIFF" and block is None:
             self.notes.append("its EXIF cannot be followed and is left out")
 

@@ -15,7 +15,7 @@ from colorpipe.errors import InputError, LimitError
 from colorpipe.media import sniff
 from colorpipe.media.base import Source, SourceInfo
 from colorpipe.media.still import headers, vips
-from colorpipe.media.still.headers import Header
+from colorpipe.media.still.header import Header
 from colorpipe.media.still.held.xmp import turned_box
 from colorpipe.media.still.vips import Plane
 from colorpipe.settings import MediaOptions

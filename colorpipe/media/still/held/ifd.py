@@ -149,7 +149,7 @@ def directory(read: Read, order: str, big: bool, at: int) -> Directory:
         if count > 65535:
             raise NoTiffError(f"a directory of {count} entries")
         body = read(at + counted, count * width + (8 if big else 4))
-        places = {}
+        places: dict[int, tuple[int, int, int, int]] = {}
         for index in range(count):
             start = index * width
             number, kind, values = struct.unpack_from(order + ("HHQ" if big else "HHI"), body, start)

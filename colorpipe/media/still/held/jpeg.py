@@ -141,7 +141,7 @@ def held(data: bytes, parts: Layout) -> Held:
             if said is None:
                 kept.append((marker, body))
             elif said:
-                notes.append(f"{said} is left out" if not said.startswith("its list") else f"{said} is left out")
+                notes.append(f"{said} {'are' if 'credentials' in said else 'is'} left out")
     if any(body.startswith(b"MPF\0") for marker, body in parts.segments if marker == 0xE2) or _pictures(parts.trailer):
         stale.add("gain map")
     notes += _behind(parts.trailer, stale)

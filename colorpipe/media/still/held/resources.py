@@ -1,5 +1,7 @@
-"""Photoshop's image resources: blocks of ``8BIM`` in a JPEG's APP13 and a TIFF's tag 34377 (Adobe Photoshop File Formats
-Specification, "Image Resources Section"). IPTC's captions are one of them."""
+"""Photoshop's image resources: blocks of ``8BIM`` in a JPEG's APP13 and a TIFF's tag 34377.
+
+IPTC's captions are one of them (Adobe Photoshop File Formats Specification, "Image Resources Section").
+"""
 
 from __future__ import annotations
 

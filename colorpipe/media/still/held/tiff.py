@@ -1,4 +1,4 @@
-"""TIFF: which of its pictures is the picture, what its channels are, and what its tags say (TIFF 6.0; TIFF/EP; DNG 1.7)."""
+"""TIFF: which of its pictures is the picture, what its channels are, what its tags say (TIFF 6.0; TIFF/EP; DNG 1.7)."""
 
 from __future__ import annotations
 
@@ -113,7 +113,7 @@ class Page:
 def page_of(path: Path) -> tuple[Page, list[Page]]:
     """The picture of a file, and all of its others.
 
-    The first page that is whole; where the first is only a thumbnail, the whole picture in its SubIFDs, or a later page.
+    The first page that is whole; where the first is a thumbnail, the whole picture in its SubIFDs, or a later page.
 
     Raises:
         NoTiffError: it cannot be followed.
@@ -160,10 +160,10 @@ def held(path: Path, page: Page, others: list[Page]) -> Held:
         block = block.with_first(orientation)
     iptc, xmp, blocks = tag(IPTC), tag(XMP), tag(RESOURCES)
     unit = page.place.number(UNIT, 2)
-    own = Block(
+    stated = Block(
         block.order, tuple(found for number in (X, Y) for found in [page.place.tag(number)] if found is not None)
     )
-    resolution = Resolution.of_block(own.with_first(Tag(UNIT, 3, 1, struct.pack(own.order + "H", unit))))
+    resolution = Resolution.of_block(stated.with_first(Tag(UNIT, 3, 1, struct.pack(stated.order + "H", unit))))
     return Held(
         exif=block.packed() if block else None,
         xmp=None if xmp is None else xmp.data.rstrip(b"\0"),

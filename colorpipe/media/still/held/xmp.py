@@ -134,7 +134,7 @@ def _turn_rectangle(element: ElementTree.Element, change: Change) -> None:
     _set(element, _MP_REGION, ", ".join(_shown(value) for value in (left, top, *size)))
 
 
-# --- a property is an attribute or an element --------------------------------------------------------------------------
+# --- a property is an attribute or an element -------------------------------------------------------------------------
 
 
 def _get(element: ElementTree.Element, name: str) -> str | None:
