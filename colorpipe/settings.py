@@ -48,9 +48,10 @@ class MediaOptions(Limits):
 class MergeOptions(Options):
     """How chroma is put under the source's luma."""
 
-    upsample: Literal["guided", "bilinear"] | None = option(
+    upsample: Literal["guided", "bilinear", "nearest"] | None = option(
         None,
-        "how chroma reaches full size; guided follows the picture's edges "
+        "how chroma reaches full size; guided follows the picture's edges, bilinear and nearest are the published "
+        "scripts' ways "
         "[default: guided for stills, bilinear for films]",
     )
     keep: Literal["lightness", "luma"] = option(
@@ -59,7 +60,7 @@ class MergeOptions(Options):
     gamut: Literal["fit", "clip"] | None = option(
         None,
         "colour that sRGB cannot show: fit it, keeping the lightness, or clip it as the published scripts do "
-        "[default: fit, but clip for stills with --upsample bilinear]",
+        "[default: fit, but clip for stills with --upsample bilinear or nearest]",
     )
     saturation: float = option(1.0, "chroma is multiplied by this", min=0.0, max=4.0)
     temporal: str = option(

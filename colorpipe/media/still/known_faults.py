@@ -61,7 +61,8 @@ def _old_jpeg_is_empty() -> bool:
     at = 8 + len(stream)
     entries = [
         (256, 4, 1, 48), (257, 4, 1, 32), (258, 3, 3, at + 2 + 15 * 12 + 4), (259, 3, 1, 6), (262, 3, 1, 6),
-        (277, 3, 1, 3), (284, 3, 1, 1), (322, 4, 1, 48), (323, 4, 1, 32), (324, 4, 1, 8 + scan), (325, 4, 1, len(stream) - scan),
+        (277, 3, 1, 3), (284, 3, 1, 1), (322, 4, 1, 48), (323, 4, 1, 32), (324, 4, 1, 8 + scan),
+        (325, 4, 1, len(stream) - scan),
         (512, 3, 1, 1), (513, 4, 1, 8), (514, 4, 1, len(stream)), (530, 3, 2, 0x10001),
     ]  # fmt: skip
     table = struct.pack("<H", len(entries)) + b"".join(struct.pack("<HHII", *entry) for entry in entries)

@@ -106,7 +106,7 @@ def guarded(function: FunctionT) -> FunctionT:
 
 
 def complaints(error: pyvips.Error) -> list[str]:
-    """What libvips said, a short phrase each, without the names of its parts."""
+    """The messages of libvips, a short phrase each, without the names of its parts."""
     lines = [line.strip() for line in (error.detail or "").splitlines()]
     # pyvips asks libvips for its own Python names first, and each question leaves such a line.
     lines = [line for line in lines if line and "no property named" not in line]
