@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 Matrix = Literal["bt601", "bt709", "bt2020", "smpte240m"]
 
 
-_LIMITS = ("max_pixels", "max_seconds")
-"""Settings that let an input in or not, and change no result."""
+_LIMITS = ("max_pixels", "max_seconds", "damaged")
+"""Settings that let an input in or not, and change no result of a sound one."""
 
 
 _SWITCHES = ("keep_colour",)
@@ -318,7 +318,8 @@ class Outcome:
     """One input's fate."""
 
     input: Path
-    status: Literal["done", "skipped", "failed"]
+    status: Literal["done", "skipped", "failed", "passed over"]
+    """``passed over``: a picture of another kind in a folder, which was not tried."""
     output: Path | None = None
     width: int | None = None
     height: int | None = None
