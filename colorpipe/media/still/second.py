@@ -19,7 +19,7 @@ _BANDS = {"1": 1, "L": 1, "LA": 2, "P": 3, "PA": 4, "RGB": 3, "RGBA": 4, "I;16":
 
 
 class UnreadableError(Exception):
-    """This reader does not read it; the text says why."""
+    """Not read by this reader; the text says why."""
 
 
 def decoded(picture: Image.Image) -> Plane:
