@@ -123,7 +123,7 @@ def _colour_decoder(
     levels = published[f"{decoder}.level_embed.weight"]
     for scale, (level, norm) in enumerate(zip(levels, norms, strict=True)):
         weight, bias = _before(*published.affine(f"{decoder}.input_proj.{scale}"), *norm)
-        _put(state, f"projections.{scale}", weight, bias + level)
+        _put(state, f"projections.{scale}", weight.flatten(1), bias + level)
     for layer in range(config.layers):
         for kind, name, own in (("self", "self_attn", "own"), ("cross", "multihead_attn", "cross")):
             source, target = f"{decoder}.transformer_{kind}_attention_layers.{layer}", f"layers.{layer}.{own}"
