@@ -47,8 +47,8 @@ def convolve3x3(convolution: nn.Conv2d, x: Tensor) -> Tensor:
     where map and channels are large; everything else goes through the convolution as it is. The kernel's sums, four
     times its weights, are kept with it.
     """
-    padding = convolution.padding[0]
-    height, width = (length + 2 * int(padding) - 2 for length in x.shape[2:])
+    padding = 1 if convolution.padding == (1, 1) else 0
+    height, width = (length + 2 * padding - 2 for length in x.shape[2:])
     if not _quicker(convolution, x, height * width):
         result: Tensor = convolution(x)
         return result
@@ -88,7 +88,7 @@ def _kernel_sums(convolution: nn.Conv2d) -> Tensor:
         weight = convolution.weight.detach()
         flat = weight.permute(2, 3, 1, 0).reshape(9, -1)  # (9, C * K)
         pairs = torch.kron(_KERNEL, _KERNEL)  # (36, 9)
-        pieces = [(pairs @ part.double()).float() for part in flat.split(1 << 20, dim=1)]
+        pieces = [(pairs @ part.double()).float() for part in torch.split(flat, 1 << 20, dim=1)]
         kept = torch.cat(pieces, 1).view(36, convolution.in_channels, convolution.out_channels)
         convolution.__dict__["_winograd"] = kept
     return kept

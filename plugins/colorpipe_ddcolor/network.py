@@ -48,7 +48,7 @@ class Block(nn.Module):
         self.narrow = nn.Linear(4 * dim, dim)
 
     def forward(self, x: Tensor) -> Tensor:
-        y = self.depthwise(x).permute(0, 2, 3, 1)  # (N, h, w, C)
+        y: Tensor = self.depthwise(x).permute(0, 2, 3, 1)  # (N, h, w, C)
         y = F.layer_norm(y, y.shape[-1:], eps=EPSILON)
         y = self.narrow(F.gelu(self.widen(y)))
         return x + y.permute(0, 3, 1, 2)
@@ -128,7 +128,7 @@ class Attention(nn.Module):
 
     @staticmethod
     def _heads(x: Tensor) -> Tensor:
-        return x.unflatten(-1, (HEADS, -1)).transpose(1, 2)
+        return x.reshape(*x.shape[:2], HEADS, -1).transpose(1, 2)
 
 
 class Layer(nn.Module):
@@ -236,7 +236,7 @@ class DDColor(nn.Module):
         step = ROWS if quarter.device.type == "cpu" else height * width
         for source, weights, target in zip(quarter.permute(0, 2, 3, 1).flatten(1, 2), colours, result, strict=True):
             for start in range(0, height * width, step):
-                features = F.relu(self.full(source[start : start + step])).unflatten(1, (16, half))
+                features = F.relu(self.full(source[start : start + step])).view(-1, 16, half)
                 target[start : start + step] = torch.matmul(features, weights.T.to(features.dtype))
         places = result.view(count, height, width, 4, 4, 2)
         return places.permute(0, 5, 1, 3, 2, 4).reshape(count, 2, 4 * height, 4 * width)

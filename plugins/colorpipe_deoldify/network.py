@@ -195,18 +195,20 @@ class DeOldify(nn.Module):
         return result
 
     def _strip(self, half: Tensor, picture: Tensor, top: int, bottom: int) -> Tensor:
-        height = picture.shape[2]
+        height, (before, after) = picture.shape[2], self.refine
+        assert isinstance(before, nn.Conv2d)
+        assert isinstance(after, nn.Conv2d)
         first, last = max(0, top - HALO), min(height, bottom + HALO)  # rows that are looked at
         above, below = first - (top - HALO), (bottom + HALO) - last  # rows beyond the picture
         x = torch.cat([self._doubled(half, first, last), picture[:, :, first:last].to(half.dtype)], 1)
         padded = F.pad(x, (1, 1, above, below))
-        y = F.relu_(convolve3x3(self.refine[0], padded))  # one row of the halo is used up
+        y = F.relu_(convolve3x3(before, padded))  # one row of the halo is used up
         y = F.pad(y, (1, 1))
         if above:
             y[:, :, : above - 1] = 0
         if below:
             y[:, :, y.shape[2] - below + 1 :] = 0
-        y = F.relu_(convolve3x3(self.refine[1], y))
+        y = F.relu_(convolve3x3(after, y))
         inside = x[:, :, top - first : bottom - first]
         return torch.sigmoid(self.colour(inside + y).float()) * (2 * RANGE) - RANGE
 
