@@ -115,8 +115,11 @@ def test_films_are_seen_smaller_than_photographs(checkpoint: Path) -> None:
     assert (DeOldify().input_size.side, DeOldify().film_input_size.side) == (560, 336)  # type: ignore[union-attr]
     pipeline = Session("deoldify", weights=checkpoint, device="cpu", precision="fp32").pipeline
     codes = np.rint(picture(36, 64) * 255).astype(np.uint8)
-    assert pipeline.look(Frame(codes, Encoding("rgb", 8))).L.shape == (560, 560)
-    assert pipeline.look(Frame(codes, Encoding("yuv", 8, full_range=False, subsampling=(1, 1)))).L.shape == (336, 336)
+    assert pipeline.network_view(Frame(codes, Encoding("rgb", 8))).L.shape == (560, 560)
+    assert pipeline.network_view(Frame(codes, Encoding("yuv", 8, full_range=False, subsampling=(1, 1)))).L.shape == (
+        336,
+        336,
+    )
     chosen = DeOldify(DeOldify.Options(render_factor=10))
     assert chosen.input_size == chosen.film_input_size
     assert chosen.input_size.side == 160
