@@ -154,3 +154,12 @@ def test_bfloat16_stays_close(state: dict[str, Tensor]) -> None:
     with torch.autocast("cpu", torch.bfloat16):
         narrow = network(grey)
     assert (narrow - exact).abs().mean() < 0.05 * exact.abs().mean()
+
+
+@pytest.mark.slow
+def test_a_film_is_previewed(cli: Cli, checkpoint: Path, tmp_path: Path) -> None:
+    film = Path(__file__).parents[1] / "samples" / "chaplin.mp4"
+    words = ["run", film, "-o", tmp_path / "out", "--colorizer", "ddcolor", "--weights", checkpoint, "--preview", "1"]
+    status, _, told = cli(*words, "--input-size", "128", "--precision", "fp32")
+    assert status == 0, told
+    assert (tmp_path / "out" / "chaplin.preview.mp4").stat().st_size > 10_000
