@@ -37,7 +37,7 @@ PUBLIC = {
         "rgb", "rgb_to_lab", "shrink", "view_size",
     ),
     "guidance": ("code_values", "grey_codes", "palette", "patches", "tint"),
-    "inference": ("one_thread",),
+    "inference": ("convolve3x3", "one_thread"),
     "options": ("fields",),
     "pipeline": ("parts_of", "recipe_of"),
     "plugins": ("PluginHost",),
