@@ -17,13 +17,17 @@ KEY_DISTANCE = 24
 
 @dataclass(frozen=True)
 class Limits(Options):
-    """Limits on inputs. They guard against files that would fill the memory or never end, and change no result."""
+    """What is let in. They guard against files that would fill the memory or never end, and against damage, and change
+    no result of a sound file."""
 
     max_pixels: int = option(250_000_000, "refuse pictures, and frames of films, of more pixels than this", min=1)
     max_seconds: int = option(
         86_400,  # a day: longer than any film on a shelf, far below what damaged and hostile timestamps claim
         "refuse films that last longer than this",
         min=1,
+    )
+    damaged: bool = option(
+        False, "go on with what can be decoded of a damaged picture; the missing part is left grey, and said"
     )
 
 
@@ -65,7 +69,7 @@ class MergeOptions(Options):
     temporal: str = option(
         "auto",
         "steady colour in films: the network sees key frames, at most this many frames apart, and their colour is "
-        "carried along the motion in between; auto chooses, none colours every frame on its own",
+        "propagated along the optical flow in between; auto chooses, none colours every frame on its own",
     )
 
     def __post_init__(self) -> None:

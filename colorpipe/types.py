@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 Matrix = Literal["bt601", "bt709", "bt2020", "smpte240m"]
 
 
-_LIMITS = ("max_pixels", "max_seconds")
-"""Settings that let an input in or not, and change no result."""
+_LIMITS = ("max_pixels", "max_seconds", "damaged")
+"""Settings that let an input in or not, and change no result of a sound one."""
 
 
 _SWITCHES = ("keep_colour",)
@@ -318,7 +318,8 @@ class Outcome:
     """One input's fate."""
 
     input: Path
-    status: Literal["done", "skipped", "failed"]
+    status: Literal["done", "skipped", "failed", "passed over"]
+    """``passed over``: a picture of another kind in a folder, which was not tried."""
     output: Path | None = None
     width: int | None = None
     height: int | None = None
@@ -335,6 +336,11 @@ class Outcome:
     notes: tuple[str, ...] = ()
     """Remarks for a person: a page left out, a stream that could not be copied."""
     error: str | None = None
+    """Why it failed, in one line, with what to do."""
+    error_type: str | None = None
+    """Name of the error's class: ``InputError``, ``OutputError`` ..., or of what was not expected."""
+    hint: str | None = None
+    """What to do, alone, where that is known."""
 
     def as_dict(self) -> dict[str, Any]:
         """Ready for JSON: paths are strings, seconds are rounded to milliseconds."""

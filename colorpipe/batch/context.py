@@ -27,6 +27,7 @@ class RunContext:
         self.request, self.session, self.listener = request, session, listener
         self.pipeline = session.pipeline
         self.total = len(jobs)
+        self.planned = {job.output for job in jobs}
         self.lanes = max(1, min(request.jobs or min(8, os.cpu_count() or 1), self.total))
         """Jobs in work at once: a reader and a writer for each."""
         self.stop = threading.Event()
@@ -58,11 +59,16 @@ class RunContext:
         """Whether a result is there already, made by this recipe from this source.
 
         Raises:
-            OutputError: a file is there that colorpipe did not make.
+            OutputError: something else is there: a file of somebody's, or the result of another source.
         """
         if self.request.overwrite:
             return False
         state = journal.state(source, output, sidecars)
         if state == "foreign":
             raise OutputError(f"{output} exists and was not made by colorpipe", hint="--overwrite replaces it")
+        if state == "another":
+            raise OutputError(
+                f"{output} is the result of {journal.origin(output)}, not of {source}",
+                hint="give another name to -o; --overwrite replaces it",
+            )
         return state == "done"

@@ -26,6 +26,7 @@ from colorpipe.batch.request import Listener, NullListener, RunRequest
 from colorpipe.batch.writer import Writer
 from colorpipe.inference.runtime import COMPILE_FROM, describe
 from colorpipe.media.inputs import DEFAULT_OUTPUT, Job, find_inputs, is_video, plan
+from colorpipe.media.passed import Passed
 from colorpipe.pipeline.session import Session
 from colorpipe.plugins.host import PluginHost
 from colorpipe.types import Outcome
@@ -39,7 +40,8 @@ def run(request: RunRequest, host: PluginHost, listener: Listener | None = None)
         KeyboardInterrupt: after everything that was half done has been cleaned away. Whole segments of films stay in a
             hidden folder, and the next call goes on after them.
     """
-    found = find_inputs(request.inputs, exclude=request.output or DEFAULT_OUTPUT)
+    passed = Passed()
+    found = find_inputs(request.inputs, exclude=request.output or DEFAULT_OUTPUT, passed=passed)
     codec = request.recipe.settings.get("codec", "libx264")
 
     def video_suffix(path: Path) -> str:
@@ -56,7 +58,9 @@ def run(request: RunRequest, host: PluginHost, listener: Listener | None = None)
         host=host,
         reference=request.reference,
     )
-    return _Run(RunContext(request, session, jobs, listener or NullListener()), jobs).go()
+    listener = listener or NullListener()
+    listener.passed_over(passed)
+    return _Run(RunContext(request, session, jobs, listener), jobs).go()
 
 
 class _Run:

@@ -84,7 +84,7 @@ class Writer:
             result = self._merge(pending) if pending.merged is None else pending.merged.result()
             state.sink.write(result, pending.coloured.state)
             if context.request.compare and result.encoding.family == "rgb":
-                compare_still(state.job, result, context.session.media)
+                compare_still(context, state, result)
             state.frames += 1
             with context.lock:
                 if state.merger is not None:
@@ -144,4 +144,6 @@ class Writer:
             device=self._context.session.recipe.device,
             notes=tuple(state.notes),
             error=state.error,
+            error_type=state.error_type,
+            hint=state.hint,
         )

@@ -13,7 +13,7 @@ Films are read by a path of its own (``reading``), which shares nothing with tha
 
 A film is read in lockstep with its result, two frames in memory, whatever its length.
 
-May import: ground, color, media.
+May import: ground, color, media, batch.
 """
 
 from __future__ import annotations
