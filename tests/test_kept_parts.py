@@ -89,6 +89,20 @@ def test_rare_compressions_of_tiff_are_read(tmp_path: Path, compression: str) ->
     assert verify(tmp_path / "a.tif", through(tmp_path / "a.tif", "b.tif")[0]).complete
 
 
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("compression", ["zstd", "group4", "tiff_deflate"])
+def test_tiffs_are_turned_once_whoever_reads_them(tmp_path: Path, compression: str, orientation: int) -> None:
+    pixels = (odd.drawn() > 128).astype(np.uint8) * 255
+    picture = Image.fromarray(pixels)
+    picture = picture.convert("1") if compression == "group4" else picture
+    picture.save(tmp_path / "a.tif", compression=compression, tiffinfo={274: orientation})
+    frame, _ = read(tmp_path / "a.tif")
+    turn = {2: 0, 3: 3, 4: 1, 5: 5, 6: 4, 7: 6, 8: 2}.get(orientation)  # Pillow's own numbers for them
+    wanted = pixels if turn is None else Image.fromarray(pixels).transpose(Image.Transpose(turn))
+    np.testing.assert_array_equal(frame.luma, wanted)
+    assert verify(tmp_path / "a.tif", through(tmp_path / "a.tif", "b.tif")[0]).equal
+
+
 def test_a_sound_file_of_an_unread_kind_is_not_called_damaged(tmp_path: Path) -> None:
     data = odd.jpeg_bytes()
     frame = data.index(b"\xff\xc0")

@@ -19,7 +19,7 @@ _BANDS = {"1": 1, "L": 1, "LA": 2, "P": 3, "PA": 4, "RGB": 3, "RGBA": 4, "I;16":
 
 
 class UnreadableError(Exception):
-    """This reader does not read it; the text says why."""
+    """The reader does not read a file; the text says why."""
 
 
 def decoded(picture: Image.Image) -> Plane:
@@ -88,7 +88,21 @@ def _by_pillow(path: Path, page: Page) -> Plane:
             picture.seek(page.index)
         except (OSError, ValueError, SyntaxError, EOFError, KeyError, struct.error, TypeError) as error:
             raise UnreadableError(str(error)) from None
-        return decoded(picture)
+        pixels = decoded(picture)
+    # Pillow has turned it upright by itself; turned back, it is as it is stored, which the others give.
+    back = {6: 8, 8: 6}.get(page.place.number(274, 1), page.place.number(274, 1))
+    return _turned(pixels, back)
+
+
+def _turned(pixels: Plane, orientation: int) -> Plane:
+    """EXIF orientation (EXIF 2.32, table 4) applied."""
+    if orientation >= 5:
+        pixels = pixels.transpose(1, 0, 2)
+    if orientation in (2, 3, 6, 7):
+        pixels = pixels[:, ::-1]
+    if orientation in (3, 4, 7, 8):
+        pixels = pixels[::-1]
+    return np.ascontiguousarray(pixels)
 
 
 def _by_tifffile(path: Path, page: Page) -> Plane:
