@@ -108,9 +108,15 @@ def test_a_sound_file_of_an_unread_kind_is_not_called_damaged(tmp_path: Path) ->
     frame = data.index(b"\xff\xc0")
     (tmp_path / "twelve.jpg").write_bytes(data[: frame + 4] + b"\x0c" + data[frame + 5 :])
     (tmp_path / "lossless.jpg").write_bytes(data[:frame] + b"\xff\xc3" + data[frame + 2 :])
+    tifffile.imwrite(tmp_path / "lab.tif", np.dstack([odd.drawn()] * 3), photometric="cielab", metadata=None)
     with tifffile.TiffWriter(tmp_path / "raw.dng") as file:
         file.write(odd.drawn(bits=16), photometric="cfa", metadata=None)
-    for name, said in (("twelve.jpg", "12 bits"), ("lossless.jpg", "lossless"), ("raw.dng", "camera raw file")):
+    for name, said in (
+        ("twelve.jpg", "12 bits"),
+        ("lossless.jpg", "lossless"),
+        ("raw.dng", "camera raw file"),
+        ("lab.tif", "LAB values"),
+    ):
         with pytest.raises(InputError) as caught:
             read(tmp_path / name)
         assert said in str(caught.value)

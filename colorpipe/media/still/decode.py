@@ -28,7 +28,8 @@ _CUT_OFF = re.compile(r"premature end", re.IGNORECASE)
 # What a library says of a sound file that it was not built for.
 _NOT_BUILT_FOR = re.compile(
     r"unsupported|not supported|not configured|not implemented|no codec|unknown compression|can ?not handle|"
-    r"support for this|no decod|not compiled|bad number of|unimplemented|unknown .*format",
+    r"support for this|no decod|not compiled|bad number of|unimplemented|unknown .*format|not a whole number of bytes|"
+    r"bad \w+ format",
     re.IGNORECASE,
 )
 _END_OF_JPEG = b"\xff\xd9"

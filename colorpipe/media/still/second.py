@@ -82,6 +82,8 @@ def _by_pillow(path: Path, page: Page) -> Plane:
         raise UnreadableError("a picture inside another's directory")
     if page.bits > 8 and page.samples > 1:
         raise UnreadableError("it would be rounded to 8 bits")
+    if page.bits not in (1, 2, 4, 8, 16):
+        raise UnreadableError(f"{page.bits} bits")
     with open(path, "rb") as file:
         try:
             picture = TiffImagePlugin.TiffImageFile(file)
@@ -108,7 +110,7 @@ def _turned(pixels: Plane, orientation: int) -> Plane:
 def _by_tifffile(path: Path, page: Page) -> Plane:
     import tifffile
 
-    if page.photometric not in (0, 1, 2, 5):
+    if page.photometric not in (0, 1, 2, 5) or page.bits not in (8, 16):
         raise UnreadableError("its colours are stored in another way")
     try:
         with tifffile.TiffFile(path) as file:
