@@ -7,6 +7,7 @@ import io
 import shutil
 import struct
 import subprocess
+import sys
 import threading
 import zlib
 from collections.abc import Callable
@@ -122,6 +123,23 @@ def test_a_sound_file_of_an_unread_kind_is_not_called_damaged(tmp_path: Path) ->
         assert said in str(caught.value)
         assert "damaged" not in str(caught.value)
         assert "convert it" in caught.value.hint or "develop it" in caught.value.hint
+
+
+def test_heic_without_its_extra_is_told_apart_from_damage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "pi_heif", None)  # as where it is not installed
+    (tmp_path / "a.heic").write_bytes(b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + bytes(200))
+    with pytest.raises(
+        InputError, match=r"is a HEIC picture, which colorpipe reads only with its extra heic"
+    ) as caught:
+        read(tmp_path / "a.heic")
+    assert "damaged" not in str(caught.value)
+
+
+def test_a_heic_file_that_is_no_more_than_its_header_is_damaged(tmp_path: Path) -> None:
+    pytest.importorskip("pi_heif", reason="the extra heic is not installed")
+    (tmp_path / "a.heic").write_bytes(b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + bytes(200))
+    with pytest.raises(InputError, match="damaged or cut-off HEIC"):
+        read(tmp_path / "a.heic")
 
 
 # --- whose complaint --------------------------------------------------------------------------------------------------
