@@ -84,7 +84,7 @@ def held(data: bytes) -> Held:
             resolution = Resolution.of_phys(body)
         elif name == b"eXIf":
             parts.setdefault("exif", body)
-        elif name == b"iTXt" and body.startswith(_XMP):
+        elif name in TEXTS and body.startswith(_XMP):  # libvips packs it into zTXt
             text = read_text(name, body)
             if text is not None:
                 parts.setdefault("xmp", text.text.encode())
