@@ -100,7 +100,11 @@ def _of(path: Path, kind: str, picture: Image.Image) -> Inventory:
         _resolution(kind, picture, exif, path),
         tuple(_comments(kind, picture, path)),
         found,
-        {key: value.lang for key, value in texts.items() if isinstance(value, PngImagePlugin.iTXt) and value.lang},
+        {
+            str(key): str(value.lang)
+            for key, value in texts.items()
+            if isinstance(value, PngImagePlugin.iTXt) and value.lang
+        },
         dict(_tags(exif)),
         properties_found,
         iptc,

@@ -121,7 +121,8 @@ def _comments(before: Inventory, after: Inventory) -> Iterator[Check]:
     if not (before.texts or comments):
         return
     everywhere = {*after.comments, *after.texts.values()}
-    gone, wrong = [], []
+    gone: list[str] = []
+    wrong: list[str] = []
     for key, text in before.texts.items():
         if key in after.texts:
             if after.texts[key] != text or after.languages.get(key) != before.languages.get(key):
