@@ -34,7 +34,9 @@ from colorpipe.training.data import find_pictures, split
 
 HERE = Path(__file__).resolve().parent
 HELD_OUT, SHOWN = 500, 12
-METHODS = ("zhang", "zhang:weights=zhang-compact")
+METHODS = ("zhang", "zhang:vibrance=1", "zhang:weights=zhang-compact")
+HELD_OUT_METHODS = METHODS[2:]
+"""The base network has seen the held-out pictures."""
 MEASURES = ("psnr", "ssim", "de00", "colourfulness", "auc", "patchiness")
 BANDS = (
     (0.0, 1e9, "all"),
@@ -260,9 +262,11 @@ None of them, nor of their sources, was trained on. T, vibrance and saturation w
 
 {figures(outside)}
 
-## {len(held)} held-out photographs of the training collection
+## {len(held)} held-out photographs of the former training collection
 
-{figures(held)}
+The base network was trained on them, too.
+
+{figures(held, HELD_OUT_METHODS)}
 
 ## Skin
 
@@ -273,7 +277,7 @@ Photographs from elsewhere:
 
 {skin(outside, session)}
 
-Held-out photographs:
+Held-out photographs, which the base network was trained on:
 
 {skin(held, session)}
 
