@@ -93,11 +93,7 @@ class Reader:
             known = {name: state.source[name] for name in ("size", "sha256")}
             key = {"recipe": session.digest, **known, **guided}
         provenance = Provenance(session.digest) if session.media.provenance else None
-        sink = media.open_sink(job.output, source, session.media, provenance, key)
-        if source.info.medium == "video" and not job.output.exists():
-            # Another source must not take the place of what is half done.
-            self._context.journal(job).begin(job.input, job.output)
-        return sink
+        return media.open_sink(job.output, source, session.media, provenance, key)
 
     def _read_singly(self, state: JobState, frames: Iterator[Frame], sink: Sink) -> None:
         while not state.error:
