@@ -69,14 +69,14 @@ class Ours:
         import torch
 
         from colorpipe import Recipe
-        from colorpipe.plugins import PluginHost
+        from colorpipe.plugins.host import PluginHost
 
         torch.set_num_threads(threads)
         self.host = PluginHost.load()
         self.recipe = Recipe.from_json(recipe)
 
     def run(self, pictures: list[str], to: str, suffix: str) -> dict[str, Any]:
-        from colorpipe import runner
+        from colorpipe.batch import runner
 
         class Clock(runner.Silent):
             def used(self, device: str, precision: str, weights: str) -> None:

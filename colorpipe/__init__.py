@@ -9,7 +9,7 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-__version__ = "0.1.0"
+from colorpipe._version import __version__
 
 _HOMES = {
     "colorpipe.evaluation.results": ("Evaluation",),
@@ -18,14 +18,15 @@ _HOMES = {
         "ColorpipeError", "UsageError", "OptionError", "PluginError", "InputError", "LimitError", "OutputError",
         "WeightsError", "DeviceError", "TrainingError",
     ),
-    "colorpipe.hookspecs": ("hookimpl",),
-    "colorpipe.interfaces": ("Colorizer", "Decoder", "Evaluator", "InputSize", "Preprocessor"),
-    "colorpipe.models": ("Model",),
+    "colorpipe.plugins.hookspecs": ("hookimpl",),
+    "colorpipe.plugins.interfaces": ("Colorizer", "Decoder", "Evaluator", "Preprocessor"),
+    "colorpipe.weights.registry": ("Model",),
     "colorpipe.options": ("Options", "option"),
     "colorpipe.types": (
-        "Batch", "Chroma", "ChromaDistribution", "Encoding", "Frame", "Lab", "Metadata", "Outcome", "Recipe",
+        "Batch", "Chroma", "ChromaDistribution", "Encoding", "Frame", "InputSize", "Lab", "Metadata", "Outcome",
+        "Recipe",
     ),
-    "colorpipe.session": ("Session", "colorize"),
+    "colorpipe.pipeline.session": ("Session", "colorize"),
 }  # fmt: skip
 _HOME = {name: module for module, names in _HOMES.items() for name in names}
 __all__ = ["__version__", *sorted(_HOME)]
@@ -43,26 +44,26 @@ if TYPE_CHECKING:
     from colorpipe.errors import WeightsError as WeightsError
     from colorpipe.evaluation.results import Evaluation as Evaluation
     from colorpipe.evaluation.scoring import evaluate as evaluate
-    from colorpipe.hookspecs import hookimpl as hookimpl
-    from colorpipe.interfaces import Colorizer as Colorizer
-    from colorpipe.interfaces import Decoder as Decoder
-    from colorpipe.interfaces import Evaluator as Evaluator
-    from colorpipe.interfaces import InputSize as InputSize
-    from colorpipe.interfaces import Preprocessor as Preprocessor
-    from colorpipe.models import Model as Model
     from colorpipe.options import Options as Options
     from colorpipe.options import option as option
-    from colorpipe.session import Session as Session
-    from colorpipe.session import colorize as colorize
+    from colorpipe.pipeline.session import Session as Session
+    from colorpipe.pipeline.session import colorize as colorize
+    from colorpipe.plugins.hookspecs import hookimpl as hookimpl
+    from colorpipe.plugins.interfaces import Colorizer as Colorizer
+    from colorpipe.plugins.interfaces import Decoder as Decoder
+    from colorpipe.plugins.interfaces import Evaluator as Evaluator
+    from colorpipe.plugins.interfaces import Preprocessor as Preprocessor
     from colorpipe.types import Batch as Batch
     from colorpipe.types import Chroma as Chroma
     from colorpipe.types import ChromaDistribution as ChromaDistribution
     from colorpipe.types import Encoding as Encoding
     from colorpipe.types import Frame as Frame
+    from colorpipe.types import InputSize as InputSize
     from colorpipe.types import Lab as Lab
     from colorpipe.types import Metadata as Metadata
     from colorpipe.types import Outcome as Outcome
     from colorpipe.types import Recipe as Recipe
+    from colorpipe.weights.registry import Model as Model
 
 
 def __getattr__(name: str) -> Any:

@@ -76,3 +76,9 @@ class DeviceError(ColorpipeError):
 
 class TrainingError(ColorpipeError):
     """Training cannot start or go on."""
+
+
+def oneline(error: BaseException, most: int = 200) -> str:
+    """What an exception says, in one line of at most so many characters; its type where it says nothing."""
+    text = " ".join(str(error).split()) or type(error).__name__
+    return text if len(text) <= most else f"{text[:most]}.."

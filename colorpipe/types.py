@@ -165,6 +165,18 @@ class Batch:
         return int(self.L.shape[0])
 
 
+@dataclass(frozen=True)
+class InputSize:
+    """What a network wants to be fed."""
+
+    side: int | None = 256
+    """Pictures are squeezed to a square of this side, as the published networks were trained; None keeps their size."""
+    multiple: int = 1
+    """With ``side=None``: height and width are resized to multiples of this."""
+    limit: int | None = None
+    """With ``side=None``: the longer side is shrunk to at most this."""
+
+
 VIVID = 80.0
 """Chroma, CIE units, of the strongest colours that photographs have much of."""
 

@@ -27,8 +27,8 @@ from skimage.feature import Cascade
 
 import colorpipe
 from colorpipe.color import Float, rgb_to_lab
-from colorpipe.evaluation.results import GREY
-from colorpipe.training_data import find_pictures, split
+from colorpipe.evaluation.records import GREY
+from colorpipe.training.data import find_pictures, split
 
 HERE = Path(__file__).resolve().parent
 HELD_OUT, SHOWN = 500, 12

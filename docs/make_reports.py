@@ -18,7 +18,8 @@ from pathlib import Path
 import torch
 
 import colorpipe
-from colorpipe.evaluation.results import Evaluation, Row
+from colorpipe.evaluation.records import Row
+from colorpipe.evaluation.results import Evaluation
 
 HERE = Path(__file__).resolve().parent
 SAMPLES = HERE.parent / "samples" / "colour"

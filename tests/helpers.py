@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import cv2
 import numpy as np
 
-from colorpipe.hookspecs import hookimpl
-from colorpipe.interfaces import Colorizer
-from colorpipe.plugins import PluginHost
+from colorpipe.plugins.hookspecs import hookimpl
+from colorpipe.plugins.host import PluginHost
+from colorpipe.plugins.interfaces import Colorizer
 from colorpipe.types import Batch, Chroma, Lab
 
 if TYPE_CHECKING:

@@ -25,12 +25,13 @@ import pyvips
 import torch
 
 from colorpipe.errors import InputError, LimitError
-from colorpipe.media import open_source, vips
-from colorpipe.media.video import open_video
-from colorpipe.models import read_tensors
-from colorpipe.plugins import PluginHost
+from colorpipe.media import open_source
+from colorpipe.media.still import vips
+from colorpipe.media.video.source import open_video
+from colorpipe.plugins.host import PluginHost
 from colorpipe.settings import MediaOptions
 from colorpipe.verification import verify
+from colorpipe.weights.checkpoints import read_tensors
 from tests.conftest import Cli
 from tests.helpers import write_grey
 from tests.test_image import save, scene

@@ -11,9 +11,9 @@ import typer
 import colorpipe
 from colorpipe import hookimpl
 from colorpipe.cli import app
-from colorpipe.models import ModelStore
-from colorpipe.plugins import PluginHost
+from colorpipe.plugins.host import PluginHost
 from colorpipe.testing.suite import HEAVY
+from colorpipe.weights.store import ModelStore
 from tests.conftest import Cli
 from tests.helpers import write_grey
 

@@ -13,10 +13,10 @@ import av
 import numpy as np
 import pytest
 
+from colorpipe.batch.journal import NAME
+from colorpipe.batch.runner import RunRequest, Silent, run
 from colorpipe.errors import UsageError
-from colorpipe.journal import NAME
-from colorpipe.media.folder import Job
-from colorpipe.runner import RunRequest, Silent, run
+from colorpipe.media.inputs import Job
 from colorpipe.types import Outcome, Recipe, Stage
 from tests.helpers import Painter, host_with, write_grey
 from tests.test_video import frames_of, make_clip, packets_of

@@ -10,8 +10,9 @@ import pytest
 
 import colorpipe
 from colorpipe import Batch, Chroma, ChromaDistribution, Decoder, Evaluator, Frame, Lab, Preprocessor, option
-from colorpipe.interfaces import Colorizer, InputSize, Plugin
+from colorpipe.plugins.interfaces import Colorizer, Plugin
 from colorpipe.testing import check
+from colorpipe.types import InputSize
 from tests.helpers import Painter
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from colorpipe.plugins import PluginHost
+from colorpipe.plugins.host import PluginHost
 from colorpipe.testing import SUITES
 
 HOST = PluginHost.load()

@@ -16,16 +16,16 @@ import numpy as np
 import pytest
 import torch
 
+from colorpipe.batch.runner import Listener, RunRequest, Silent, run
 from colorpipe.errors import DeviceError, UsageError
-from colorpipe.interfaces import Colorizer, InputSize
-from colorpipe.media import segments
-from colorpipe.media.folder import Job
-from colorpipe.media.video import open_video
-from colorpipe.runner import Listener, RunRequest, Silent, run
-from colorpipe.runtime import choose_devices
-from colorpipe.session import Session
+from colorpipe.inference.runtime import choose_devices
+from colorpipe.media.inputs import Job
+from colorpipe.media.video import segments
+from colorpipe.media.video.source import open_video
+from colorpipe.pipeline.session import Session
+from colorpipe.plugins.interfaces import Colorizer
 from colorpipe.settings import MediaOptions
-from colorpipe.types import Batch, Chroma, Lab, Outcome, Recipe, Stage
+from colorpipe.types import Batch, Chroma, InputSize, Lab, Outcome, Recipe, Stage
 from tests.conftest import Cli
 from tests.helpers import Learner, Painter, host_with, write_grey
 

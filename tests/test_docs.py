@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 import colorpipe
-from colorpipe import hookspecs
 from colorpipe.cli.app import main
-from colorpipe.plugins import PluginHost
+from colorpipe.plugins import hookspecs
+from colorpipe.plugins.host import PluginHost
 
 ROOT = Path(__file__).parents[1]
 FOLDERS = ("benchmarks", "docs", "plugins", "samples")

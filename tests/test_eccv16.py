@@ -12,7 +12,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from colorpipe import Batch, WeightsError
-from colorpipe.models import read_tensors
+from colorpipe.weights.checkpoints import read_tensors
 from colorpipe_decoders import AnnealedMean, Mean
 from colorpipe_zhang import Zhang, colorpipe_models
 from colorpipe_zhang.bins import bin_centres
@@ -184,7 +184,7 @@ def test_an_untrained_network_predicts_too() -> None:
 
 
 def test_the_bundled_weights_are_registered_by_their_hash_and_load() -> None:
-    from colorpipe.models import ModelStore
+    from colorpipe.weights.store import ModelStore
 
     store = ModelStore({model.name: model for model in colorpipe_models()}, cache=Path("unused"))
     weights = store.resolve(None, Zhang)

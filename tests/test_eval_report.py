@@ -11,7 +11,7 @@ import pytest
 from colorpipe import Evaluation, evaluate
 from colorpipe.evaluation.report import page as make_page
 from colorpipe.evaluation.report.plots import nice_ticks
-from colorpipe.plugins import PluginHost
+from colorpipe.plugins.host import PluginHost
 from tests import browser
 from tests.browser import Browser
 from tests.conftest import TINT

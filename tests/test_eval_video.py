@@ -16,12 +16,12 @@ import numpy as np
 import pytest
 
 from colorpipe import Evaluation, Evaluator, Frame, OptionError, Session, UsageError, evaluate
+from colorpipe.batch.runner import RunRequest, run
 from colorpipe.evaluation import clips, export, protocols
 from colorpipe.evaluation.report import page
 from colorpipe.evaluation.table import notes
-from colorpipe.media.video import open_video
-from colorpipe.plugins import PluginHost
-from colorpipe.runner import RunRequest, run
+from colorpipe.media.video.source import open_video
+from colorpipe.plugins.host import PluginHost
 from colorpipe.settings import MediaOptions
 from colorpipe.types import Batch, Chroma, Recipe, Stage
 from tests import browser

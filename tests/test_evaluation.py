@@ -40,7 +40,7 @@ from colorpipe.color import rgb_to_lab
 from colorpipe.evaluation import cases, export, protocols
 from colorpipe.evaluation.scoring import left_for_training
 from colorpipe.evaluation.table import notes
-from colorpipe.plugins import PluginHost
+from colorpipe.plugins.host import PluginHost
 from colorpipe.settings import MediaOptions
 from tests.helpers import Painter, plugin, write_grey
 

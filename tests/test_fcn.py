@@ -10,7 +10,7 @@ import torch
 
 from colorpipe import Batch, Lab, PluginError, Session
 from colorpipe.color import rgb_to_lab
-from colorpipe.training_data import load_square
+from colorpipe.training.data import load_square
 from colorpipe_fcn import Fcn
 from colorpipe_fcn.network import FCN
 

@@ -14,16 +14,16 @@ import numpy as np
 import pytest
 import torch
 
+from colorpipe.batch.runner import RunRequest, Silent, run
 from colorpipe.errors import UsageError
-from colorpipe.guides import Guides
-from colorpipe.interfaces import Colorizer, InputSize
-from colorpipe.media import segments
-from colorpipe.media.folder import Job, find_inputs
-from colorpipe.media.video import open_video
-from colorpipe.runner import RunRequest, Silent, run
+from colorpipe.guidance.sidecars import Guides
+from colorpipe.media.inputs import Job, find_inputs
+from colorpipe.media.video import segments
+from colorpipe.media.video.source import open_video
+from colorpipe.plugins.interfaces import Colorizer
 from colorpipe.settings import MediaOptions
 from colorpipe.temporal import Carrier, Lead, Planner, Strands, Turn, Weaver, shrink, unpacked
-from colorpipe.types import Batch, Chroma, Outcome, Recipe, Stage
+from colorpipe.types import Batch, Chroma, InputSize, Outcome, Recipe, Stage
 from tests.helpers import Learner, Painter, host_with, write_grey
 
 SAMPLES = Path(__file__).parent.parent / "samples"

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from colorpipe.errors import UsageError
-from colorpipe.media.folder import DEFAULT_OUTPUT, Found, find_inputs, is_video, plan
+from colorpipe.media.inputs import DEFAULT_OUTPUT, Found, find_inputs, is_video, plan
 
 
 def tree(root: Path, *names: str) -> Path:

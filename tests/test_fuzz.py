@@ -22,9 +22,9 @@ from safetensors.torch import save_file
 
 from colorpipe.errors import ColorpipeError
 from colorpipe.media import open_source
-from colorpipe.models import load_strictly, read_tensors
 from colorpipe.settings import MediaOptions
 from colorpipe.verification import verify
+from colorpipe.weights.checkpoints import load_strictly, read_tensors
 from tests.test_image import exif, save, scene
 from tests.test_video import make_clip
 

@@ -311,7 +311,7 @@ def test_a_preprocessor_is_what_it_learns_through(make: Any, data: Path, tmp_pat
     network, rgb = task.network(), torch.randint(0, 256, (2, 32, 32, 3), dtype=torch.uint8)
     with torch.no_grad():
         averaged = task.validate(network, rgb)
-        task.preprocessor = None
+        task.view = None
         assert task.validate(network, rgb)["loss"] != averaged["loss"]
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import pyvips
 
-from colorpipe.media import icc, vips
+from colorpipe.media.still import icc, vips
 
 P3 = bytes(pyvips.Operation.call("profile_load", "p3"))
 

@@ -19,9 +19,10 @@ import pyvips
 
 from colorpipe import color
 from colorpipe.errors import InputError, LimitError, OutputError
-from colorpipe.media import open_sink, open_source, vips
+from colorpipe.media import open_sink, open_source
 from colorpipe.media.base import Provenance
-from colorpipe.media.image import open_still
+from colorpipe.media.still import vips
+from colorpipe.media.still.source import open_still
 from colorpipe.settings import MediaOptions
 from colorpipe.types import Encoding, Frame, Metadata
 
@@ -56,7 +57,7 @@ def read(path: Path, options: MediaOptions = OPTIONS) -> Frame:
 
 
 def write(path: Path, frame: Frame, provenance: Provenance | None = None, **options: Any) -> tuple[str, ...]:
-    from colorpipe.media.image_sink import StillSink
+    from colorpipe.media.still.sink import StillSink
 
     with StillSink(path, MediaOptions(**options), provenance) as sink:
         sink.write(frame)
@@ -671,7 +672,7 @@ def test_a_result_appears_only_when_committed(tmp_path: Path) -> None:
 
 
 def test_an_error_leaves_the_former_result_and_nothing_else(tmp_path: Path) -> None:
-    from colorpipe.media.image_sink import StillSink
+    from colorpipe.media.still.sink import StillSink
 
     path = save(tmp_path / "b.png", scene())
     before = path.read_bytes()
@@ -718,7 +719,7 @@ def test_two_writers_of_one_file_leave_one_whole_file(tmp_path: Path) -> None:
     gate = threading.Barrier(2)
 
     def one(value: int) -> None:
-        from colorpipe.media.image_sink import StillSink
+        from colorpipe.media.still.sink import StillSink
 
         frame = frame_of(np.full((80, 80), value, np.uint8))
         with StillSink(tmp_path / "a.png", OPTIONS) as sink:

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from colorpipe.batch.journal import NAME, Journal
 from colorpipe.errors import OutputError
-from colorpipe.journal import NAME, Journal
 
 
 @pytest.fixture
@@ -111,7 +111,7 @@ def test_lines_of_many_processes_do_not_mix(tmp_path: Path) -> None:
     script = """
 import sys
 from pathlib import Path
-from colorpipe.journal import Journal
+from colorpipe.batch.journal import Journal
 folder = Path(sys.argv[1])
 journal = Journal(folder, "recipe")
 for number in range(200):

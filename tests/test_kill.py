@@ -30,11 +30,11 @@ import cv2
 import numpy as np
 import pytest
 
-from colorpipe.journal import NAME, Journal
-from colorpipe.media import segments
-from colorpipe.media.atomic import hidden, working_folder
-from colorpipe.media.claim import Claim
-from colorpipe.runner import RunRequest, run
+from colorpipe.batch.journal import NAME, Journal
+from colorpipe.batch.output_lock import Claim
+from colorpipe.batch.runner import RunRequest, run
+from colorpipe.files import hidden, working_folder
+from colorpipe.media.video import segments
 from colorpipe.types import Batch, Chroma, Outcome, Recipe, Stage
 from colorpipe.verification import verify
 from tests.helpers import Painter, host_with, write_grey

@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from colorpipe import Batch, WeightsError
 from colorpipe.color import rgb_to_lab
 from colorpipe.training import RunFiles, fit, save_weights
-from colorpipe.training_data import Pictures, find_pictures
+from colorpipe.training.data import Pictures, find_pictures
 from colorpipe_lab_grid import LabGrid
 from colorpipe_lab_grid.network import GridNetwork
 from colorpipe_lab_grid.options import TrainOptions

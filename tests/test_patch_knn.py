@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 import torch
 
-from colorpipe import Batch, Lab, OptionError, Session, UsageError, color
-from colorpipe.reference import code_values, grey_codes, palette, patches, tint
+from colorpipe import Batch, Encoding, Frame, Lab, OptionError, Session, UsageError, color
+from colorpipe.guidance.reference import code_values, grey_codes, palette, patches, tint
 from colorpipe_patch_knn import PatchKnn, knn
 from tests.conftest import Cli
 from tests.helpers import write_grey
@@ -226,7 +226,7 @@ def test_full_size_chroma_reaches_the_picture_as_it_is(tmp_path: Path) -> None:
     rgb = FLAT[np.random.default_rng(0).integers(0, 4, (60, 100))].repeat(6, 0).repeat(6, 1)
     cv2.imwrite(str(tmp_path / "reference.png"), rgb[..., ::-1])
     session = Session("patch-knn", device="cpu", reference=tmp_path / "reference.png", k=4, neighbours=1)
-    frame = color.Frame(luminosity(rgb), color.Encoding("rgb", 8))
+    frame = Frame(luminosity(rgb), Encoding("rgb", 8))
     L = color.lightness(frame).L
     wanted = color.merge(frame, tint(rgb) * (L[..., None] + 16))
     assert np.array_equal(session.colorize(frame.luma), np.dstack(wanted.colour or ()))

@@ -10,11 +10,11 @@ import pytest
 
 from colorpipe.color import GREY_WEIGHTS, rgb_to_lab
 from colorpipe.errors import InputError
-from colorpipe.interfaces import Colorizer, InputSize, Preprocessor
-from colorpipe.pipeline import Pipeline
-from colorpipe.runtime import Runtime
+from colorpipe.inference.runtime import Runtime
+from colorpipe.pipeline.frame import Pipeline
+from colorpipe.plugins.interfaces import Colorizer, Preprocessor
 from colorpipe.settings import MediaOptions, MergeOptions
-from colorpipe.types import Batch, Chroma, Encoding, Frame, Lab
+from colorpipe.types import Batch, Chroma, Encoding, Frame, InputSize, Lab
 from tests.helpers import Painter
 
 STILL = Encoding("rgb", 8)

@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 
 from colorpipe import Batch, Lab, OptionError, Session, UsageError, color
-from colorpipe.reference import tint
+from colorpipe.guidance.reference import tint
 from colorpipe_pixel_mlp import PixelMlp
 from colorpipe_pixel_mlp.mlp import Mlp
 from tests.conftest import Cli

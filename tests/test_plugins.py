@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from colorpipe import UsageError, hookimpl
-from colorpipe.interfaces import Colorizer
-from colorpipe.plugins import PluginHost
+from colorpipe.plugins.host import PluginHost
+from colorpipe.plugins.interfaces import Colorizer
 from tests.helpers import Painter, plugin
 
 BROKEN = {

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 import torch
 
-from colorpipe import precision
-from colorpipe.precision import Measured
-from colorpipe.runtime import Runtime
+from colorpipe.inference import precision
+from colorpipe.inference.precision import Measured
+from colorpipe.inference.runtime import Runtime
 from colorpipe.types import Batch, Chroma
 from tests.helpers import Painter
 

@@ -13,12 +13,12 @@ import numpy as np
 import pytest
 
 from colorpipe import media
+from colorpipe.batch.journal import NAME
+from colorpipe.batch.runner import RunRequest, run
 from colorpipe.errors import UsageError
-from colorpipe.journal import NAME
-from colorpipe.media import folder
-from colorpipe.media.preview import Preview
-from colorpipe.media.video import VideoSource
-from colorpipe.runner import RunRequest, run
+from colorpipe.media import inputs
+from colorpipe.media.video.preview import Preview
+from colorpipe.media.video.source import VideoSource
 from colorpipe.settings import MediaOptions
 from colorpipe.types import Frame, Outcome, Recipe, Stage
 from tests.conftest import Cli
@@ -224,11 +224,11 @@ def test_a_preview_never_replaces_a_source(tmp_path: Path) -> None:
 
 
 def test_names() -> None:
-    found = [folder.Found(Path(name), Path(name)) for name in ("a.mp4", "b.tif", "c.mpg")]
-    jobs = folder.plan(found, Path("out"), preview=5)
+    found = [inputs.Found(Path(name), Path(name)) for name in ("a.mp4", "b.tif", "c.mpg")]
+    jobs = inputs.plan(found, Path("out"), preview=5)
     assert [job.output.name for job in jobs] == ["a.preview.mp4", "b.tif", "c.preview.mkv"]
     assert [job.preview for job in jobs] == [5, None, 5]
-    (job,) = folder.plan([folder.Found(Path("clip"), Path("clip"))], Path("new.mov"), preview=5)
+    (job,) = inputs.plan([inputs.Found(Path("clip"), Path("clip"))], Path("new.mov"), preview=5)
     assert job.output == Path("new.preview.mov")
 
 

@@ -12,7 +12,7 @@ from rich.console import Console
 
 from colorpipe.cli import console
 from colorpipe.cli.progress import Reporter
-from colorpipe.media.folder import Job
+from colorpipe.media.inputs import Job
 
 NAMES = ("film.mp4", "The Adventures of Prince Achmed, restored, reel 1.mkv")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from colorpipe.rebalancing import rebalancing_weights, smooth_prior
+from colorpipe.training.rebalancing import rebalancing_weights, smooth_prior
 
 GRID = np.stack(np.meshgrid(np.arange(-60, 61, 10), np.arange(-60, 61, 10), indexing="ij"), -1).reshape(-1, 2)
 

@@ -6,9 +6,9 @@ import cv2
 import numpy as np
 import pytest
 
-from colorpipe import color, reference
-from colorpipe.interfaces import InputSize
-from colorpipe.types import Encoding, Frame, Lab
+from colorpipe import color
+from colorpipe.guidance import reference
+from colorpipe.types import Encoding, Frame, InputSize, Lab
 
 RNG = np.random.default_rng(5)
 FULL = InputSize(side=None)

@@ -6,8 +6,9 @@ import cv2
 import numpy as np
 import pytest
 
-from colorpipe import color, resample
-from colorpipe.interfaces import InputSize
+from colorpipe import color
+from colorpipe.color import resample
+from colorpipe.types import InputSize
 
 RNG = np.random.default_rng(1)
 

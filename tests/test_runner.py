@@ -18,13 +18,13 @@ import numpy as np
 import pytest
 import torch
 
+from colorpipe.batch.journal import NAME
+from colorpipe.batch.output_lock import Claim, holder
+from colorpipe.batch.runner import RunRequest, Silent, run
 from colorpipe.errors import UsageError
-from colorpipe.journal import NAME
-from colorpipe.media import segments
-from colorpipe.media.claim import Claim, holder
-from colorpipe.media.folder import Job
-from colorpipe.pipeline import Pipeline
-from colorpipe.runner import RunRequest, Silent, run
+from colorpipe.media.inputs import Job
+from colorpipe.media.video import segments
+from colorpipe.pipeline.frame import Pipeline
 from colorpipe.types import Batch, Chroma, Outcome, Recipe, Stage
 from tests.helpers import Painter, host_with, write_grey
 from tests.test_video import make_clip
@@ -210,7 +210,7 @@ import signal, sys, time
 signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored where the tests run in the background
 from pathlib import Path
 from tests.helpers import Painter, host_with
-from colorpipe.runner import RunRequest, run
+from colorpipe.batch.runner import RunRequest, run
 from colorpipe.types import Recipe, Stage
 
 class Slow(Painter):

@@ -9,11 +9,10 @@ import numpy as np
 import pytest
 import torch
 
-from colorpipe import runtime
 from colorpipe.errors import DeviceError, PluginError, UsageError
-from colorpipe.interfaces import InputSize
-from colorpipe.runtime import Runtime
-from colorpipe.types import Batch, Chroma, ChromaDistribution
+from colorpipe.inference import runtime
+from colorpipe.inference.runtime import Runtime
+from colorpipe.types import Batch, Chroma, ChromaDistribution, InputSize
 from colorpipe_decoders import AnnealedMean
 from tests.helpers import Painter
 

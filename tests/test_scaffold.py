@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from colorpipe.interfaces import KINDS
+from colorpipe.plugins.interfaces import KINDS
 from tests.conftest import Cli
 
 
@@ -46,7 +46,7 @@ def test_it_runs_before_it_is_installed(cli: Cli, workplace: Path) -> None:
 
 
 def test_its_project_declares_what_an_installer_needs(cli: Cli, workplace: Path) -> None:
-    from colorpipe.plugins import project_entry_points
+    from colorpipe.plugins.host import project_entry_points
 
     cli("plugins", "new", "my_method", "--into", "sub")
     assert project_entry_points(workplace / "sub" / "my_method") == {"my-method": "colorpipe_my_method"}

@@ -17,12 +17,12 @@ import numpy as np
 import pytest
 
 from colorpipe.errors import OutputError
-from colorpipe.media.atomic import hidden, working_folder
+from colorpipe.files import hidden, working_folder
 from colorpipe.media.base import Provenance
-from colorpipe.media.encoder import EncoderPlan
-from colorpipe.media.segments import Segments, StoredPacket
-from colorpipe.media.video import open_video
-from colorpipe.media.video_sink import VideoSink
+from colorpipe.media.video.encoder import EncoderPlan
+from colorpipe.media.video.segments import Segments, StoredPacket
+from colorpipe.media.video.sink import VideoSink
+from colorpipe.media.video.source import open_video
 from colorpipe.settings import MediaOptions
 from tests.test_video import FFV1, frames_of, largest_file, make_clip, packets_of, tinted
 

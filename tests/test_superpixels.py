@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from colorpipe import Lab, Session
-from colorpipe.session import read_lab
+from colorpipe.guidance.reference import read_lab
 from colorpipe.settings import MediaOptions
 from colorpipe_preprocessors import Superpixels
 from tests.helpers import Painter, host_with

@@ -13,15 +13,15 @@ import cv2
 import numpy as np
 import pytest
 
+from colorpipe.batch.runner import RunRequest, run
 from colorpipe.errors import OptionError
-from colorpipe.media.video import open_video
-from colorpipe.runner import RunRequest, run
+from colorpipe.media.video.source import open_video
 from colorpipe.settings import KEY_DISTANCE, MediaOptions, MergeOptions
 from colorpipe.temporal import Carrier, Planner, Step, shrink
 from colorpipe.temporal.fill import fill
-from colorpipe.temporal.motion import FlowFinder, Small, warp
-from colorpipe.temporal.plan import FLASH
-from colorpipe.temporal.strands import Strands, Turn
+from colorpipe.temporal.keyframes import FLASH
+from colorpipe.temporal.optical_flow import FlowFinder, Small, warp
+from colorpipe.temporal.spans import Strands, Turn
 from colorpipe.types import Batch, Chroma, Outcome, Recipe, Stage
 from colorpipe.verification import verify
 from tests.helpers import Painter, host_with, write_grey

@@ -12,9 +12,9 @@ import pytest
 import torch
 
 from colorpipe import TrainingError, WeightsError
-from colorpipe.models import ModelStore
-from colorpipe.plugins import PluginHost
+from colorpipe.plugins.host import PluginHost
 from colorpipe.training import RunFiles, Task, fit
+from colorpipe.weights.store import ModelStore
 from tests.conftest import Cli
 from tests.helpers import write_grey
 

@@ -22,7 +22,7 @@ from safetensors.torch import load_file
 from colorpipe import training
 from colorpipe.errors import TrainingError, WeightsError
 from colorpipe.evaluation import protocols
-from colorpipe.training_data import (
+from colorpipe.training.data import (
     BatchOrder,
     Pictures,
     Samples,
@@ -241,7 +241,7 @@ def test_a_preprocessor_changes_what_the_network_sees(data: Path, tmp_path: Path
 def test_equal_weights_give_an_equal_file(tmp_path: Path) -> None:
     from safetensors.torch import load_file
 
-    from colorpipe.models import read_tensors
+    from colorpipe.weights.checkpoints import read_tensors
 
     tensors = {name: torch.randn(5, generator=torch.Generator().manual_seed(0)) for name in "bca"}
     metadata = {name: name * 3 for name in "zyxwvut"}

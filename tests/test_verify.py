@@ -15,11 +15,11 @@ import numpy as np
 import pytest
 import pyvips
 
-from colorpipe.media import vips
-from colorpipe.media.image import open_still
-from colorpipe.media.image_sink import StillSink
-from colorpipe.media.video import open_video
-from colorpipe.media.video_sink import VideoSink
+from colorpipe.media.still import vips
+from colorpipe.media.still.sink import StillSink
+from colorpipe.media.still.source import open_still
+from colorpipe.media.video.sink import VideoSink
+from colorpipe.media.video.source import open_video
 from colorpipe.settings import MediaOptions
 from colorpipe.types import Frame, Metadata
 from colorpipe.verification import verify

@@ -13,8 +13,8 @@ import torch.nn.functional as F
 from PIL import Image
 
 from colorpipe import Encoding, Frame, PluginError, UsageError, WeightsError
-from colorpipe.models import ModelStore
-from colorpipe.plugins import PluginHost
+from colorpipe.plugins.host import PluginHost
+from colorpipe.weights.store import ModelStore
 from colorpipe_vgg16 import VGG16, colorpipe_models
 from colorpipe_vgg16 import network as networks
 

@@ -17,9 +17,9 @@ import pytest
 
 from colorpipe.errors import InputError, LimitError, OutputError, UsageError
 from colorpipe.media.base import Provenance
-from colorpipe.media.remux import output_suffix
-from colorpipe.media.video import VideoSource, open_video
-from colorpipe.media.video_sink import VideoSink
+from colorpipe.media.video.remux import output_suffix
+from colorpipe.media.video.sink import VideoSink
+from colorpipe.media.video.source import VideoSource, open_video
 from colorpipe.settings import MediaOptions
 from colorpipe.types import Frame
 

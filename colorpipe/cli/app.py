@@ -14,12 +14,12 @@ from typing import Annotated
 import typer
 import typer.main
 
-from colorpipe import __version__
+from colorpipe._version import __version__
 from colorpipe.cli import console, dynamic, evaluate, models, plugins, run, train, verify
 from colorpipe.cli.root import Root
 from colorpipe.errors import ColorpipeError, UsageError
-from colorpipe.interfaces import Plugin
-from colorpipe.plugins import PluginHost
+from colorpipe.plugins.host import PluginHost
+from colorpipe.plugins.interfaces import Plugin
 
 INTERRUPTED = 130
 WRONG_CALL = 2

@@ -17,9 +17,9 @@ import typer
 
 from colorpipe import options
 from colorpipe.errors import UsageError
-from colorpipe.interfaces import Plugin
 from colorpipe.options import Field, Options, OptionsT
-from colorpipe.plugins import PluginHost
+from colorpipe.plugins.host import PluginHost
+from colorpipe.plugins.interfaces import Plugin
 
 GIVEN = "given"
 """The parameter through which a command receives what was given of its groups: group key -> option -> value."""

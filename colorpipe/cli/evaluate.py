@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,18 +9,19 @@ from typing import TYPE_CHECKING, Annotated, Literal, cast
 
 import typer
 
-from colorpipe.cli import console, dynamic
+from colorpipe.cli import console, dynamic, places
 from colorpipe.cli.dynamic import Given, Group
-from colorpipe.errors import OutputError, UsageError
+from colorpipe.errors import UsageError
 from colorpipe.evaluation.protocols import DEFAULT_PROTOCOL, PROTOCOLS
-from colorpipe.plugins import DEFAULT_COLORIZER, PluginHost
+from colorpipe.plugins.host import DEFAULT_COLORIZER, PluginHost
 from colorpipe.settings import Limits
 
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.progress import Progress, TaskID
 
-    from colorpipe.evaluation.results import Evaluation, Failure, Scored
+    from colorpipe.evaluation.records import Failure, Scored
+    from colorpipe.evaluation.results import Evaluation
     from colorpipe.types import Recipe
 
 SUMMARY = "Compare methods on colour pictures or films: each is made grey, colorized and scored."
@@ -157,10 +157,12 @@ def evaluate(
     if quiet and verbose:
         raise UsageError("--quiet and --verbose exclude each other")
     if training is not None:
-        _write("--training", training, "".join(f"{path}\n" for path in scoring.left_for_training(inputs, protocol)))
+        places.write(
+            "--training", training, "".join(f"{path}\n" for path in scoring.left_for_training(inputs, protocol))
+        )
         return
     for flag, place in (("--json", json), ("--csv", csv), ("--html", html and html / "index.html")):
-        _check(flag, place)
+        places.check(flag, place)
     limits = dynamic.merged(Limits, "eval", {}, given["limits"])
     with _listener(quiet, verbose) as listener:
         evaluation = scoring.evaluate(
@@ -179,13 +181,13 @@ def evaluate(
     if json != "-":
         _show(evaluation, quiet)
     if json is not None:
-        _write("--json", json, export.json_text(evaluation))
+        places.write("--json", json, export.json_text(evaluation))
     if csv is not None:
-        _write("--csv", csv, export.csv_text(evaluation))
+        places.write("--csv", csv, export.csv_text(evaluation))
     if html is not None:
         from colorpipe.evaluation.report import page
 
-        _write("--html", html / "index.html", page(evaluation))
+        places.write("--html", html / "index.html", page(evaluation))
     raise typer.Exit(1 if evaluation.failures else 0)
 
 
@@ -247,46 +249,3 @@ def _listener(quiet: bool, verbose: bool) -> Iterator[_Listener]:
     out = console.stderr()
     with Progress(*columns, console=out, transient=True, disable=quiet or not out.is_terminal) as bars:
         yield _Listener(out, bars, quiet, verbose)
-
-
-def _check(flag: str, place: str | Path | None) -> None:
-    """That a report can be written where it is to be, before hours are spent on it."""
-    if place is None or place == "-" or _is_special(Path(place)):
-        return
-    from colorpipe.media import atomic
-
-    try:
-        if Path(place).is_dir():
-            raise OutputError("it is a folder")
-        atomic.remove(atomic.write_part(Path(place), b""))
-    except OutputError as error:
-        raise OutputError(f"{flag}: {error.message}", hint="give another place") from None
-
-
-def _write(flag: str, place: str | Path, text: str) -> None:
-    """Whole or not at all.
-
-    Raises:
-        OutputError: it cannot be written.
-    """
-    if place == "-":
-        sys.stdout.write(text)
-        return
-    from colorpipe.media import atomic
-
-    path, data = Path(place), text.encode("utf-8", "replace")
-    try:
-        if _is_special(path):
-            path.write_bytes(data)
-        else:
-            path = path.resolve()  # of a link, what it points to
-            atomic.place(atomic.write_part(path, data), path)
-    except OSError as error:
-        raise OutputError(f"{flag} {place}: {error.strerror}") from None
-    except OutputError as error:
-        raise OutputError(f"{flag}: {error.message}", hint="give another place") from None
-
-
-def _is_special(path: Path) -> bool:
-    """A device or a pipe: what is written goes into it, not in its place."""
-    return path.exists() and not path.is_file() and not path.is_dir()

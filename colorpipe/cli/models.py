@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, cast
 import typer
 
 from colorpipe.cli import console
-from colorpipe.plugins import PluginHost
+from colorpipe.plugins.host import PluginHost
 
 if TYPE_CHECKING:
     from rich.progress import TaskID
@@ -48,7 +48,7 @@ def _default(context: typer.Context, plugin: console.PluginFiles = None) -> None
 def list_models(context: typer.Context, plugin: console.PluginFiles = None) -> None:
     from rich.table import Table
 
-    from colorpipe.models import ModelStore
+    from colorpipe.weights.store import ModelStore
 
     host = cast(PluginHost, context.obj)
     store = ModelStore(host.models)
@@ -72,7 +72,7 @@ def pull(
 ) -> None:
     from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
 
-    from colorpipe.models import ModelStore
+    from colorpipe.weights.store import ModelStore
 
     store = ModelStore(cast(PluginHost, context.obj).models)
     models = [store[name] for name in names]  # all are looked up before the first is downloaded
@@ -95,14 +95,14 @@ def import_file(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="The weights as published.", show_default=False)],
     plugin: console.PluginFiles = None,
 ) -> None:
-    from colorpipe.models import ModelStore
+    from colorpipe.weights.store import ModelStore
 
     path = ModelStore(cast(PluginHost, context.obj).models).import_file(name, file)
     console.say(f"{name}: {path}")
 
 
 def verify(context: typer.Context, plugin: console.PluginFiles = None) -> None:
-    from colorpipe.models import ModelStore
+    from colorpipe.weights.store import ModelStore
 
     found = ModelStore(cast(PluginHost, context.obj).models).verify()
     for name, reason in sorted(found.items()):

@@ -10,13 +10,13 @@ import typer
 from colorpipe import options
 from colorpipe.cli import console
 from colorpipe.errors import UsageError
-from colorpipe.interfaces import KINDS
-from colorpipe.plugins import PluginHost, Row, normalised, project_entry_points
+from colorpipe.plugins.host import PluginHost, Row, normalised, project_entry_points
+from colorpipe.plugins.interfaces import KINDS
 
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from colorpipe.interfaces import Plugin
+    from colorpipe.plugins.interfaces import Plugin
 
 SUMMARY = "List, show, start and test plugins."
 EPILOG = """[bold]Examples[/bold]
@@ -120,7 +120,7 @@ def show(
         reads = cls.kind in ("colorizer", "evaluator")
         weights = [model for model in host.models.values() if reads and model.colorizer == cls.name]
         if weights:
-            from colorpipe.models import ModelStore
+            from colorpipe.weights.store import ModelStore
 
             store = ModelStore(host.models)
             table = Table("weights", "where", "licence", "what", "trained on", box=None, pad_edge=False)
@@ -159,7 +159,7 @@ def new(
     ] = "colorizer",
     into: Annotated[Path, typer.Option(metavar="DIR", help="Where its folder is made.")] = Path(),
 ) -> None:
-    from colorpipe import scaffold
+    from colorpipe.plugins import scaffold
 
     host = cast(PluginHost, context.obj)
     taken = host.classes(kind).get(normalised(name))

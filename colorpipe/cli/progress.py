@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from rich.progress import Task, TaskID
     from typing_extensions import Self
 
-    from colorpipe.media.folder import Job
+    from colorpipe.media.inputs import Job
     from colorpipe.types import Outcome
 
 

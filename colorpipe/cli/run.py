@@ -10,18 +10,18 @@ from typing import TYPE_CHECKING, Annotated, Literal, cast
 
 import typer
 
-from colorpipe import __version__
-from colorpipe.cli import console, dynamic
+from colorpipe._version import __version__
+from colorpipe.cli import console, dynamic, places
 from colorpipe.cli.dynamic import Given, Group
-from colorpipe.errors import OutputError, UsageError
-from colorpipe.media.folder import DEFAULT_OUTPUT
+from colorpipe.errors import UsageError
+from colorpipe.media.inputs import DEFAULT_OUTPUT
 from colorpipe.options import fields
-from colorpipe.plugins import DEFAULT_COLORIZER, PluginHost
+from colorpipe.plugins.host import DEFAULT_COLORIZER, PluginHost
 from colorpipe.settings import MediaOptions, MergeOptions
 from colorpipe.types import Recipe, Stage
 
 if TYPE_CHECKING:
-    from colorpipe.interfaces import Plugin
+    from colorpipe.plugins.interfaces import Plugin
 
 SUMMARY = "Colorize photos, folders and films."
 EPILOG = """[bold]Examples[/bold]
@@ -283,9 +283,9 @@ def run(
     choice: Choice,
 ) -> None:
     """Colorize photos, folders and films."""
+    from colorpipe.batch.runner import RunRequest
+    from colorpipe.batch.runner import run as run_all
     from colorpipe.cli.progress import Reporter, json_lines
-    from colorpipe.runner import RunRequest
-    from colorpipe.runner import run as run_all
 
     if quiet and verbose:
         raise UsageError("--quiet and --verbose exclude each other")
@@ -294,7 +294,7 @@ def run(
     host = cast(PluginHost, context.obj)
     asked = _recipe(choice, host, given, weights, device, precision)
     if save_recipe is not None:
-        _write_recipe(save_recipe, asked)
+        places.write("--save-recipe", save_recipe, asked.to_json() + "\n")
     if not quiet:
         _warn(host, choice)
     request = RunRequest(
@@ -385,13 +385,6 @@ def _read_recipe(files: Sequence[str]) -> Recipe | None:
         raise UsageError(f"--recipe {files[-1]}: {error.strerror}") from None
     except ValueError as error:  # also of text that is not UTF-8
         raise UsageError(f"--recipe {files[-1]}: {error}", hint="`--save-recipe FILE` writes one") from None
-
-
-def _write_recipe(file: Path, recipe: Recipe) -> None:
-    try:
-        file.write_text(recipe.to_json() + "\n", "utf-8")
-    except OSError as error:
-        raise OutputError(f"--save-recipe {file}: {error.strerror}") from None
 
 
 def _batch(text: str) -> int | None:

@@ -11,10 +11,10 @@ import typer
 from colorpipe.cli import console, dynamic
 from colorpipe.cli.dynamic import Given, Group
 from colorpipe.errors import UsageError
-from colorpipe.plugins import PluginHost
+from colorpipe.plugins.host import PluginHost
 
 if TYPE_CHECKING:
-    from colorpipe.interfaces import Colorizer, Plugin
+    from colorpipe.plugins.interfaces import Colorizer, Plugin
 
 SUMMARY = "Train a colorizer on a folder of colour pictures."
 EPILOG = """[bold]Examples[/bold]

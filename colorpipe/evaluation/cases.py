@@ -12,7 +12,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from colorpipe import color, resample
+from colorpipe import color
+from colorpipe.color import resample
 from colorpipe.errors import InputError
 from colorpipe.evaluation.protocol import Protocol, Region
 from colorpipe.media import open_source

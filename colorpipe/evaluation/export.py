@@ -7,7 +7,7 @@ import io
 import json
 from typing import TYPE_CHECKING
 
-from colorpipe.evaluation.results import FRAMES, shown
+from colorpipe.evaluation.records import FRAMES, shown
 
 if TYPE_CHECKING:
     from colorpipe.evaluation.results import Evaluation

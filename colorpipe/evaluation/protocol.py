@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
+
+from colorpipe.training.holdout import is_held_out
 
 Region = tuple[float, float, float, float]
 """Top, left, bottom, right as fractions of the picture's sides."""
@@ -57,13 +58,3 @@ class Protocol:
     def is_scored(self, path: Path) -> bool:
         """Whether a picture is among those that are scored; the others are left for training."""
         return is_held_out(path.name, self.share, self.seed)
-
-
-def is_held_out(name: str, share: float, seed: int = 0) -> bool:
-    """Whether a picture of this file name is among the ``share`` (0..1) that is not trained on.
-
-    By the SHA-256 of seed and name: a picture stays on its side when others come or go, or it is moved. Training with
-    ``held_out_share`` asks here too, so that a protocol with the same share scores what was not trained on.
-    """
-    digest = hashlib.sha256(f"{seed}:".encode() + name.encode("utf-8", "surrogateescape")).digest()
-    return int.from_bytes(digest[:8], "big") < share * 2**64

@@ -1,27 +1,17 @@
-"""What came of an evaluation, and the statistics over its pictures."""
+"""What came of an evaluation: its scores, as a table and as JSON."""
 
 from __future__ import annotations
 
 import dataclasses
-import math
-import os
 import statistics
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from functools import cached_property
-from pathlib import Path
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from colorpipe.evaluation.protocol import Protocol
-from colorpipe.types import Recipe
+from colorpipe.evaluation.records import FRAMES, Row, Scores, frame_rate, mean, network_share, number, rounded, shown
 
 if TYPE_CHECKING:
     from rich.table import Table
 
-GREY = "(grey)"
-"""The row of pictures left grey."""
-TRUTH = "(truth)"
-"""Among images, the picture's own colours."""
 MEANING = {
     "mean": "mean of the pictures' own scores",
     "spread": "sample standard deviation of the pictures' own scores; null for a single picture",
@@ -32,8 +22,6 @@ MEANING = {
     "higher_is_better": "null for a score that says what a result is like, not how near it is to the truth",
     "Infinity": "a score without bound, as text, since JSON has no number for it",
 }
-FRAMES = ("frames", "shots", "key_frames")
-"""Of a clip."""
 FILM_MEANING = {
     "scores of a clip": "the measure's score over all of its frames; most are means over them",
     "frames_per_second": "of finding motion, predicting, carrying and merging, one frame after the other at the "
@@ -45,167 +33,8 @@ FILM_MEANING = {
 
 
 @dataclass(frozen=True)
-class Column:
-    """One score of one measure."""
-
-    label: str
-    """The score's name; where several measures give a score of that name, the measure's text and the name."""
-    measure: str
-    """As it was asked for."""
-    higher_is_better: bool
-    describes: bool = False
-    """It says what a result is like, and none is best."""
-    needs_truth: bool = True
-    """It compares with true colours."""
-
-    @property
-    def arrow(self) -> str:
-        """Where better is."""
-        return "" if self.describes else "↑" if self.higher_is_better else "↓"
-
-    @property
-    def better(self) -> str:
-        """The same in words."""
-        return "" if self.describes else "higher is better" if self.higher_is_better else "lower is better"
-
-
-@dataclass(frozen=True)
-class Scored:
-    """One picture by one method."""
-
-    scores: Mapping[str, float]
-    """Column -> value; without those that could not be told."""
-    remarks: Mapping[str, str]
-    learning: float
-    """Seconds, on the picture's own reference."""
-    colorizing: float
-    """Seconds."""
-    frames: int = 1
-    shots: int = 0
-    """Of a clip with steady colour."""
-    key_frames: int = 0
-    """Of a clip, those that the network saw."""
-
-    @property
-    def seconds(self) -> float:
-        return self.learning + self.colorizing
-
-
-@dataclass(frozen=True)
-class Row:
-    """One method, or the grey that is there to compare with."""
-
-    label: str
-    """As it was asked for."""
-    recipe: Recipe | None = None
-    """Complete; None for the grey, and for a method that could not be started."""
-    start_up: float = 0.0
-    learning: float = 0.0
-    """Seconds, once, from a reference that was named."""
-    results: Mapping[int, Scored] = field(default_factory=dict)
-    """By the picture's index."""
-    over_all: Mapping[str, float] = field(default_factory=dict)
-    """Column -> the measure's own score over all of ``results``."""
-
-
-@dataclass(frozen=True)
-class Summary:
-    """One column of one row."""
-
-    mean: float | None
-    spread: float | None
-    pictures: int
-    over_all: float | None
-
-    @property
-    def value(self) -> float | None:
-        """What the table shows."""
-        return self.over_all if self.mean is None else self.mean
-
-
-@dataclass(frozen=True)
-class Failure:
-    """What could not be scored, and why."""
-
-    picture: Path | None
-    """None: a method or measure as a whole."""
-    by: str | None
-    """The method or measure at fault; None: the picture."""
-    error: str
-
-    def __str__(self) -> str:
-        parts = [self.by, None if self.picture is None else shown(self.picture)]
-        return ": ".join([*(part for part in parts if part and part not in self.error), self.error])
-
-
-@dataclass(frozen=True)
-class Evaluation:
+class Evaluation(Scores):
     """Methods, pictures and their scores under one protocol."""
-
-    protocol: Protocol
-    columns: tuple[Column, ...]
-    rows: tuple[Row, ...]
-    pictures: tuple[Path, ...]
-    """Those that were scored, each by one method at least."""
-    failures: tuple[Failure, ...] = ()
-    training: tuple[Path, ...] = ()
-    """Inputs that the protocol leaves for training."""
-    measures: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-    """Measure as asked for -> its name, version and options."""
-    versions: Mapping[str, str] = field(default_factory=dict)
-    """Of colorpipe and of what computes."""
-    images: Mapping[tuple[int, str], bytes] = field(default_factory=dict)
-    """Picture's index and row's label -> JPEG, where they were to be kept; the truth's label is ``TRUTH``."""
-    colourless: tuple[Path, ...] = ()
-    """Clips that have no true colours to compare with."""
-
-    def summary(self, row: Row, column: Column) -> Summary:
-        """Mean and spread over the pictures for which every row that has this score at all has it."""
-        label = column.label
-        having = _having(row, label)
-        values = [row.results[index].scores[label] for index in self._shared[label] if index in having]
-        return Summary(_mean(values), _spread(values), len(values), row.over_all.get(label))
-
-    @cached_property
-    def _shared(self) -> dict[str, list[int]]:
-        """Column -> the pictures that its means are over."""
-        return {column.label: _in_all([_having(row, column.label) for row in self.rows]) for column in self.columns}
-
-    def best(self, column: Column) -> set[str]:
-        """Labels of the rows with the best value; none where all are equal, or the score only describes. Of a score
-        that compares with no truth methods alone can be best: grey is the steadiest."""
-        rows = [row for row in self.rows if column.needs_truth or row.label not in (GREY, TRUTH)]
-        values = {row.label: self.summary(row, column).value for row in rows}
-        known = [value for value in values.values() if value is not None]
-        if len(set(known)) < 2 or column.describes:
-            return set()
-        best = max(known) if column.higher_is_better else min(known)
-        return {label for label, value in values.items() if value == best}
-
-    def seconds(self, row: Row) -> list[float]:
-        """Of each of ``timed``."""
-        return [scored.seconds for scored in self.timed(row)]
-
-    def timed(self, row: Row) -> list[Scored]:
-        """Each picture that every row that could colorize any could colorize."""
-        shared = _in_all([set(other.results) for other in self.rows])
-        return [row.results[index] for index in shared if index in row.results]
-
-    @cached_property
-    def shown_columns(self) -> tuple[Column, ...]:
-        """Those that any row has a value for."""
-        return tuple(
-            column for column in self.columns if any(self.summary(row, column).value is not None for row in self.rows)
-        )
-
-    @cached_property
-    def names(self) -> tuple[str, ...]:
-        """The pictures' paths without the folder that all share."""
-        folders = [path.parent.as_posix() for path in self.pictures]
-        if len({path.is_absolute() for path in self.pictures}) > 1:
-            return tuple(map(shown, self.pictures))
-        shared = os.path.commonpath(folders) if folders else ""
-        return tuple(shown(path.relative_to(shared)) for path in self.pictures)
 
     def table(self) -> Table:
         """For a terminal: ``rich.print(evaluation.table())``."""
@@ -238,10 +67,6 @@ class Evaluation:
         }
 
     @property
-    def of_films(self) -> bool:
-        return self.protocol.medium == "video"
-
-    @property
     def meaning(self) -> dict[str, str]:
         """What each number of ``as_dict`` is."""
         return MEANING | FILM_MEANING if self.of_films else MEANING
@@ -265,12 +90,12 @@ class Evaluation:
             "pictures": len(row.results),
             "scores": scores,
             "seconds": {
-                "median": _rounded(statistics.median(seconds) if seconds else None),
-                "mean": _rounded(_mean(seconds)),
-                "start_up": _rounded(row.start_up),
-                "learning": _rounded(row.learning),
+                "median": rounded(statistics.median(seconds) if seconds else None),
+                "mean": rounded(mean(seconds)),
+                "start_up": rounded(row.start_up),
+                "learning": rounded(row.learning),
             },
-            **({name: _rounded(value) for name, value in of_films.items()} if self.of_films else {}),
+            **({name: rounded(value) for name, value in of_films.items()} if self.of_films else {}),
         }
 
     def _picture(self, index: int) -> dict[str, Any]:
@@ -281,57 +106,9 @@ class Evaluation:
                 label: {
                     "scores": {name: number(value) for name, value in scored.scores.items()},
                     "remarks": dict(scored.remarks),
-                    "seconds": {"learning": _rounded(scored.learning), "colorizing": _rounded(scored.colorizing)},
+                    "seconds": {"learning": rounded(scored.learning), "colorizing": rounded(scored.colorizing)},
                     **({name: getattr(scored, name) for name in FRAMES} if self.of_films else {}),
                 }
                 for label, scored in results.items()
             },
         }
-
-
-def frame_rate(scored: Sequence[Scored]) -> float | None:
-    """Frames a second; None where nothing took any time."""
-    seconds = sum(clip.seconds for clip in scored)
-    return sum(clip.frames for clip in scored) / seconds if seconds else None
-
-
-def network_share(scored: Sequence[Scored]) -> float | None:
-    """Part of the frames that the network saw; None where there are none."""
-    frames = sum(clip.frames for clip in scored)
-    return sum(clip.key_frames for clip in scored) / frames if frames else None
-
-
-def _having(row: Row, label: str) -> set[int]:
-    return {index for index, scored in row.results.items() if label in scored.scores}
-
-
-def _in_all(sets: list[set[int]]) -> list[int]:
-    """What is in each of the sets that hold anything."""
-    full = [indices for indices in sets if indices]
-    return sorted(set.intersection(*full)) if full else []
-
-
-def _mean(values: list[float]) -> float | None:
-    return sum(values) / len(values) if values else None
-
-
-def _spread(values: list[float]) -> float | None:
-    if len(values) < 2 or not all(map(math.isfinite, values)):
-        return None
-    return statistics.stdev(values)
-
-
-def _rounded(value: float | None) -> float | None:
-    return None if value is None else round(value, 6)
-
-
-def number(value: float | None) -> float | str | None:
-    """A score as JSON can hold it."""
-    if value is None or math.isnan(value):
-        return None
-    return value if math.isfinite(value) else "Infinity" if value > 0 else "-Infinity"
-
-
-def shown(path: Path) -> str:
-    """A path as text that any file can hold: what is not UTF-8 in it is replaced."""
-    return str(path).encode("utf-8", "surrogateescape").decode("utf-8", "replace")

@@ -16,17 +16,18 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from colorpipe import __version__
+from colorpipe._version import __version__
 from colorpipe.errors import ColorpipeError, DeviceError, PluginError, UsageError, WeightsError
 from colorpipe.evaluation import cases, clips, specs
 from colorpipe.evaluation.cases import Case
 from colorpipe.evaluation.clips import Clip
-from colorpipe.evaluation.contenders import Colorized, Contender, Grey, Truth
+from colorpipe.evaluation.methods import Colorized, Contender, Grey, Truth
 from colorpipe.evaluation.protocols import DEFAULT_PROTOCOL, get, usual
-from colorpipe.evaluation.results import GREY, TRUTH, Column, Evaluation, Failure, Row, Scored
-from colorpipe.media.folder import find_inputs
-from colorpipe.plugins import DEFAULT_COLORIZER, PluginHost
-from colorpipe.runtime import Precision, choose_device
+from colorpipe.evaluation.records import GREY, TRUTH, Column, Failure, Row, Scored
+from colorpipe.evaluation.results import Evaluation
+from colorpipe.inference.runtime import Precision, choose_device
+from colorpipe.media.inputs import find_inputs
+from colorpipe.plugins.host import DEFAULT_COLORIZER, PluginHost
 from colorpipe.settings import MediaOptions
 
 if TYPE_CHECKING:

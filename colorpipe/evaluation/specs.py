@@ -16,18 +16,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from colorpipe.errors import ColorpipeError, UsageError
-from colorpipe.models import ModelStore, Weights
+from colorpipe.guidance.reference import read_lab
 from colorpipe.options import Options, build, fields
-from colorpipe.session import parts_of, read_lab, recipe_of
+from colorpipe.pipeline.session import parts_of, recipe_of
 from colorpipe.settings import MediaOptions, MergeOptions
 from colorpipe.types import Recipe, Stage
+from colorpipe.weights.store import ModelStore, Weights
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from colorpipe.evaluation.protocol import Protocol
-    from colorpipe.interfaces import Evaluator
-    from colorpipe.plugins import PluginHost
+    from colorpipe.plugins.host import PluginHost
+    from colorpipe.plugins.interfaces import Evaluator
 
 DEFAULT_EVALUATORS = ("psnr", "ssim", "de00", "colourfulness")
 FILM_EVALUATORS = ("psnr", "de00", "colourfulness", "cdc", "flicker", "warp-error")

@@ -11,12 +11,12 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from colorpipe.evaluation.results import frame_rate, network_share, shown
+from colorpipe.evaluation.records import frame_rate, network_share, shown
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from colorpipe.evaluation.results import Column, Evaluation, Row, Scored
+    from colorpipe.evaluation.records import Column, Row, Scored, Scores
 
 
 @dataclass(frozen=True)
@@ -38,12 +38,12 @@ _NATURAL = Console(width=10_000)
 """Where a table is as wide as it likes."""
 
 
-def table(evaluation: Evaluation, width: int | None = None) -> Table:
+def table(evaluation: Scores, width: int | None = None) -> Table:
     """A row for each method. Where that is wider than ``width``: a column for each; if need be without spreads."""
     return _made(evaluation, *_layout(evaluation, width))
 
 
-def _layout(evaluation: Evaluation, width: int | None) -> tuple[bool, bool]:
+def _layout(evaluation: Scores, width: int | None) -> tuple[bool, bool]:
     """Whether methods are columns, and whether spreads are shown: the first that fits, else the narrowest."""
     layouts = [(turned, spread) for spread in (True, False) for turned in (False, True)]
     widths = {layout: _NATURAL.measure(_made(evaluation, *layout)).maximum for layout in layouts}
@@ -51,7 +51,7 @@ def _layout(evaluation: Evaluation, width: int | None) -> tuple[bool, bool]:
     return fitting[0] if fitting else min(layouts, key=widths.__getitem__)
 
 
-def _made(evaluation: Evaluation, turned: bool, spread: bool) -> Table:
+def _made(evaluation: Scores, turned: bool, spread: bool) -> Table:
     columns, behind = evaluation.shown_columns, costs(evaluation)
     heads = [f"{column.label} {column.arrow}".strip() for column in columns] + [cost.label for cost in behind]
     lines = [[Text(""), *(Text(head, style="bold") for head in heads)]]
@@ -70,7 +70,7 @@ def _made(evaluation: Evaluation, turned: bool, spread: bool) -> Table:
     return made
 
 
-def title(evaluation: Evaluation) -> str:
+def title(evaluation: Scores) -> str:
     """Protocol and number of pictures."""
     return f"{evaluation.protocol.name}, {counted(len(evaluation.pictures), evaluation.protocol.unit)}"
 
@@ -79,7 +79,7 @@ def counted(number: int, unit: str) -> str:
     return f"{number} {unit}{'s' * (number != 1)}"
 
 
-def _score(evaluation: Evaluation, row: Row, column: Column, spread: bool) -> Text:
+def _score(evaluation: Scores, row: Row, column: Column, spread: bool) -> Text:
     found = evaluation.summary(row, column)
     if found.value is None:
         return Text("-", style="dim")
@@ -91,14 +91,14 @@ def _score(evaluation: Evaluation, row: Row, column: Column, spread: bool) -> Te
     return cell
 
 
-def costs(evaluation: Evaluation) -> tuple[Cost, ...]:
+def costs(evaluation: Scores) -> tuple[Cost, ...]:
     """Median seconds of pictures; of films frames a second, and how many of them the network saw."""
     if evaluation.of_films:
         return Cost("frames/s", frame_rate, seconds, True), Cost("network", network_share, "{:.1%}".format)
     return (Cost("s/picture", lambda scored: statistics.median(one.seconds for one in scored), seconds),)
 
 
-def decimals(evaluation: Evaluation, column: Column) -> int:
+def decimals(evaluation: Scores, column: Column) -> int:
     """Digits behind the point, the same for all of a column: four that count in its largest value, at most three from
     0.1 on."""
     values = [evaluation.summary(row, column).value for row in evaluation.rows]
@@ -119,7 +119,7 @@ def seconds(value: float) -> str:
     return f"{value:.3g}" if value < 100 else f"{value:.0f}"
 
 
-def notes(evaluation: Evaluation, width: int | None = None) -> list[str]:
+def notes(evaluation: Scores, width: int | None = None) -> list[str]:
     """What a reader of the table of that width should know, a line each."""
     lines, unit = [evaluation.protocol.summary], evaluation.protocol.unit
     several = len(evaluation.pictures) > 1

@@ -1,6 +1,8 @@
-"""Reading and writing pictures and films: sources of frames and sinks for them, under one contract (``base``).
+"""Pictures and films as files: sources of frames and sinks for them, under one contract (``base``).
 
 Importing this package is light; libvips, OpenCV and FFmpeg are loaded when a file is opened.
+
+May import: ground, color.
 """
 
 from __future__ import annotations
@@ -12,11 +14,11 @@ from typing import TYPE_CHECKING, Any, cast
 
 from colorpipe.errors import OutputError
 from colorpipe.media import sniff
-from colorpipe.media.folder import VIDEO_SUFFIXES, is_video
+from colorpipe.media.inputs import VIDEO_SUFFIXES, is_video
 
 if TYPE_CHECKING:
     from colorpipe.media.base import Provenance, Sink, Source
-    from colorpipe.media.video import VideoSource
+    from colorpipe.media.video.source import VideoSource
     from colorpipe.settings import MediaOptions
     from colorpipe.types import Frame
 
@@ -32,15 +34,15 @@ def open_source(path: Path, options: MediaOptions, preview: float | None = None)
     """
     kind = sniff.kind_of(path)
     if kind in sniff.STILLS:
-        from colorpipe.media.image import StillSource
+        from colorpipe.media.still.source import StillSource
 
         return StillSource(path, kind, options)
     # A film's name gets a chance: FFmpeg knows formats that have no fixed first bytes.
     if kind == "video" or (kind == sniff.UNKNOWN and path.suffix.lower() in VIDEO_SUFFIXES):
-        from colorpipe.media.video import open_video, opened
+        from colorpipe.media.video.source import open_video, opened
 
         if preview is not None:
-            from colorpipe.media.preview import Preview
+            from colorpipe.media.video.preview import Preview
 
             return opened(partial(Preview, seconds=preview), path, options)
         return open_video(path, options)
@@ -79,7 +81,7 @@ def open_sink(
                 hint="give the picture the name of its format, or a picture's name to -o",
             )
         return open_still_sink(path, options, provenance)
-    from colorpipe.media.video_sink import VideoSink
+    from colorpipe.media.video.sink import VideoSink
 
     return VideoSink(path, cast("VideoSource", source), options, provenance, job)
 
@@ -90,6 +92,6 @@ def open_still_sink(path: Path, options: MediaOptions, provenance: Provenance | 
     Raises:
         OutputError: the format cannot be written.
     """
-    from colorpipe.media.image_sink import StillSink
+    from colorpipe.media.still.sink import StillSink
 
     return StillSink(path, options, provenance)

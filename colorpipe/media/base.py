@@ -10,7 +10,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Literal
 
-from colorpipe import __version__
+from colorpipe._version import __version__
 
 if TYPE_CHECKING:
     from typing_extensions import Self

@@ -9,7 +9,7 @@ from pathlib import Path
 from colorpipe.errors import InputError
 
 STILLS = frozenset({"jpeg", "png", "tiff", "webp", "gif", "bmp", "heif"})
-"""Kinds that ``colorpipe.media.image`` reads."""
+"""Kinds that ``colorpipe.media.still.source`` reads."""
 TEXT, UNKNOWN = "a text", "of an unknown kind"
 _STILL_BRANDS = {b"avif", b"avis", b"heic", b"heix", b"hevc", b"hevx", b"heim", b"heis", b"mif1", b"msf1"}
 """ISO base media brands of pictures (ISO/IEC 23008-12 and the AV1 image format)."""

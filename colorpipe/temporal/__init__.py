@@ -11,13 +11,14 @@ colour crosses a cut. ::
 by chance, and memory is bounded by the distance between key frames. Hint and reference files lead a shot's colour from
 the frame that they name (``Lead``); for that ``Strands`` and ``Weaver`` stand around the two. ``Film`` does all in
 turn, without such files.
+
+May import: ground, color, guidance.
 """
 
-from colorpipe.temporal.carry import Carrier
-from colorpipe.temporal.film import Film
-from colorpipe.temporal.lead import Lead
-from colorpipe.temporal.motion import shrink
-from colorpipe.temporal.plan import Planner, Step
-from colorpipe.temporal.strands import Strands, Turn, Weaver, unpacked
+from colorpipe.temporal.hint_tracker import Lead
+from colorpipe.temporal.keyframes import Planner, Step
+from colorpipe.temporal.optical_flow import shrink
+from colorpipe.temporal.propagate import Carrier
+from colorpipe.temporal.spans import Strands, Turn, Weaver, unpacked
 
-__all__ = ["Carrier", "Film", "Lead", "Planner", "Step", "Strands", "Turn", "Weaver", "shrink", "unpacked"]
+__all__ = ["Carrier", "Lead", "Planner", "Step", "Strands", "Turn", "Weaver", "shrink", "unpacked"]

@@ -9,6 +9,8 @@ With pytest, in a plugin's own project::
         plugin = Sepia
 
 From the command line, without pytest: ``colorpipe plugins test sepia``.
+
+May import: ground, weights, plugins.
 """
 
 from __future__ import annotations
@@ -18,8 +20,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from colorpipe.interfaces import Plugin
-from colorpipe.plugins import PluginHost
+from colorpipe.plugins.host import PluginHost
+from colorpipe.plugins.interfaces import Plugin
 from colorpipe.testing.colorizer import ColorizerSuite
 from colorpipe.testing.stages import DecoderSuite, EvaluatorSuite, PreprocessorSuite
 from colorpipe.testing.suite import PluginSuite, require, require_close

@@ -7,8 +7,8 @@ import unittest
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
-from colorpipe.interfaces import Colorizer
-from colorpipe.plugins import PluginHost
+from colorpipe.plugins.host import PluginHost
+from colorpipe.plugins.interfaces import Colorizer
 from colorpipe.testing.suite import PluginSuite, require, require_close
 from colorpipe.types import Batch, Chroma, ChromaDistribution, Lab
 
@@ -47,7 +47,7 @@ class ColorizerSuite(PluginSuite[Colorizer]):
         return self.plugin.build is not Colorizer.build
 
     def _weights(self, made: Colorizer, folder: Path) -> Path | None:
-        from colorpipe.models import ModelStore
+        from colorpipe.weights.store import ModelStore
 
         name = self.plugin.default_weights
         if name is None:

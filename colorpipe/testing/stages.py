@@ -7,8 +7,8 @@ import unittest
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from colorpipe.interfaces import Decoder, Evaluator, Preprocessor
-from colorpipe.plugins import PluginHost
+from colorpipe.plugins.host import PluginHost
+from colorpipe.plugins.interfaces import Decoder, Evaluator, Preprocessor
 from colorpipe.testing.suite import PluginSuite, require, require_close
 from colorpipe.types import Chroma, ChromaDistribution, Encoding, Frame, Lab
 
@@ -161,7 +161,7 @@ class EvaluatorSuite(PluginSuite[Evaluator]):
 
     def evaluator(self) -> Evaluator:
         """The plugin, ready for ``update``."""
-        from colorpipe.models import ModelStore
+        from colorpipe.weights.store import ModelStore
 
         made, name = self.plugin(), self.plugin.default_weights
         if name is not None:

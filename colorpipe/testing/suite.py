@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
 from colorpipe import options
 from colorpipe.errors import OptionError
-from colorpipe.interfaces import KINDS, Plugin
-from colorpipe.plugins import FILE_MODULE, PluginHost, contract_breach
+from colorpipe.plugins.host import FILE_MODULE, PluginHost, contract_breach
+from colorpipe.plugins.interfaces import KINDS, Plugin
 
 if TYPE_CHECKING:
     import torch

@@ -10,6 +10,8 @@
     report["timestamps"].says
 
 A film is read in lockstep with its result, two frames in memory, whatever its length.
+
+May import: ground, color, media.
 """
 
 from __future__ import annotations
@@ -58,7 +60,7 @@ def verify(
 
                 checks += compare_stills(before, after)
             else:
-                from colorpipe.media.video import VideoSource
+                from colorpipe.media.video.source import VideoSource
                 from colorpipe.verification.films import compare_frames, compare_tags
                 from colorpipe.verification.streams import compare_streams
 

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from colorpipe.media.video import VideoSource
-from colorpipe.media.video_tags import UNSPECIFIED, VideoTags
+from colorpipe.media.video.source import VideoSource
+from colorpipe.media.video.tags import UNSPECIFIED, VideoTags
 from colorpipe.types import Encoding, Frame
 from colorpipe.verification.difference import Difference, seconds
 from colorpipe.verification.report import Check, Progress, Status

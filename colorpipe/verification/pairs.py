@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from colorpipe.errors import UsageError
-from colorpipe.media.folder import find_inputs, is_video, plan
+from colorpipe.media.inputs import find_inputs, is_video, plan
 from colorpipe.options import fields
 from colorpipe.settings import MediaOptions
 
@@ -52,6 +52,6 @@ def find_pairs(source: Path, result: Path) -> list[Pair]:
 
 
 def _suffix(codec: str) -> Callable[[Path], str]:
-    from colorpipe.media.remux import output_suffix
+    from colorpipe.media.video.remux import output_suffix
 
     return lambda path: output_suffix(path, codec)

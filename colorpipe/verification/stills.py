@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from colorpipe import color
 from colorpipe.color import Keep
-from colorpipe.media import metadata, vips
 from colorpipe.media.base import Source
+from colorpipe.media.still import metadata, vips
 from colorpipe.types import Encoding, Frame
 from colorpipe.verification.difference import Difference
 from colorpipe.verification.report import Check, Status

@@ -13,8 +13,8 @@ import av.container
 import numpy as np
 from av.stream import Discard, Disposition, Stream
 
-from colorpipe.media.container import open_container
-from colorpipe.media.remux import kept_metadata
+from colorpipe.media.video.container import open_container
+from colorpipe.media.video.remux import kept_metadata
 from colorpipe.verification.difference import seconds
 from colorpipe.verification.films import tolerance
 from colorpipe.verification.report import Check

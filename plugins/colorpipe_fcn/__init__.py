@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from colorpipe import Chroma, Colorizer, Model, WeightsError, hookimpl
-from colorpipe.interfaces import InputSize
+from colorpipe.types import InputSize
 from colorpipe_fcn.options import LearnOptions, TrainOptions
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ class Fcn(Colorizer):
     options: LearnOptions
 
     def build(self, weights: Path | None) -> torch.nn.Module:
-        from colorpipe.models import load_strictly, read_tensors
+        from colorpipe.weights.checkpoints import load_strictly, read_tensors
         from colorpipe_fcn.network import FCN
 
         if weights is None:  # `learn` gives it its own

@@ -12,11 +12,11 @@ from torch.optim import Optimizer
 
 from colorpipe import Lab, PluginError
 from colorpipe.color import grey_of, lightness_of
-from colorpipe.interfaces import InputSize
-from colorpipe.precision import one_thread
-from colorpipe.resample import shrink, view_size
+from colorpipe.color.resample import shrink, view_size
+from colorpipe.inference.precision import one_thread
 from colorpipe.training import Task, as_metadata
-from colorpipe.training_scores import Truth
+from colorpipe.training.validation import Truth
+from colorpipe.types import InputSize
 
 from .network import AB_SCALE, FCN, STRIDE
 from .options import LearnOptions, TrainOptions

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 import colorpipe
 from colorpipe import Chroma, Colorizer, Model, WeightsError, hookimpl, option
-from colorpipe.interfaces import InputSize
+from colorpipe.types import InputSize
 from colorpipe_generative.options import GanOptions, VaeOptions
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ class _Generative(Colorizer):
     has_latent: ClassVar[bool]
 
     def build(self, weights: Path | None) -> torch.nn.Module:
-        from colorpipe.models import load_strictly, read_tensors
+        from colorpipe.weights.checkpoints import load_strictly, read_tensors
 
         if weights is None:
             raise WeightsError(f"{self.name} needs weights", hint=f"--weights {self.default_weights}, or a file")

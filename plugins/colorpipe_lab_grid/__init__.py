@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from colorpipe import ChromaDistribution, Colorizer, Model, WeightsError, hookimpl
-from colorpipe.interfaces import InputSize
+from colorpipe.types import InputSize
 from colorpipe_lab_grid.options import TrainOptions
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ class LabGrid(Colorizer):
     TrainOptions = TrainOptions
 
     def build(self, weights: Path | None) -> torch.nn.Module:
-        from colorpipe.models import load_strictly, read_temperature, read_tensors
+        from colorpipe.weights.checkpoints import load_strictly, read_temperature, read_tensors
         from colorpipe_lab_grid.network import GridNetwork
 
         if weights is None:

@@ -9,15 +9,15 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from colorpipe.rebalancing import rebalancing_weights, smooth_prior
 from colorpipe.training import Task, as_metadata
-from colorpipe.training_scores import Truth, to_ab
+from colorpipe.training.rebalancing import rebalancing_weights, smooth_prior
+from colorpipe.training.validation import Truth, to_ab
 
 from .network import FIRST, STRIDE, GridNetwork
 from .options import TrainOptions
 
 if TYPE_CHECKING:
-    from colorpipe.training_data import Pictures
+    from colorpipe.training import TrainingPictures
 
 CELL = 16
 """Side of a cell, CIE units: a pixel of the slice is one unit."""
@@ -34,7 +34,7 @@ class GridTask(Task):
     stride = STRIDE
     average = 0.0  # batch norm's running statistics belong to the weights as they are
 
-    def prepare(self, pictures: Pictures, training: list[int]) -> None:
+    def prepare(self, pictures: TrainingPictures, training: list[int]) -> None:
         """Count the cells; those never seen are dropped. A class is shown as the mean of what fell into its cell."""
         total = CELLS[0] * CELLS[1]
         counts, sums = torch.zeros(total), torch.zeros(total, 2, dtype=torch.float64)

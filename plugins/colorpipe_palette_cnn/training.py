@@ -14,7 +14,7 @@ from torch.optim import Optimizer
 
 from colorpipe.errors import TrainingError
 from colorpipe.training import Task, as_metadata
-from colorpipe.training_scores import Truth, to_ab
+from colorpipe.training.validation import Truth, to_ab
 
 from .network import DENSE_SIDE, ConvHead, DenseHead, PaletteNetwork
 from .options import TrainOptions
@@ -22,7 +22,7 @@ from .options import TrainOptions
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from colorpipe.training_data import Pictures
+    from colorpipe.training import TrainingPictures
 
 SAMPLED = 16
 """k-means looks at each training picture at this side: 256 colours of it."""
@@ -45,7 +45,7 @@ class PaletteTask(Task):
             raise TrainingError(f"the dense head takes --side {DENSE_SIDE}, not {options.side}", hint="or --head conv")
         self.picture_side = options.side
 
-    def prepare(self, pictures: Pictures, training: list[int]) -> None:
+    def prepare(self, pictures: TrainingPictures, training: list[int]) -> None:
         """The palette."""
         colours = np.concatenate([pictures.chroma(index, SAMPLED).reshape(-1, 2) for index in training])
         self.palette = torch.from_numpy(palette_of(colours, self.options.colours, self.options.seed))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal
 
 import colorpipe
 from colorpipe import Chroma, Colorizer, OptionError, hookimpl, option
-from colorpipe.interfaces import InputSize
+from colorpipe.types import InputSize
 
 if TYPE_CHECKING:
     import torch
@@ -45,7 +45,7 @@ class PatchKnn(Colorizer):
     options: Options
 
     def learn(self, reference: Lab, device: torch.device) -> None:
-        from colorpipe.reference import code_values, palette, patches, tint
+        from colorpipe.guidance.reference import code_values, palette, patches, tint
         from colorpipe_patch_knn.knn import PatchIndex
 
         rgb, grey = code_values(reference, self.options.grey, self.input_size)
@@ -57,7 +57,7 @@ class PatchKnn(Colorizer):
         import numpy as np
         import torch
 
-        from colorpipe.reference import grey_codes, patches
+        from colorpipe.guidance.reference import grey_codes, patches
         from colorpipe_patch_knn import knn
 
         L = batch.L[:, 0].cpu().float().numpy()  # (N, h, w)

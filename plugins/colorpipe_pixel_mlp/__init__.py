@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal
 
 import colorpipe
 from colorpipe import Chroma, Colorizer, OptionError, hookimpl, option
-from colorpipe.interfaces import InputSize
+from colorpipe.types import InputSize
 
 if TYPE_CHECKING:
     import torch
@@ -49,7 +49,7 @@ class PixelMlp(Colorizer):
     def learn(self, reference: Lab, device: torch.device) -> None:
         import numpy as np
 
-        from colorpipe.reference import code_values, palette, patches
+        from colorpipe.guidance.reference import code_values, palette, patches
         from colorpipe_pixel_mlp.mlp import Mlp
 
         options = self.options
@@ -70,7 +70,7 @@ class PixelMlp(Colorizer):
         import numpy as np
         import torch
 
-        from colorpipe.reference import grey_codes, patches, tint
+        from colorpipe.guidance.reference import grey_codes, patches, tint
 
         made = []
         for L in batch.L[:, 0].cpu().float().numpy():  # (h, w)

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from colorpipe import Chroma, Colorizer, Model, WeightsError, hookimpl
-from colorpipe.interfaces import InputSize
+from colorpipe.types import InputSize
 
 if TYPE_CHECKING:
     import torch
@@ -28,7 +28,7 @@ class Siggraph17(Colorizer):
     def build(self, weights: Path | None) -> torch.nn.Module:
         import torch
 
-        from colorpipe.models import load_strictly, read_tensors
+        from colorpipe.weights.checkpoints import load_strictly, read_tensors
         from colorpipe_siggraph17.network import Siggraph17 as Network
 
         if weights is None:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from colorpipe import ChromaDistribution, Colorizer, Model, WeightsError, hookimpl
-from colorpipe.interfaces import InputSize
+from colorpipe.types import InputSize
 from colorpipe_zhang.options import TrainOptions
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ class Zhang(Colorizer):
     def build(self, weights: Path | None) -> torch.nn.Module:
         import torch
 
-        from colorpipe.models import load_strictly, read_temperature, read_tensors, read_vibrance
+        from colorpipe.weights.checkpoints import load_strictly, read_temperature, read_tensors, read_vibrance
         from colorpipe_zhang.compact import CompactZhang
         from colorpipe_zhang.eccv16 import Eccv16
 

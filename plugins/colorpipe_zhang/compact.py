@@ -190,7 +190,7 @@ def load_trained(network: CompactZhang, path: Path, encoder_only: bool) -> None:
     With ``encoder_only`` the decoder is left as it is. Raises :class:`~colorpipe.errors.WeightsError` if the file
     holds no compact network.
     """
-    from colorpipe.models import load_strictly, read_tensors
+    from colorpipe.weights.checkpoints import load_strictly, read_tensors
 
     tensors, metadata = read_tensors(path)
     tensors = {name: tensor.float() for name, tensor in tensors.items()}

@@ -17,15 +17,15 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from colorpipe.rebalancing import rebalancing_weights, smooth_prior
 from colorpipe.training import Task, as_metadata
+from colorpipe.training.rebalancing import rebalancing_weights, smooth_prior
 
 from . import BUNDLED, bins
 from .compact import BINS, CompactZhang, InvertedResidual, load_encoder, load_trained
 from .options import TrainOptions
 
 if TYPE_CHECKING:
-    from colorpipe.training_data import Pictures
+    from colorpipe.training import TrainingPictures
 
 LATTICE = 2
 """The loss looks at every second position, each way: a quarter of them carries nearly all there is to learn."""
@@ -58,7 +58,7 @@ class ZhangTask(Task):
             block.requires_grad_(False)
         return network
 
-    def prepare(self, pictures: Pictures, training: list[int]) -> None:
+    def prepare(self, pictures: TrainingPictures, training: list[int]) -> None:
         """Class prior over the training pictures, at the resolution of the logits, and the weights it gives."""
         side = self.picture_side // self.stride
         counts = sum((bins.count(pictures.chroma(index, side)) for index in training), np.zeros(BINS))
@@ -119,7 +119,7 @@ class ZhangTask(Task):
 
         The last two as the exported file decodes by itself.
         """
-        from colorpipe.training_scores import Truth, to_ab
+        from colorpipe.training.validation import Truth, to_ab
 
         truth = Truth(rgb, self.see)
         logits = network(truth.seen).float()

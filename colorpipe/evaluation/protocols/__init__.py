@@ -19,7 +19,7 @@ from colorpipe.evaluation.protocols import (
     video_v1,
     whole_256_v1,
 )
-from colorpipe.media.folder import is_video
+from colorpipe.media.inputs import is_video
 
 DEFAULT_PROTOCOL = "whole-256.v1"
 _FILES = (whole_256_v1, native_v1, left_right_120_v1, left_right_256_v1, split_70_30_v1, video_v1)

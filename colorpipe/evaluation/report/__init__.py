@@ -13,11 +13,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from colorpipe.evaluation import table
+from colorpipe.evaluation.records import GREY, TRUTH, number, shown
 from colorpipe.evaluation.report.plots import plot
-from colorpipe.evaluation.results import GREY, TRUTH, number, shown
 
 if TYPE_CHECKING:
-    from colorpipe.evaluation.results import Column, Evaluation, Row, Scored
+    from colorpipe.evaluation.records import Column, Row, Scored
+    from colorpipe.evaluation.results import Evaluation
 
 FEW_SCORES = 6
 """Told under a small picture, at most: the first of each measure."""

@@ -11,10 +11,10 @@ import statistics
 from typing import TYPE_CHECKING
 
 from colorpipe.evaluation import table
-from colorpipe.evaluation.results import GREY, TRUTH
+from colorpipe.evaluation.records import GREY, TRUTH
 
 if TYPE_CHECKING:
-    from colorpipe.evaluation.results import Column, Evaluation
+    from colorpipe.evaluation.records import Column, Scores
 
 ROW = 46
 """Pixels of a method's strip, its label included."""
@@ -25,7 +25,7 @@ TITLED = 200
 """Pictures up to which each dot tells its name."""
 
 
-def plot(evaluation: Evaluation, column: Column) -> str:
+def plot(evaluation: Scores, column: Column) -> str:
     """A figure; empty where no picture has a score of its own that can be drawn."""
     strips = []
     for row in evaluation.rows:

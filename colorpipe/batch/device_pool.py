@@ -1,0 +1,92 @@
+"""The devices of a run: the network's calls spread over them."""
+
+from __future__ import annotations
+
+import itertools
+import threading
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+
+import torch
+
+from colorpipe.batch.state import Item
+from colorpipe.color import Float
+from colorpipe.inference.runtime import keep_threads
+from colorpipe.pipeline.frame import Prepared
+from colorpipe.pipeline.session import Session
+
+Answers = dict[int, "tuple[Float | Exception, float]"]
+"""Of some items, by their place among them: chroma or why there is none, and seconds."""
+
+
+class Devices:
+    """A session's runtimes with a thread each; one alone on a CPU with two, where its cores take two calls at once."""
+
+    def __init__(self, session: Session) -> None:
+        self._pipeline, self._runtimes = session.pipeline, session.runtimes
+        self._own = threading.local()
+        self._learning = [threading.Lock() for _ in self._runtimes]
+        count = len(self) if len(self) > 1 else min(2, self._runtimes[0].lanes)
+        left, threads = itertools.cycle(range(len(self))), torch.get_num_threads()
+
+        def begin() -> None:
+            self._own.place = next(left)
+            keep_threads(threads)  # as the caller has, or rounding would differ
+            device = self._runtimes[self._own.place].device
+            if device.type == "cuda" and device.index is not None:
+                torch.cuda.set_device(device)  # a thread's own: for plugins that say just "cuda"
+
+        self._pool = ThreadPoolExecutor(count, "device", initializer=begin)
+
+    def __len__(self) -> int:
+        return len(self._runtimes)
+
+    def ask(self, items: Sequence[Item]) -> Future[Answers]:
+        """Chroma for those that are for the network, from the device that is free first.
+
+        From one alone at once, but for films with steady colour: their key frames come far apart, and other frames can
+        be read and written meanwhile.
+        """
+        items = tuple(items)
+        if len(self) > 1 or any(item.turn is not None for item in items):
+            return self._pool.submit(lambda: self._ask(items, self._own.place))
+        done: Future[Answers] = Future()
+        done.set_result(self._ask(items, 0))
+        return done
+
+    def close(self) -> None:
+        """Waits for the calls under way; those that have not begun are dropped."""
+        self._pool.shutdown(cancel_futures=True)
+
+    def _ask(self, items: Sequence[Item], place: int) -> Answers:
+        """Frames of one view size and reference share a call, but for a film's key frames."""
+        groups: dict[object, list[tuple[int, Prepared]]] = {}
+        for index, item in enumerate(items):
+            if item.prepared is not None and not item.task.error:
+                kind = item.prepared.L.shape, item.prepared.reference, item.turn is None
+                groups.setdefault(kind, []).append((index, item.prepared))
+        answers: Answers = {}
+        for group in groups.values():
+            answers |= self._ask_group(items, group, place)
+        return answers
+
+    def _ask_group(self, items: Sequence[Item], group: list[tuple[int, Prepared]], place: int) -> Answers:
+        start, runtime = time.perf_counter(), self._runtimes[place]
+        try:
+            reference, led = group[0][1].reference, items[group[0][0]].task.led
+            through: Callable[..., list[Float]] = runtime.predict
+            if reference is not None and led is not None:
+                with self._learning[place]:  # two calls of one shot: the second takes what the first has learned
+                    through = led(reference, runtime)
+            alone = items[group[0][0]].turn is not None
+            results = self._pipeline.predict([prepared for _, prepared in group], through, alone)
+        except Exception as error:
+            if len(group) == 1:
+                return {group[0][0]: (error, 0.0)}
+            answers: Answers = {}
+            for one in group:  # find out whose fault it is
+                answers |= self._ask_group(items, [one], place)
+            return answers
+        share = (time.perf_counter() - start) / len(group)
+        return {index: (ab, share) for (index, _), ab in zip(group, results, strict=True)}

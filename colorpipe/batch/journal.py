@@ -1,0 +1,153 @@
+"""What was done in an output folder, so that a job that is started again goes on where it stopped.
+
+One line of JSON per event, appended to ``.colorpipe.jsonl`` in the folder: ``begun`` before a result is put in its
+place, ``done`` after. A result that was begun is colorpipe's own and may be written again; one that the journal does
+not know is somebody else's file and is left alone.
+
+Several runs may share a folder: each line is appended in one call, and what others appended is read before anything is
+decided.
+"""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import threading
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+from colorpipe.errors import OutputError
+from colorpipe.files import sha256, unwritable
+
+NAME = ".colorpipe.jsonl"
+State = Literal["new", "done", "stale", "foreign"]
+
+
+class Journal:
+    """The journal of one output folder. Safe to use from several threads and processes.
+
+    Args:
+        folder: Where results go; made when the first event is recorded.
+        recipe: Digest of the recipe: a result of another recipe is made anew.
+    """
+
+    def __init__(self, folder: Path, recipe: str) -> None:
+        self.folder = folder
+        self.recipe = recipe
+        self._file = folder / NAME
+        self._lock = threading.Lock()
+        self._entries: dict[str, dict[str, Any]] = {}
+        self._seen = 0
+        """Bytes of the file that were read, whole lines only."""
+        self._read()
+
+    def state(self, source: Path, output: Path, guides: Mapping[str, str] | None = None) -> State:
+        """``new``: nothing is there. ``done``: this source, by this recipe. ``stale``: colorpipe's, but of another
+        source or recipe, or unfinished. ``foreign``: not colorpipe's.
+
+        Args:
+            guides: ``Guides.identity`` of the source: with other hint files it is another source.
+        """
+        if not output.exists():
+            return "new"
+        with self._lock:
+            self._read()
+        entry = self._entries.get(self._key(output))
+        if entry is None:
+            return "foreign"
+        if entry["event"] != "done" or entry["recipe"] != self.recipe or entry["size"] != output.stat().st_size:
+            return "stale"
+        same = entry["source"].get("guides", {}) == (guides or {}) and _same(source, entry["source"])
+        return "done" if same else "stale"
+
+    def begin(self, source: Path, output: Path) -> None:
+        """Call before the result appears in its place."""
+        self._append({"event": "begun", "output": self._key(output), "source": {"path": str(source)}})
+
+    def done(self, source: Path, output: Path, known: dict[str, Any] | None = None) -> None:
+        """Call after the result is in its place.
+
+        Args:
+            known: The source's ``identity`` when it was read, with its ``guides``, if any; None takes it now.
+        """
+        self._append(
+            {
+                "event": "done",
+                "output": self._key(output),
+                "size": output.stat().st_size,
+                "recipe": self.recipe,
+                "source": identity(source) if known is None else known,
+            }
+        )
+
+    def _key(self, output: Path) -> str:
+        return os.path.relpath(output, self.folder)
+
+    def _read(self) -> None:
+        try:
+            with self._file.open("rb") as file:
+                if os.fstat(file.fileno()).st_size < self._seen:
+                    self._seen = 0  # somebody began it anew
+                file.seek(self._seen)
+                data = file.read()
+            text = data.decode("utf-8")
+        except FileNotFoundError:
+            return
+        except (OSError, UnicodeDecodeError) as error:
+            raise OutputError(f"{self._file}: cannot be read ({error})", hint="delete it to start afresh") from None
+        self._seen += data.rfind(b"\n") + 1
+        for line in filter(None, text.splitlines()):
+            try:
+                entry = json.loads(line)
+                self._entries[entry["output"]] = entry
+            except (json.JSONDecodeError, KeyError, TypeError):
+                continue  # the line that a power cut left unfinished; its result is treated as unknown
+
+    def _append(self, entry: dict[str, Any]) -> None:
+        line = (json.dumps(entry, ensure_ascii=True) + "\n").encode()
+        with self._lock:
+            try:
+                self.folder.mkdir(parents=True, exist_ok=True)
+                file = os.open(self._file, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o666)
+                try:
+                    # Another run may append while this one looks: at worst an empty line comes of it, and is skipped.
+                    if not _ends_a_line(file):
+                        line = b"\n" + line
+                    # In one call, which the system does at the file's end and whole: other runs append here too.
+                    if os.write(file, line) != len(line):
+                        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+                finally:
+                    os.close(file)
+            except OSError as error:
+                raise unwritable(self._file, error) from None
+            self._entries[entry["output"]] = entry
+
+
+def _ends_a_line(file: int) -> bool:
+    """False after a line that a power cut or a full disk left unfinished."""
+    size = os.fstat(file).st_size
+    if not size:
+        return True
+    os.lseek(file, size - 1, os.SEEK_SET)
+    return os.read(file, 1) == b"\n"
+
+
+def identity(source: Path, *, digest: bool = True) -> dict[str, Any]:
+    """What tells one source from another: size, time of change and SHA-256.
+
+    Args:
+        digest: False leaves SHA-256 out, where what is made is not worth reading the whole source for.
+    """
+    status = source.stat()
+    known = {"path": str(source), "size": status.st_size, "mtime_ns": status.st_mtime_ns}
+    return {**known, "sha256": sha256(source)} if digest else known
+
+
+def _same(source: Path, known: dict[str, Any]) -> bool:
+    """Equal size and time of change settle it; with another time, the digest does, if there is one."""
+    status = source.stat()
+    if status.st_size != known.get("size"):
+        return False
+    return status.st_mtime_ns == known.get("mtime_ns") or ("sha256" in known and sha256(source) == known["sha256"])

@@ -1,0 +1,167 @@
+"""Changing size: lightness down to the network's view, chroma back up under the full-size picture."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Literal
+
+import cv2
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+
+from colorpipe.color.spaces import Float
+from colorpipe.types import InputSize
+
+Upsampling = Literal["guided", "bilinear"]
+
+SHRUNK_AT_ONCE = 1 << 19
+"""Pixels: torch copies them four channels wide, and works out its weights anew for each call."""
+GUIDE_SIDE = 320
+"""The guided filter's coefficients are fitted on a copy of at most this side: they are smooth, the guide is not."""
+GUIDE_REGULARISATION = 2e-3
+"""epsilon of the guided filter on a guide of 0..1: above the variance of film grain, below that of an edge of 0.1."""
+BACK_PROJECTIONS = 2
+"""Each returns to the cells what the filter's windows averaged away. On photographs whose true chroma was averaged to
+64x64 cells and brought back, the mean error is 1.37 bilinear, 1.83 guided without and 1.15 guided with two of them."""
+
+
+def view_size(height: int, width: int, wanted: InputSize) -> tuple[int, int]:
+    """Height and width that a network is fed for a picture of the given size."""
+    if wanted.side is not None:
+        return wanted.side, wanted.side
+    scale = min(1.0, wanted.limit / max(height, width)) if wanted.limit else 1.0
+    sides = (max(wanted.multiple, round(side * scale / wanted.multiple) * wanted.multiple) for side in (height, width))
+    return next(sides), next(sides)
+
+
+def shrink(grey: NDArray[Any], size: tuple[int, int]) -> NDArray[Any]:
+    """(H, W) -> (h, w), bicubic with antialiasing, as Pillow does and the published networks were fed.
+
+    Grey 0..1 in float32, or uint8 codes: these are rounded after each direction, which is Pillow's arithmetic.
+    """
+    if grey.shape == size:
+        return grey
+    # some rows at a time, then the columns: as torch does it itself, but for its copy of the whole
+    narrow = np.empty((grey.shape[0], size[1]), grey.dtype)
+    rows = max(1, SHRUNK_AT_ONCE // grey.shape[1])
+    for top in range(0, grey.shape[0], rows):
+        strip = grey[top : top + rows]
+        narrow[top : top + rows] = _bicubic(strip, (len(strip), size[1]))
+    small = _bicubic(narrow, size)
+    return small if grey.dtype == np.uint8 else np.clip(small, 0, 1)
+
+
+def _bicubic(grey: NDArray[Any], size: tuple[int, int]) -> NDArray[Any]:
+    # a film's planes are read-only, which torch cannot say of a tensor: it gets a copy of those
+    tensor = torch.from_numpy(np.require(grey, requirements=["C", "W"]))[None, None]
+    small: NDArray[Any] = F.interpolate(tensor, size, mode="bicubic", antialias=True, align_corners=False)[0, 0].numpy()
+    return small
+
+
+class Upsampled:
+    """Chroma at a picture's size, made when rows of it are asked for: ``chroma[top:bottom]`` is (rows, W, 2).
+
+    What is kept has the picture's height alone: the whole would be larger than all else of the picture together.
+
+    Args:
+        offsets: Two planes (h, w), enlarged bilinearly.
+        gains: Likewise; times the guide they are added to that.
+        guide: (H, W).
+    """
+
+    def __init__(
+        self, size: tuple[int, int], offsets: Sequence[Float], gains: Sequence[Float] = (), guide: Float | None = None
+    ) -> None:
+        self.shape = (*size, 2)
+        self._offsets, self._gains = (
+            [_resize(plane, (size[0], plane.shape[1])) for plane in x] for x in (offsets, gains)
+        )
+        self._guide = guide
+
+    def __getitem__(self, rows: slice) -> Float:
+        height, width = len(range(self.shape[0])[rows]), self.shape[1]
+        planes: Float = np.empty((2, height, width), np.float32)  # OpenCV is twice as fast on planes as on pairs
+        for plane, offset in zip(planes, self._offsets, strict=True):
+            _resize(offset[rows], (height, width), plane)
+        if self._guide is not None:
+            guide = np.asarray(self._guide[rows], np.float32)
+            for plane, gain in zip(planes, self._gains, strict=True):
+                cv2.accumulateProduct(_resize(gain[rows], (height, width)), guide, plane)
+        result: Float = planes.transpose(1, 2, 0)
+        return result
+
+
+def upsample(
+    ab: Float, guide: NDArray[Any], size: tuple[int, int], method: Upsampling, via: tuple[int, int], span: float = 1
+) -> Upsampled:
+    """Chroma (h, w, 2) -> (H, W, 2).
+
+    Args:
+        guide: The picture at its own size; its edges become the chroma's edges.
+        size: H and W of the result; for ``guided`` that of the guide, or smaller.
+        method: ``bilinear`` goes through ``via``, the network's input size, as the published scripts do.
+            ``guided`` is the fast guided filter (He and Sun 2015, arXiv 1505.00996) with iterative back-projection
+            (Irani and Peleg 1991): averaged over the network's cells, the result is the network's chroma again.
+            Chroma that has full size already is laid as it is.
+        span: From black to white in the guide's values: 255 for a still's codes.
+    """
+    if method == "bilinear":
+        return Upsampled(size, _planes(_resize(ab, via)))
+    if ab.shape[:2] == size:
+        return Upsampled(size, _planes(ab))
+    scale = min(1.0, GUIDE_SIDE / max(guide.shape))
+    fit = max(1, round(guide.shape[0] * scale)), max(1, round(guide.shape[1] * scale))
+    small = _small(guide, fit) * np.float32(1 / span)
+    radius = radius_of(fit, ab.shape[:2])
+    mean_guide = _mean(small, radius)
+    variance = np.maximum(_mean(small * small, radius) - mean_guide * mean_guide, 0) + np.float32(GUIDE_REGULARISATION)
+    gains, offsets = [], []
+    for cells in _planes(ab):
+        values = _resize(cells, fit)
+        # Per window the line gain * guide + offset that fits the values best, averaged over windows (eq. 5, 6, 8)
+        mean_values = _mean(values, radius)
+        slope = (_mean(small * values, radius) - mean_guide * mean_values) / variance
+        gain, offset = _mean(slope, radius), _mean(mean_values - slope * mean_guide, radius)
+        for _ in range(BACK_PROJECTIONS):
+            offset += _resize(cells - _average(gain * small + offset, cells.shape), fit)
+        gains.append(gain * np.float32(1 / span))
+        offsets.append(offset)
+    return Upsampled(size, offsets, gains, guide if guide.shape == size else _average(guide.astype(np.float32), size))
+
+
+def _small(guide: NDArray[Any], size: tuple[int, int]) -> Float:
+    """The guide averaged to ``size``. By halves where they are whole pixels' averages: 12 megapixels, 22 ms at once."""
+    while guide.shape[0] >= 4 * size[0]:
+        half = (guide.shape[1] + 1) // 2, (guide.shape[0] + 1) // 2
+        guide = cv2.resize(guide, half, interpolation=cv2.INTER_LINEAR)
+    return np.asarray(_average(guide, size), np.float32)
+
+
+def _planes(ab: Float) -> list[Float]:
+    return [np.ascontiguousarray(ab[..., channel]) for channel in range(2)]
+
+
+def _mean(plane: Float, radius: int) -> Float:
+    """Over windows of ``2 * radius + 1``, (h, w)."""
+    side = 2 * radius + 1
+    return np.asarray(cv2.blur(plane, (side, side), borderType=cv2.BORDER_REFLECT), np.float32)
+
+
+def radius_of(fit: tuple[int, int], cells: tuple[int, ...]) -> int:
+    """Windows of two of the network's cells, so that each sees chroma from both sides of an edge."""
+    return max(1, round(max(fit[0] / cells[0], fit[1] / cells[1])))
+
+
+def _average(plane: Float, size: tuple[int, ...]) -> Float:
+    return np.asarray(cv2.resize(plane, size[1::-1], interpolation=cv2.INTER_AREA), np.float32)
+
+
+def _resize(values: Float, size: tuple[int, int], into: Float | None = None) -> Float:
+    """(h, w) or (h, w, 2), bilinear; into ``into`` where it is given. Never the values themselves."""
+    if values.shape[:2] == size:
+        result = np.empty_like(values) if into is None else into
+        result[...] = values
+        return result
+    return np.asarray(cv2.resize(values, size[::-1], into, interpolation=cv2.INTER_LINEAR), np.float32)

@@ -1,0 +1,361 @@
+"""Device, precision, batching and back-off: a plugin gives an ``nn.Module``, this makes it fast and safe.
+
+Nothing falls back unseen: a device that was asked for and is absent is an error, and so is a picture that does not fit.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import logging
+import sys
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+import torch
+
+from colorpipe.errors import DeviceError, PluginError, UsageError
+from colorpipe.inference import precision as measuring
+from colorpipe.types import Batch, Chroma, ChromaDistribution, Lab
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from colorpipe.color import Float
+    from colorpipe.plugins.interfaces import Colorizer, Decoder
+    from colorpipe.types import InputSize
+
+log = logging.getLogger(__name__)
+Precision = Literal["auto", "fp32", "bf16", "fp16"]
+DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+AUTO_BATCH = {"cpu": 1, "cuda": 16, "mps": 8}
+"""On a CPU larger batches gain nothing and cost latency and memory."""
+COMPILE_FROM = 2000
+"""Pictures from which compiling the network for a GPU, a minute of work, is worth it."""
+_MALLOC = ((-8, 1), (-3, 4 << 20), (-1, 4 << 20))
+"""Of glibc's malloc.h: M_ARENA_MAX, M_MMAP_THRESHOLD, M_TRIM_THRESHOLD, bytes."""
+_MALLOC_FILMS = ((-8, 1), (-3, 32 << 20), (-1, 128 << 20))
+"""Likewise: a frame's arrays are needed again for the next. At 1080p this takes 20 MB of 1,000 more, 3% less time."""
+MOST_LANES = 8
+"""Network calls at once on a CPU. One thread a picture wastes nothing on waiting for other threads, and while readers
+and writers want the same cores that is most of it: eccv16 beside PNG writers, two cores, 0.8 CPU seconds a picture with
+two threads a call and 0.3 with two calls of one thread."""
+
+
+def choose_device(name: str = "auto", *, require_gpu: bool = False) -> torch.device:
+    """The device of a name: ``auto`` (CUDA, then MPS, then CPU), ``cpu``, ``cuda``, ``cuda:N`` or ``mps``.
+
+    Raises:
+        UsageError: not a name of a device.
+        DeviceError: the device is not there, or a GPU is required and there is none.
+    """
+    kind, _, number = name.partition(":")
+    if kind not in ("auto", "cpu", "cuda", "mps") or (number and not (kind == "cuda" and number.isdigit())):
+        raise UsageError(f"there is no device {name!r}", hint="devices: auto, cpu, cuda, cuda:N, mps")
+    cuda, mps = torch.cuda.is_available(), torch.backends.mps.is_available()
+    if kind == "auto":
+        kind = "cuda" if cuda else "mps" if mps else "cpu"
+    if kind == "cpu" and require_gpu:
+        raise DeviceError("a GPU is required and this machine offers none", hint=_cuda_hint())
+    if kind == "cuda" and not cuda:
+        raise DeviceError(f"--device {name}: no CUDA device is available", hint=_cuda_hint())
+    if kind == "cuda" and int(number or 0) >= torch.cuda.device_count():
+        raise DeviceError(f"--device {name}: this machine has {torch.cuda.device_count()} CUDA device(s)")
+    if kind == "mps" and not mps:
+        raise DeviceError("--device mps: no Metal device is available", hint="use --device cpu")
+    return torch.device(kind, int(number)) if number else torch.device(kind)
+
+
+def choose_devices(names: str, *, require_gpu: bool = False) -> list[torch.device]:
+    """The devices of names with commas between: ``cuda:0,cuda:1``. One named twice is used by two threads at once.
+
+    Raises:
+        UsageError: not names, or of devices of several kinds, which would each give their own last bits.
+        DeviceError: as ``choose_device``.
+    """
+    listed = [name.strip() for name in names.split(",")]
+    if len(listed) > 1 and not all(listed):
+        raise UsageError(f"--device {names}: a name is missing beside a comma", hint="for example: cuda:0,cuda:1")
+    devices = [choose_device(name, require_gpu=require_gpu) for name in listed]
+    if len({device.type for device in devices}) > 1:
+        raise UsageError(
+            f"--device {names}: these are of several kinds, and results differ a little between kinds",
+            hint="name devices of one kind: cuda:0,cuda:1",
+        )
+    return devices
+
+
+def _cuda_hint() -> str:
+    if torch.version.cuda is None:
+        return f"torch {torch.__version__} is built without CUDA; use --device cpu, or install a CUDA build of torch"
+    return "check the driver with nvidia-smi, or use --device cpu"
+
+
+class Runtime:
+    """One colorizer with its network on one device."""
+
+    def __init__(
+        self,
+        colorizer: Colorizer,
+        decoder: Decoder | None = None,
+        *,
+        weights: Path | None = None,
+        device: str = "auto",
+        precision: Precision = "auto",
+        require_gpu: bool = False,
+        batch: int | None = None,
+        reference: Lab | None = None,
+    ) -> None:
+        self.colorizer = colorizer
+        self.decoder = decoder
+        self.device = choose_device(device, require_gpu=require_gpu)
+        self.batch = batch or AUTO_BATCH[self.device.type]
+        self.reference: Lab | None = None
+        self.learning = 0.0
+        """Seconds of the last ``learn``."""
+        self.watch: Callable[[ChromaDistribution], None] | None = None
+        """Is told of each distribution before it is decoded, N as many as were asked for."""
+        with measuring.one_thread():
+            network = colorizer.build(weights)
+            if network is not None:
+                network = network.eval().requires_grad_(False).to(self.device)
+                colorizer.network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        if reference is not None:
+            self.learn(reference)
+        cores = torch.get_num_threads()
+        self.lanes = min(cores, MOST_LANES) if self.device.type == "cpu" and network is not None else 1
+        """Calls of the network at once, each of ``batch`` pictures."""
+        self._threads = max(1, cores // self.lanes)
+        self._pool: ThreadPoolExecutor | None = None
+        self._starting = threading.Lock()
+        self.precision, self.reason = self._choose(precision)
+        """Of the network's arithmetic; and why, where it was measured."""
+        if network is not None and self.precision != "fp32":
+            with measuring.one_thread():
+                _narrow(network, DTYPES[self.precision])
+
+    def _choose(self, name: Precision) -> tuple[Literal["fp32", "bf16", "fp16"], str]:
+        """A precision and why; ``auto`` is fp16 on CUDA, what is faster on a CPU, and fp32 elsewhere."""
+        if name != "auto":
+            return name, ""
+        if self.device.type == "cuda":
+            return "fp16", ""
+        if self.device.type != "cpu" or self.colorizer.network is None:
+            return "fp32", ""
+        found = measuring.fastest(self.colorizer.network, self._sample)
+        return found.precision, found.reason
+
+    def _sample(self, precision: measuring.CpuPrecision) -> Float:
+        """The chroma of a picture of waves, (h', w', 2), in a precision that is not chosen yet."""
+        size = self.input_size
+        side = size.side or -(-min(size.limit or 256, 256) // size.multiple) * size.multiple
+        x = np.linspace(0, 1, side, dtype=np.float32)
+        L = 50 + 30 * np.sin(9 * x) + 20 * np.cos(14 * x * x)[:, None]
+        return self._run(L[None, None].astype(np.float32), None, precision)[0]
+
+    def learn(self, reference: Lab) -> None:
+        """Take colour from this picture from now on."""
+        start = time.perf_counter()
+        self.reference = reference
+        if self.colorizer.learns_from_reference:
+            self.colorizer.learn(reference, self.device)
+            if self.device.type == "cuda":
+                torch.cuda.synchronize(self.device)
+        self.learning = time.perf_counter() - start
+
+    def expect(self, pictures: int) -> None:
+        """Be told how many pictures will come: for many, the network is compiled on CUDA.
+
+        What comes out may then differ in the last bits, as between any two devices. A network that cannot be compiled
+        runs as it is, and that is said.
+        """
+        if self.device.type == "cuda" and pictures >= COMPILE_FROM:
+            self.compile()
+
+    def compile(self) -> None:
+        """Compile the network, for views of one size, with ``torch.compile``; in place of what it was before."""
+        network, side = self.colorizer.network, self.input_size.side
+        if network is None or side is None:
+            return
+        self.colorizer.network = torch.compile(network, dynamic=False)  # type: ignore[assignment]
+        try:
+            self._run(np.full((self.batch, 1, side, side), 50, np.float32), None, self.precision)
+        except Exception as error:
+            if _out_of_memory(error):
+                raise
+            self.colorizer.network = network
+            reason = str(error).strip().splitlines() or [type(error).__name__]
+            log.warning("the network of %s runs uncompiled: %s", self.colorizer.name, reason[0])
+
+    @property
+    def input_size(self) -> InputSize:
+        return self.colorizer.input_size
+
+    @property
+    def at_once(self) -> int:
+        """Pictures that one ``predict`` should be given, where there are so many."""
+        return self.batch * self.lanes
+
+    def predict(
+        self, L: Float, hints: Float | None = None, reference: Lab | None = None, alone: bool = False
+    ) -> list[Float]:
+        """Chroma (h', w', 2) in CIE units for each picture of L (N, 1, h, w).
+
+        A picture's result does not depend on how many come with it. Out of memory halves the batch, then
+        the calls at once, for this call and those after it.
+
+        Args:
+            hints: (N, 3, h, w), as in ``Batch``.
+            reference: In place of the one that ``learn`` was given, for a method that looks at it in ``predict``.
+            alone: A call of the network for each picture, however large batches are: for those that come one by one,
+                which would take the time of a whole batch.
+
+        Raises:
+            DeviceError: not even one picture fits.
+        """
+        results: list[Float] = []
+        while len(results) < len(L):
+            start, size = len(results), 1 if alone else self.batch
+            parts = [slice(i, i + size) for i in range(start, min(start + size * self.lanes, len(L)), size)]
+            try:
+                for chroma in self._calls(L, hints, reference, parts, size):
+                    results += chroma
+            except (RuntimeError, MemoryError) as error:
+                if not _out_of_memory(error):
+                    raise
+                self._make_room(L.shape)
+        return results
+
+    def _calls(
+        self, L: Float, hints: Float | None, reference: Lab | None, parts: list[slice], size: int
+    ) -> Iterator[list[Float]]:
+        """One call of the network for each part: side by side on a CPU, always with the same number of threads each."""
+
+        def call(part: slice) -> list[Float]:
+            return self._run(L[part], None if hints is None else hints[part], self.precision, reference, size)
+
+        if self.device.type != "cpu" or self.colorizer.network is None:
+            return map(call, parts)
+        with self._starting:
+            if self._pool is None:
+                self._pool = _pool(self.lanes, self._threads)
+        return self._pool.map(call, parts)
+
+    def _make_room(self, shape: tuple[int, ...]) -> None:
+        if self.batch == 1 and self.lanes > 1:
+            self.lanes //= 2
+            return
+        if self.batch == 1:
+            raise DeviceError(
+                f"{self.device} has not enough memory for one {shape[3]}x{shape[2]} view through {self.colorizer.name}",
+                hint="close other programs that use it, or choose another --device",
+            ) from None
+        self.batch //= 2
+        if self.device.type == "cuda":
+            torch.cuda.empty_cache()
+
+    @torch.inference_mode()
+    def _run(
+        self,
+        L: Float,
+        hints: Float | None,
+        precision: Literal["fp32", "bf16", "fp16"],
+        reference: Lab | None = None,
+        size: int | None = None,
+    ) -> list[Float]:
+        """One batch, filled up to a fixed size so that a picture's result does not depend on its company."""
+        count, size = len(L), size or self.batch
+        hinted = None if hints is None else self._tensor(hints, size)
+        batch = Batch(self._tensor(L, size), hinted, reference or self.reference)
+        with torch.autocast(self.device.type, DTYPES[precision], enabled=precision != "fp32"):
+            predicted = self.colorizer.predict(batch)
+        if isinstance(predicted, ChromaDistribution):
+            if self.watch is not None:
+                self.watch(replace(predicted, logits=predicted.logits[:count]))
+            if self.decoder is None:
+                raise PluginError(f"{self.colorizer.name} predicts a distribution and has no decoder attached")
+            predicted = self.decoder.decode(predicted)
+        if not isinstance(predicted, Chroma):
+            raise PluginError(f"{self.colorizer.name} returned {type(predicted).__name__}, not Chroma")
+        ab = predicted.ab[:count].float().permute(0, 2, 3, 1).contiguous().cpu().numpy()
+        if not np.isfinite(ab).all():
+            raise PluginError(
+                f"{self.colorizer.name} gave chroma that is not a number",
+                hint="try --precision fp32; if that fails too, the weights are damaged",
+            )
+        return list(ab)
+
+    def _tensor(self, values: Float, size: int) -> torch.Tensor:
+        if len(values) < size:
+            values = np.concatenate([values, np.repeat(values[-1:], size - len(values), axis=0)])
+        tensor = torch.from_numpy(np.ascontiguousarray(values))
+        if self.device.type == "cuda":
+            tensor = tensor.pin_memory()
+        return tensor.to(self.device, non_blocking=True).contiguous(memory_format=torch.channels_last)
+
+
+def _narrow(network: torch.nn.Module, dtype: torch.dtype) -> None:
+    """The weights of convolutions and linear layers in ``dtype``, so that autocast need not convert them every time.
+
+    Other layers, batch norm for one, keep fp32.
+    """
+    kinds = (torch.nn.Conv1d, torch.nn.Conv2d, torch.nn.ConvTranspose1d, torch.nn.ConvTranspose2d, torch.nn.Linear)
+    for module in network.modules():
+        if type(module) in kinds:
+            module.to(dtype)
+
+
+def _pool(lanes: int, threads: int) -> ThreadPoolExecutor:
+    """Threads that give each torch operation ``threads`` threads; the caller's own number stays."""
+    before = torch.get_num_threads()
+
+    pool = ThreadPoolExecutor(lanes, "network", initializer=keep_threads, initargs=(threads,))
+    # torch's number is a thread's own and becomes the default of new threads: all start now, then it is put back
+    started = threading.Barrier(lanes)
+    for _ in pool.map(lambda _: started.wait(), range(lanes)):
+        pass
+    torch.set_num_threads(before)
+    return pool
+
+
+def keep_threads(number: int) -> None:
+    """From now on torch uses so many threads for what this thread calls, whatever others set."""
+    torch.get_num_threads()  # a thread's first question sets its number to the default, over what was set before
+    torch.set_num_threads(number)
+
+
+def _out_of_memory(error: BaseException) -> bool:
+    if isinstance(error, (torch.OutOfMemoryError, MemoryError)):
+        return True
+    text = str(error).lower()
+    return "out of memory" in text or "can't allocate memory" in text
+
+
+def spare_memory(films: bool = False) -> None:
+    """With glibc: threads share one heap from now on, large arrays lie outside of it, what lies free is given back.
+
+    By default each thread gets its own and keeps there what it once needed, and whoever has once freed an array of some
+    size gets the next one from the heap, between others, where it leaves a hole: together up to a quarter of the memory
+    of a run over photographs. Arrays below 4 MiB stay in the heap, for each page that the system gives must be cleared;
+    with ``films`` more does.
+    """
+    if sys.platform == "linux":
+        with contextlib.suppress(OSError, AttributeError):  # another C library has no such settings, nor the habit
+            library = ctypes.CDLL(None)
+            for name, value in _MALLOC_FILMS if films else _MALLOC:
+                library.mallopt(name, value)
+            library.malloc_trim(0)
+
+
+def describe(device: torch.device) -> str:
+    """The device's name for a person: ``cpu`` or ``cuda:0 (NVIDIA H100)``."""
+    if device.type != "cuda":
+        return str(device)
+    properties: Any = torch.cuda.get_device_properties(device)
+    return f"{device} ({properties.name})"

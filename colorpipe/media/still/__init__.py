@@ -1,0 +1,1 @@
+"""Photographs: read and written by libvips, with their metadata."""

@@ -1,0 +1,188 @@
+"""The one path that a frame takes: prepare -> predict -> finish.
+
+A photo is a source with one frame, a folder is many sources, a film is one timed source; here there are only frames.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from colorpipe import color
+from colorpipe.color import resample
+from colorpipe.color.merge_torch import DeviceMerge
+from colorpipe.guidance import hints
+from colorpipe.settings import MediaOptions, MergeOptions
+from colorpipe.types import Encoding, Frame
+
+if TYPE_CHECKING:
+    from colorpipe.color import Float
+    from colorpipe.inference.runtime import Runtime
+    from colorpipe.plugins.interfaces import Preprocessor
+
+
+HintSource = Callable[[tuple[int, int], tuple[int, int]], "Float | None"]
+"""H and W of the picture, h and w of the network's view of it -> (3, h, w), as ``hints.load``; None: no hints."""
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A frame on its way to the network, with what the network sees of it."""
+
+    frame: Frame
+    """What will be written, lacking only colour."""
+    L: Float
+    """(h, w) 0..100."""
+    hints: Float | None = None
+    """(3, h, w): a, b and mask."""
+    region: tuple[float, float, float, float] = (0, 0, 1, 1)
+    """Where in the network's view the picture lies: top, left, bottom, right."""
+    reference: Path | None = None
+    """In place of the run's, at this place of a film."""
+
+
+class Pipeline:
+    """The stages of one recipe, put together."""
+
+    def __init__(
+        self, preprocessors: Sequence[Preprocessor], runtime: Runtime, merge: MergeOptions, media: MediaOptions
+    ) -> None:
+        # Repairs come first: they work on the picture at its own size, before others pad or shrink the network's view.
+        self.preprocessors = tuple(sorted(preprocessors, key=lambda preprocessor: not preprocessor.restores))
+        self.runtime = runtime
+        self.merge = merge
+        self.media = media
+        self.on_device = None if runtime.device.type == "cpu" else DeviceMerge(runtime.device)
+
+    def prepare(
+        self,
+        frame: Frame,
+        target: Encoding | None = None,
+        hint_file: Path | None = None,
+        reference: Path | None = None,
+    ) -> Prepared:
+        """Keep the full-size luma; preprocess and shrink a copy to what the network wants.
+
+        Args:
+            target: The encoding that the sink wants, where it differs from the source's (other chroma subsampling).
+        """
+        source = None if hint_file is None else functools.partial(hints.load, hint_file, options=self.media)
+        return self.look(self.restore(frame, target), source, reference)
+
+    def restore(self, frame: Frame, target: Encoding | None = None) -> Frame:
+        """What will be written, lacking only colour: repaired, where the user chose to."""
+        for preprocessor in self.preprocessors:
+            frame = preprocessor.convert(frame)
+        repairs = [preprocessor for preprocessor in self.preprocessors if preprocessor.restores]
+        if repairs:
+            lab = color.lightness(frame)
+            for preprocessor in repairs:
+                lab = preprocessor.apply(lab)
+            frame = replace(frame, luma=color.to_codes(color.grey_of(lab.L), frame.encoding))
+        return replace(frame, encoding=target or frame.encoding, colour=None)
+
+    def look(self, frame: Frame, hinted: HintSource | None = None, reference: Path | None = None) -> Prepared:
+        """What the network sees of a frame that ``restore`` gave."""
+        region = (0.0, 0.0, 1.0, 1.0)
+        seen: NDArray[Any]
+        changes = [preprocessor for preprocessor in self.preprocessors if not preprocessor.restores]
+        if changes:
+            lab = color.lightness(frame)
+            for preprocessor in changes:
+                region = _within(region, preprocessor.locate(lab.L.shape[0], lab.L.shape[1]))
+                lab = preprocessor.apply(lab)
+            seen = color.grey_of(lab.L)
+        else:  # 8-bit codes shrink as they are, as the published scripts shrink them
+            seen = frame.luma if frame.luma.dtype == np.uint8 else color.grey_plane(frame)
+        size = resample.view_size(seen.shape[0], seen.shape[1], self.runtime.input_size)
+        view = resample.shrink(seen, size)
+        L = color.lightness(Frame(view, frame.encoding)).L if view.dtype == np.uint8 else color.lightness_of(view)
+        painted = None
+        if hinted is not None:
+            top, left, bottom, right = _box(region, size)
+            inner = hinted((frame.height, frame.width), (bottom - top, right - left))
+            if inner is not None:
+                painted = np.zeros((3, *size), np.float32)
+                painted[:, top:bottom, left:right] = inner
+        return Prepared(frame, L, painted, region, reference)
+
+    def predict(
+        self, batch: Sequence[Prepared], through: Callable[..., list[Float]] | None = None, alone: bool = False
+    ) -> list[Float]:
+        """Chroma (h', w', 2) for each, through the network and its decoder.
+
+        Args:
+            through: What ``Session.led_by`` gives for their reference; None is the runtime as it is.
+            alone: As of ``Runtime.predict``.
+        """
+        hinted = None
+        if any(prepared.hints is not None for prepared in batch):
+            blank = np.zeros((3, *batch[0].L.shape), np.float32)
+            hinted = np.stack([blank if prepared.hints is None else prepared.hints for prepared in batch])
+        predict = through or self.runtime.predict
+        return predict(np.stack([prepared.L for prepared in batch])[:, None], hinted, alone=alone)
+
+    def finish(self, prepared: Prepared, ab: Float) -> Frame:
+        """Upsample chroma and put it under the untouched luma."""
+        ab, via = self.part(prepared, ab)
+        return self.lay(prepared.frame, ab, via)
+
+    def part(self, prepared: Prepared, ab: Float) -> tuple[Float, tuple[int, int]]:
+        """The chroma that lies over the picture, and the size of that part of the network's view."""
+        return _crop(ab, prepared.L.shape, prepared.region)
+
+    def lay(self, frame: Frame, ab: Float, via: tuple[int, int]) -> Frame:
+        """A frame with chroma (h, w, 2) over the whole of it, which comes from a view of size ``via``."""
+        still = frame.encoding.family == "rgb"
+        method = self.merge.upsample or ("guided" if still else "bilinear")
+        size = (frame.height, frame.width) if still else frame.encoding.chroma_shape(frame.height, frame.width)
+        # Bilinear and clipped is the published scripts' way: who asks for the one gets their very picture.
+        gamut = self.merge.gamut or ("clip" if still and method == "bilinear" else "fit")
+        if self.merge.saturation != 1:
+            ab = ab * np.float32(self.merge.saturation)
+        if self.on_device is not None:
+            return self.on_device(frame, ab, method=method, via=via, keep=self.merge.keep, gamut=gamut)
+        black, white = color.luma_range(frame.encoding)
+        full = resample.upsample(ab, frame.luma, size, method, via, white - black)
+        return color.merge(frame, full, self.merge.keep, gamut)
+
+
+def _within(
+    outer: tuple[float, float, float, float], inner: tuple[float, float, float, float] | None
+) -> tuple[float, float, float, float]:
+    """Where the picture lies after one more preprocessor placed its input at ``inner`` of its result."""
+    if inner is None:
+        return outer
+    top, left, bottom, right = inner
+    height, width = bottom - top, right - left
+    return (
+        top + outer[0] * height,
+        left + outer[1] * width,
+        top + outer[2] * height,
+        left + outer[3] * width,
+    )
+
+
+def _crop(ab: Float, view: tuple[int, ...], region: tuple[float, float, float, float]) -> tuple[Float, tuple[int, int]]:
+    """The part of the chroma that lies over the picture, and the size of that part in the network's view."""
+    top, left, bottom, right = _box(region, ab.shape)
+    seen = _box(region, view)
+    return ab[top:bottom, left:right], (seen[2] - seen[0], seen[3] - seen[1])
+
+
+def _box(region: tuple[float, float, float, float], shape: tuple[int, ...]) -> tuple[int, int, int, int]:
+    """Fractions of the sides -> rows and columns: top, left, bottom, right, at least one pixel."""
+    top, bottom = _span(region[0], region[2], shape[0])
+    left, right = _span(region[1], region[3], shape[1])
+    return top, left, bottom, right
+
+
+def _span(start: float, stop: float, length: int) -> tuple[int, int]:
+    first = min(round(start * length), length - 1)
+    return first, max(first + 1, round(stop * length))

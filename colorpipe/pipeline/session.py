@@ -1,0 +1,381 @@
+"""colorpipe from Python: a recipe turned into live stages.
+
+::
+
+    import colorpipe
+
+    rgb = colorpipe.colorize("grandmother.jpg")                    # (H, W, 3) uint8
+    session = colorpipe.Session("zhang", T=0.38, device="cpu")     # the network is loaded once
+    for path in paths:
+        rgb = session.colorize(path)
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import hashlib
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from colorpipe import color, options
+from colorpipe._version import __version__
+from colorpipe.errors import OptionError, UsageError
+from colorpipe.guidance.reference import read_lab
+from colorpipe.inference.runtime import Precision, Runtime, choose_devices
+from colorpipe.pipeline.frame import Pipeline
+from colorpipe.plugins.host import DEFAULT_COLORIZER, PluginHost
+from colorpipe.settings import MediaOptions, MergeOptions
+from colorpipe.types import Encoding, Frame, Lab, Recipe, Stage
+from colorpipe.weights.store import ModelStore, Weights, sha256
+
+if TYPE_CHECKING:
+    from colorpipe.color import Float
+    from colorpipe.pipeline.film import Film
+    from colorpipe.plugins.interfaces import Colorizer, Decoder, Plugin, Preprocessor
+
+
+class Session:
+    """The stages of one recipe with the network loaded, for as many pictures as you like.
+
+    Args:
+        colorizer: Its name, or a whole ``Recipe``.
+        weights: Registry name or file; None takes the method's own.
+        preprocessors: Names, applied in order.
+        decoder: Its name; None takes the colorizer's own where it predicts a distribution.
+        device, precision, batch: As on the command line.
+        host: Plugins; None loads what is installed.
+        reference: A colour picture, a file or ``Lab``, for methods that take or learn from one.
+        options: Options of the chosen plugins and of merging, by name: ``T=0.38``, ``saturation=1.2``. A name that
+            several of them know is qualified: ``greyscale_formula="rec709"``.
+
+    Raises:
+        UsageError, PluginError, WeightsError, DeviceError: as their docstrings say.
+    """
+
+    recipe: Recipe
+    """Complete: with versions, the weights' SHA-256, the device and the precision that are in use."""
+    digest: str
+    """Of the recipe as it was asked for: what is done by it is not done again, here or on another machine."""
+    runtimes: tuple[Runtime, ...]
+    """One for each device. A run spreads its calls over them; ``frame`` and ``colorize`` use the first."""
+
+    def __init__(
+        self,
+        colorizer: str | Recipe = DEFAULT_COLORIZER,
+        *,
+        weights: str | Path | None = None,
+        preprocessors: Sequence[str] = (),
+        decoder: str | None = None,
+        device: str = "auto",
+        precision: Precision = "auto",
+        batch: int | None = None,
+        require_gpu: bool = False,
+        host: PluginHost | None = None,
+        reference: str | Path | Lab | None = None,
+        **values: Any,
+    ) -> None:
+        self.host = host or PluginHost.load()
+        if isinstance(colorizer, Recipe):
+            if values or weights or preprocessors or decoder:
+                raise UsageError("a recipe says it all", hint="change the recipe with dataclasses.replace instead")
+            recipe = colorizer
+        else:
+            recipe = dataclasses.replace(
+                recipe_of(self.host, colorizer, values, preprocessors, decoder),
+                weights=None if weights is None else str(weights),
+                device=device,
+                precision=precision,
+            )
+        self._assemble(recipe, batch, require_gpu, reference)
+
+    def _assemble(
+        self, recipe: Recipe, batch: int | None, require_gpu: bool, reference: str | Path | Lab | None
+    ) -> None:
+        preprocessors, colorizer, decoder, merge, media, weights = parts_of(self.host, recipe)
+        if reference is not None and colorizer.learns_from_reference and recipe.weights is None:
+            weights = None  # what is learned takes the place of the method's own
+        lab, reference_sha256 = self._reference(reference, recipe, type(colorizer), media)
+        first, *others = (str(device) for device in choose_devices(recipe.device, require_gpu=require_gpu))
+        path = weights.path if weights else None
+        runtime = Runtime(
+            colorizer,
+            decoder,
+            weights=path,
+            device=first,
+            precision=recipe.precision,  # type: ignore[arg-type]
+            batch=batch,
+            reference=lab,
+        )
+        self._batch = batch
+        self.runtimes = (runtime, *(self._like(runtime, device, path, lab) for device in others))
+        self._weights = weights.path if weights and recipe.weights is not None else None
+        """Those that were asked for by name."""
+        self.pipeline = Pipeline(preprocessors, runtime, merge, media)
+        self.media, self.merge = media, merge
+        self.recipe = dataclasses.replace(
+            recipe,
+            colorizer=self._stage(colorizer),
+            decoder=None if decoder is None else self._stage(decoder),
+            preprocessors=tuple(self._stage(preprocessor) for preprocessor in preprocessors),
+            weights=weights.name if weights else None,
+            weights_sha256=weights.sha256 if weights else None,
+            settings={**merge.as_dict(), **media.as_dict()},
+            device=",".join([first, *others]),
+            precision=runtime.precision,
+            reference_sha256=reference_sha256,
+            version=__version__,
+        )
+        # As it was asked for: `auto` may be decided otherwise on the machine that goes on with a job.
+        self._asked = dataclasses.replace(self.recipe, precision=recipe.precision)
+        self.digest = self._asked.digest()
+
+    def _stage(self, plugin: Plugin) -> Stage:
+        return Stage(plugin.name, plugin.options.as_dict(), self.host.version(type(plugin)))
+
+    def _reference(
+        self, given: str | Path | Lab | None, recipe: Recipe, colorizer: type[Colorizer], media: MediaOptions
+    ) -> tuple[Lab | None, str | None]:
+        """The reference and its SHA-256."""
+        if given is None:
+            if recipe.reference_sha256:
+                raise UsageError(
+                    "the recipe was made with a reference", hint=f"give it: its SHA-256 is {recipe.reference_sha256}"
+                )
+            if colorizer.learns_from_reference and colorizer.default_weights is None:
+                raise UsageError(
+                    f"{colorizer.name} learns from a colour picture",
+                    hint="give --reference FILE; files beside a film (film.000123.reference.png) are for single shots",
+                )
+            return None, None
+        if isinstance(given, Lab):
+            return given, _reference_digest(given, colorizer)
+        _check_reference_is_used(colorizer)
+        path = Path(given)
+        lab, digest = read_lab(path, media), sha256(path)
+        if recipe.reference_sha256 not in (None, digest):
+            raise UsageError(
+                f"{path} is not the recipe's reference", hint=f"that one's SHA-256 is {recipe.reference_sha256}"
+            )
+        return lab, digest
+
+    def learn(self, reference: Lab) -> None:
+        """Take colour from this picture from now on; the network stays loaded, and the recipe is told.
+
+        Raises:
+            UsageError: the method has no use for one, or it is grey.
+        """
+        digest = _reference_digest(reference, type(self.pipeline.runtime.colorizer))
+        for runtime in self.runtimes:
+            runtime.learn(reference)
+        asked = dataclasses.replace(self._asked, reference_sha256=digest)
+        self._asked, self.digest = asked, asked.digest()
+        self.recipe = dataclasses.replace(self.recipe, reference_sha256=digest)
+
+    def led_by(self, reference: Path, runtime: Runtime) -> Callable[..., list[Float]]:
+        """``Runtime.predict`` with another reference, beside the session's own, which stays as it is.
+
+        A method that learns does so now, in a runtime of its own: dropping what is returned frees it.
+
+        Args:
+            runtime: One of the session's.
+
+        Raises:
+            InputError, UsageError: as ``read_lab``.
+        """
+        lab = read_lab(reference, self.media)
+        if runtime.colorizer.learns_from_reference:
+            runtime = self._like(runtime, str(runtime.device), self._weights, lab)
+        return functools.partial(runtime.predict, reference=lab)
+
+    def _like(self, runtime: Runtime, device: str, weights: Path | None, reference: Lab | None) -> Runtime:
+        """Another runtime of the same stages, with stages of its own, in the same precision."""
+        colorizer, decoder = runtime.colorizer, runtime.decoder
+        return Runtime(
+            type(colorizer)(colorizer.options),
+            None if decoder is None else type(decoder)(decoder.options),
+            weights=weights,
+            device=device,
+            precision=runtime.precision,
+            batch=self._batch,
+            reference=reference,
+        )
+
+    def frame(self, frame: Frame, hints: Path | None = None) -> Frame:
+        """One frame in colour."""
+        prepared = self.pipeline.prepare(frame, hint_file=hints)
+        return self.pipeline.finish(prepared, self.pipeline.predict([prepared])[0])
+
+    def film(self, frames: Iterable[Frame]) -> Film:
+        """A film's frames in colour, to iterate over, as ``colorpipe run`` colours them: steady, unless the session was
+        made with ``temporal="none"``."""
+        from colorpipe.pipeline.film import Film
+
+        return Film(self.pipeline, frames)
+
+    def colorize(self, picture: str | Path | NDArray[Any], hints: str | Path | None = None) -> NDArray[Any]:
+        """A picture in colour.
+
+        Args:
+            picture: A file, or an array of uint8 or uint16: (H, W) grey, or (H, W, 3) RGB, whose BT.601 grey is taken.
+
+        Returns:
+            (H, W, 3) RGB of the picture's own depth.
+
+        Raises:
+            InputError: the file cannot be read.
+        """
+        if isinstance(picture, (str, Path)):
+            from colorpipe.media import first_frame
+
+            frame = first_frame(Path(picture), self.media)
+        else:
+            frame = _frame_of(picture)
+        result = self.frame(frame, None if hints is None else Path(hints))
+        if result.encoding.family == "yuv":
+            return np.rint(color.yuv_to_rgb(result) * 255).astype(np.uint8)
+        return color.interleaved(result.colour or (result.luma,) * 3)
+
+
+def colorize(picture: str | Path | NDArray[Any], colorizer: str = DEFAULT_COLORIZER, **options: Any) -> NDArray[Any]:
+    """One picture in colour: ``Session(colorizer, **options).colorize(picture)``. For many, keep the session."""
+    return Session(colorizer, **options).colorize(picture)
+
+
+class Parts(NamedTuple):
+    """What a recipe names, made; the network is not loaded."""
+
+    preprocessors: list[Preprocessor]
+    colorizer: Colorizer
+    decoder: Decoder | None
+    merge: MergeOptions
+    media: MediaOptions
+    weights: Weights | None
+
+
+def parts_of(host: PluginHost, recipe: Recipe) -> Parts:
+    """The plugins of a recipe with their options, all checked, and its weights, found and checked.
+
+    Raises:
+        UsageError: an unknown name, an unacceptable value, or a decoder where there is nothing to decode.
+        WeightsError: the weights are not here, or damaged.
+    """
+    colorizer = host.colorizer(recipe.colorizer.name)
+    stage = recipe.decoder
+    if stage is None and colorizer.default_decoder:
+        stage = Stage(colorizer.default_decoder)
+    if stage is not None and not colorizer.yields_distribution:
+        raise UsageError(f"{colorizer.name} takes no decoder: it predicts chroma directly", hint="leave out --decoder")
+    merge = options.build(MergeOptions, _settings(recipe, MergeOptions), "the recipe")
+    media = options.build(MediaOptions, _settings(recipe, MediaOptions), "the recipe")
+    made = _make(colorizer, recipe.colorizer)
+    decoder = None if stage is None else _make(host.decoder(stage.name), stage)
+    preprocessors = [_make(host.preprocessor(stage.name), stage) for stage in recipe.preprocessors]
+    return Parts(preprocessors, made, decoder, merge, media, ModelStore(host.models).resolve(recipe.weights, colorizer))
+
+
+def recipe_of(
+    host: PluginHost,
+    colorizer: str,
+    values: Mapping[str, Any],
+    preprocessors: Sequence[str] = (),
+    decoder: str | None = None,
+    core: Sequence[type[options.Options]] = (MergeOptions, MediaOptions),
+) -> Recipe:
+    """Names and option values by bare or qualified name -> a recipe, its options given to their stages, unchecked.
+
+    Args:
+        core: The core's options that ``values`` may hold.
+
+    Raises:
+        UsageError: a name is not that of a plugin of its kind.
+        OptionError: nobody knows an option, or several do.
+    """
+    stages: list[tuple[type[Plugin], str]] = [(host.preprocessor(name), name) for name in preprocessors]
+    stages.append((host.colorizer(colorizer), colorizer))
+    decoder = decoder or host.colorizer(colorizer).default_decoder
+    if decoder:
+        stages.append((host.decoder(decoder), decoder))
+    per_stage, settings = _distribute(values, [cls for cls, _ in stages], core)
+    made = [Stage(name, taken) for (_, name), taken in zip(stages, per_stage, strict=True)]
+    return Recipe(
+        colorizer=made[len(preprocessors)],
+        decoder=made[-1] if decoder else None,
+        preprocessors=tuple(made[: len(preprocessors)]),
+        settings=settings,
+    )
+
+
+def _check_reference_is_used(colorizer: type[Colorizer]) -> None:
+    if not (colorizer.takes_reference or colorizer.learns_from_reference):
+        raise UsageError(f"{colorizer.name} does not use a reference", hint="leave out --reference")
+
+
+def _reference_digest(reference: Lab, colorizer: type[Colorizer]) -> str:
+    """SHA-256 of a reference that is no file."""
+    _check_reference_is_used(colorizer)
+    if reference.ab is None:
+        raise UsageError("the reference is grey", hint="give a colour picture")
+    return hashlib.sha256(reference.L.tobytes() + reference.ab.tobytes()).hexdigest()
+
+
+def _frame_of(array: NDArray[Any]) -> Frame:
+    array = np.asarray(array)
+    if array.dtype not in (np.uint8, np.uint16):
+        raise OptionError(f"a picture is uint8 or uint16, not {array.dtype}", hint="scale it to 0..255 first")
+    encoding = Encoding("rgb", 8 if array.dtype == np.uint8 else 16)
+    if array.ndim == 3 and array.shape[2] == 3:
+        planes = (array[..., 0], array[..., 1], array[..., 2])
+        return Frame(color.grey(planes), encoding, colour=planes)
+    if array.ndim == 2 and array.size:
+        return Frame(array, encoding)
+    raise OptionError(f"a picture is (H, W) or (H, W, 3), not {array.shape}")
+
+
+def _make(cls: type[Any], stage: Stage) -> Any:
+    return cls(options.build(cls.Options, stage.options, cls.name))
+
+
+def _settings(recipe: Recipe, cls: type[options.Options]) -> dict[str, Any]:
+    return {name: value for name, value in recipe.settings.items() if name in _names(cls)}
+
+
+def _names(cls: type[options.Options]) -> set[str]:
+    return {field.name for field in options.fields(cls)}
+
+
+def _distribute(
+    values: Mapping[str, Any], stages: Sequence[type[Any]], core: Sequence[type[options.Options]]
+) -> tuple[list[dict[str, Any]], dict[str, Any]]:
+    """Option values by bare or qualified name -> per stage, and the core's settings.
+
+    Raises:
+        OptionError: nobody knows the name, or several do.
+    """
+    taken: list[dict[str, Any]] = [{} for _ in stages]
+    settings: dict[str, Any] = {}
+    for name, value in values.items():
+        homes: list[tuple[dict[str, Any], str]] = []
+        if any(name in _names(cls) for cls in core):
+            homes.append((settings, name))
+        for home, cls in zip(taken, stages, strict=True):
+            known = _names(cls.Options)
+            prefix = cls.name.replace("-", "_") + "_"
+            if name.startswith(prefix) and name.removeprefix(prefix) in known:
+                homes.insert(0, (home, name.removeprefix(prefix)))
+            elif name in known:
+                homes.append((home, name))
+        if not homes:
+            chosen = ", ".join(cls.name for cls in stages)
+            there = sorted({name for cls in (*(stage.Options for stage in stages), *core) for name in _names(cls)})
+            raise OptionError(f"none of {chosen} has an option {name!r}", hint=f"there are {', '.join(there)}")
+        bare = [home for home in homes if home[1] == name]
+        if len(bare) > 1:
+            raise OptionError(f"several stages have an option {name!r}", hint="qualify it: PLUGIN_NAME_" + name)
+        home, field = homes[0]
+        home[field] = value
+    return taken, settings

@@ -1,0 +1,256 @@
+"""The store: where registered weights lie on disk, and how they come there.
+
+Nothing is downloaded unless asked for. A registered file is used only if its SHA-256 is the registered one.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal, Protocol
+from urllib.parse import urlsplit
+
+from colorpipe import files
+from colorpipe.errors import UsageError, WeightsError, oneline
+from colorpipe.weights.registry import Model
+
+if TYPE_CHECKING:
+    pass
+
+Status = Literal["bundled", "cached", "absent"]
+Progress = Callable[[int, int], None]
+"""Called with bytes done and bytes in all; the latter is 0 where the server does not tell."""
+
+
+@dataclass(frozen=True)
+class Weights:
+    """A file that may be used, and what to write in the recipe about it."""
+
+    path: Path
+    name: str
+    """Registry name or file, as it was asked for."""
+    sha256: str
+
+
+class WeightsReader(Protocol):
+    """A class that loads weights, as a colorizer and an evaluator are."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def kind(self) -> str: ...
+    @property
+    def default_weights(self) -> str | None: ...
+    def uses_weights(self) -> bool: ...
+
+
+class ModelStore:
+    """The registered weights and the folder that they are kept in.
+
+    Args:
+        models: Name -> entry, as ``PluginHost.models`` has them.
+        cache: Folder of downloaded and imported files. Default: ``default_cache()``.
+    """
+
+    def __init__(self, models: Mapping[str, Model], cache: Path | None = None) -> None:
+        self.models = dict(models)
+        self.cache = default_cache() if cache is None else cache
+
+    def __getitem__(self, name: str) -> Model:
+        if name not in self.models:
+            names = ", ".join(sorted(self.models)) or "none"
+            raise UsageError(f"there are no weights {name!r}", hint=f"weights: {names}")
+        return self.models[name]
+
+    def status(self, name: str) -> Status:
+        """Where the file is, by its being there; ``path`` and ``verify`` also check what is in it.
+
+        Raises:
+            UsageError: no such name. This holds for all methods that take one.
+        """
+        model = self[name]
+        if model.bundled is not None:
+            return "bundled"
+        return "cached" if self._file(model).is_file() else "absent"
+
+    def path(self, name: str) -> Path:
+        """The file, its SHA-256 checked.
+
+        Raises:
+            WeightsError: it is not here, or it is damaged.
+        """
+        model = self[name]
+        file = self._file(model)
+        if not file.is_file():
+            if model.bundled is not None:
+                raise WeightsError(f"{file}, which comes with {model.colorizer}, is missing", hint="install it again")
+            pull = f"`colorpipe models pull {name}`, or " if model.url else ""
+            raise WeightsError(
+                f"the weights {name} are not on this machine",
+                hint=f"{pull}`colorpipe models import {name} FILE`, or --weights FILE; "
+                f"in `colorpipe eval` {model.colorizer}:weights=FILE",
+            )
+        reason = _mismatch(file, model)
+        if reason:
+            again = "install it again" if model.bundled else f"`colorpipe models pull {name}` fetches it again"
+            raise WeightsError(reason, hint=again)
+        return file
+
+    def pull(self, name: str, progress: Progress | None = None) -> Path:
+        """Download into the cache, unless it is there. The file appears whole and checked, or not at all.
+
+        Raises:
+            WeightsError: it cannot be downloaded, or what came has another SHA-256.
+        """
+        model = self[name]
+        if self.status(name) != "absent" and not _mismatch(self._file(model), model):
+            return self._file(model)
+        by_hand = f"fetch it by other means, then `colorpipe models import {name} FILE`"
+        if model.bundled is not None:
+            return self.path(name)
+        if urlsplit(model.url).scheme != "https":
+            reason = f"{model.url} is not an https address" if model.url else "no address is registered"
+            raise WeightsError(f"cannot download {name}: {reason}", hint=by_hand)
+        import pooch
+
+        pooch.get_logger().setLevel("WARNING")
+        downloader = pooch.HTTPDownloader(progressbar=_Bar(progress) if progress else False)
+        try:
+            self.cache.mkdir(parents=True, exist_ok=True)
+            pooch.retrieve(
+                model.url, f"sha256:{model.sha256}", fname=model.filename, path=self.cache, downloader=downloader
+            )
+        except ValueError:  # pooch's word for a hash that does not match
+            raise WeightsError(f"{model.url} does not have the SHA-256 registered for {name}", hint=by_hand) from None
+        except OSError as error:  # network and disk alike: requests' exceptions are OSErrors
+            raise WeightsError(f"cannot download {model.url}: {oneline(error)}", hint=by_hand) from error
+        return self._file(model)
+
+    def import_file(self, name: str, file: Path) -> Path:
+        """Copy ``file`` into the cache as the weights ``name``; its SHA-256 must be the registered one.
+
+        Raises:
+            WeightsError: it cannot be read or copied, or is another file.
+        """
+        model = self[name]
+        target = self._file(model)
+        if model.bundled is not None:
+            raise UsageError(f"{name} comes with {model.colorizer} and is not imported", hint="use --weights FILE")
+        try:
+            with files.written_whole(target) as part:
+                shutil.copyfile(file, part)
+                digest = files.sha256(part)
+                if digest != model.sha256:
+                    others = [other.name for other in self.models.values() if other.sha256 == digest]
+                    is_not = f"{file} is not {name}: its SHA-256 is {digest[:12]}.., not {model.sha256[:12]}.."
+                    raise WeightsError(is_not, hint=f"it is {others[0]}" if others else "download it again")
+        except OSError as error:
+            raise WeightsError(f"cannot import {file}: {oneline(error)}") from error
+        return target
+
+    def verify(self) -> dict[str, str]:
+        """Every file that is here, hashed anew: name -> what is wrong with it, empty when nothing is."""
+        _digests.clear()
+        here = (model for model in self.models.values() if self.status(model.name) != "absent")
+        return {model.name: _mismatch(self._file(model), model) for model in here}
+
+    def resolve(self, weights: str | None, reader: WeightsReader) -> Weights | None:
+        """What ``--weights`` stands for.
+
+        Args:
+            weights: A registry name, else a path; None for the reader's own choice.
+            reader: The class that will load them.
+
+        Returns:
+            None for a method without weights.
+
+        Raises:
+            UsageError: neither a name nor a file, a name of another colorizer's, or a method without weights.
+            WeightsError: they are not here, or damaged.
+        """
+        asked = reader.default_weights if weights is None else weights
+        if asked is None:
+            return None
+        if not reader.uses_weights():
+            raise UsageError(f"{reader.name} works without weights", hint="leave --weights out")
+        if asked in self.models:
+            owner = self.models[asked].colorizer
+            if owner != reader.name:
+                whose = f"the weights {asked} are {owner}'s, not {reader.name}'s"
+                raise UsageError(whose, hint=f"use --{reader.kind} {owner}")
+            file = self.path(asked)
+            return Weights(file, asked, self.models[asked].sha256)
+        file = Path(asked).expanduser()
+        if not file.is_file():
+            own = sorted(model.name for model in self.models.values() if model.colorizer == reader.name)
+            raise UsageError(
+                f"--weights {asked}: no such file, and no such name",
+                hint=f"{reader.name}'s weights: {', '.join(own) or 'none registered'}",
+            )
+        return Weights(file, asked, sha256(file))
+
+    def _file(self, model: Model) -> Path:
+        return model.bundled or self.cache / model.filename
+
+
+def default_cache() -> Path:
+    """``weights`` in ``$COLORPIPE_CACHE``, or in the user's cache folder for colorpipe."""
+    chosen = os.environ.get("COLORPIPE_CACHE")
+    if chosen:
+        return Path(chosen).expanduser() / "weights"
+    from platformdirs import user_cache_path
+
+    return user_cache_path("colorpipe", appauthor=False) / "weights"
+
+
+_digests: dict[tuple[str, int, int], str] = {}
+
+
+def sha256(file: Path) -> str:
+    """Of the file's content; remembered for this process by path, size and time of change.
+
+    Raises:
+        WeightsError: it cannot be read.
+    """
+    try:
+        stat = file.stat()
+        key = (str(file.resolve()), stat.st_size, stat.st_mtime_ns)
+        if key not in _digests:
+            _digests[key] = files.sha256(file)
+    except OSError as error:
+        raise WeightsError(f"cannot read {file}: {oneline(error)}") from error
+    return _digests[key]
+
+
+def _mismatch(file: Path, model: Model) -> str:
+    """Why the file is not the registered one; empty if it is."""
+    try:
+        digest = sha256(file)
+    except WeightsError as error:
+        return error.message
+    if digest == model.sha256:
+        return ""
+    return f"{file} is damaged: its SHA-256 is {digest[:12]}.., {model.name}'s is {model.sha256[:12]}.."
+
+
+class _Bar:
+    """What pooch wants of a progress bar."""
+
+    def __init__(self, progress: Progress) -> None:
+        self.progress = progress
+        self.total = 0
+        self.done = 0
+
+    def update(self, step: int) -> None:
+        # pooch counts whole chunks, so that the last one goes past the end
+        self.done = min(self.done + step, self.total) if self.total else self.done + step
+        self.progress(self.done, self.total)
+
+    def reset(self) -> None:
+        self.done = 0
+
+    def close(self) -> None:
+        """Nothing is held open."""
