@@ -58,6 +58,12 @@ class MergeOptions(Options):
         "[default: fit, but clip for stills with --upsample bilinear]",
     )
     saturation: float = option(1.0, "chroma is multiplied by this", min=0.0, max=4.0)
+    hint_reach: float = option(
+        0.6,
+        "how far a painted hint goes where nothing stops it, as a share of the picture's longer side",
+        min=0.01,
+        max=10.0,
+    )
     temporal: str = option(
         "auto",
         "steady colour in films: the network sees key frames, at most this many frames apart, and their colour is "

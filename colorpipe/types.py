@@ -25,6 +25,8 @@ Matrix = Literal["bt601", "bt709", "bt2020", "smpte240m"]
 
 _LIMITS = ("max_pixels", "max_seconds")
 """Settings that let an input in or not, and change no result."""
+_LATER = {"hint_reach": 0.6}
+"""Settings that came after the first digests: with these values they are left out, and a digest stays what it was."""
 
 
 def _check(condition: bool, owner: str, message: str) -> None:
@@ -261,6 +263,8 @@ class Recipe:
     """Of the colour reference, where one was given."""
     version: str = ""
     """colorpipe's."""
+    guides: Mapping[str, str] = field(default_factory=dict)
+    """Of one input's recipe: SHA-256 of its hint and reference files, by kind and frame, as ``hints 0``."""
 
     def to_json(self) -> str:
         return json.dumps(dataclasses.asdict(self), indent=2, sort_keys=True, default=str)
@@ -290,8 +294,14 @@ class Recipe:
 
         The device is left out: a restart on another machine continues the same job.
         """
-        settings = {name: value for name, value in self.settings.items() if name not in _LIMITS}
+        settings = {
+            name: value
+            for name, value in self.settings.items()
+            if name not in _LIMITS and not (name in _LATER and value == _LATER[name])
+        }
         decisive = dataclasses.asdict(dataclasses.replace(self, device="", weights=None, settings=settings))
+        if not self.guides:
+            del decisive["guides"]
         return hashlib.sha256(json.dumps(decisive, sort_keys=True, default=str).encode()).hexdigest()
 
 

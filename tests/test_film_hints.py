@@ -17,6 +17,7 @@ import torch
 from colorpipe.batch.runner import RunRequest, Silent, run
 from colorpipe.errors import UsageError
 from colorpipe.guidance.sidecars import Guides
+from colorpipe.guidance.strokes import Stroke, StrokeFile, write_strokes
 from colorpipe.media.inputs import Job, find_inputs
 from colorpipe.media.video import segments
 from colorpipe.media.video.source import open_video
@@ -223,10 +224,30 @@ def test_without_steady_colour_hints_are_for_their_frame_alone_and_that_is_said(
     assert led.notes == ("with --temporal none, hint and reference files count for the very frame that they name",)
 
 
-def test_hints_are_nothing_to_a_method_that_takes_none(film: Path, tmp_path: Path) -> None:
-    film.with_name("film.9.hints.png").write_text("no picture")
+def test_hints_lead_a_method_that_takes_none(film: Path, tmp_path: Path) -> None:
     film.with_name("film.9.reference.png").write_text("no picture")
-    assert colorize(film, tmp_path / "out", Painter).status == "done"
+    plain = frames_of(colorize(film, tmp_path / "plain", Painter))
+    paint(film.with_name("film.0009.hints.png"), middle(9), RED)
+    led = frames_of(colorize(film, tmp_path / "led", Painter))
+    assert changed(plain, led) == list(range(9, CUT))
+    for number in range(9, CUT):
+        assert redness(led[number], middle(number)) > redness(plain[number], middle(number)) + 30, number
+
+
+def test_hints_on_two_frames_both_hold_to_the_end_of_the_shot(film: Path, tmp_path: Path) -> None:
+    plain = frames_of(colorize(film, tmp_path / "plain", Painter))
+    drawn = film.with_name("film.hints.json")
+    aside = (82, 140)
+    strokes = [
+        Stroke((((column + 0.5) / WIDTH, (row + 0.5) / HEIGHT),), 0.025, ab=(65.0, 50.0), frame=frame)
+        for (row, column), frame in ((middle(4), 4), (aside, 9))
+    ]
+    write_strokes(drawn, StrokeFile((WIDTH, HEIGHT), tuple(strokes)))
+    led = frames_of(colorize(film, tmp_path / "led", Painter))
+    assert changed(plain, led) == list(range(4, CUT))
+    for number in range(9, CUT):
+        assert redness(led[number], middle(number)) > redness(plain[number], middle(number)) + 25, number
+        assert redness(led[number], aside) > redness(plain[number], aside) + 25, number
 
 
 # --- going on, and beginning anew -------------------------------------------------------------------------------------
@@ -444,7 +465,7 @@ def followed(folder: Path, frames: Sequence[np.ndarray], hints: np.ndarray) -> l
     views = []
     for (turn,) in decided + strands.finish():
         view = strands.lead(turn).hints(size, size)
-        views.append(np.zeros((3, *size), np.float32) if view is None else view)
+        views.append(np.zeros((3, *size), np.float32) if view is None else view.for_network())
     return views
 
 

@@ -33,7 +33,7 @@ from colorpipe.batch.output_lock import Claim, holder
 from colorpipe.batch.state import POLL, Channel, Coloured, Item, Stopped, Task
 from colorpipe.color import Float
 from colorpipe.errors import ColorpipeError, InputError, OutputError
-from colorpipe.guidance.sidecars import Guides
+from colorpipe.guidance.sidecars import Guides, strays
 from colorpipe.inference import runtime
 from colorpipe.media.base import Provenance, Sink
 from colorpipe.media.inputs import DEFAULT_OUTPUT, Job, find_inputs, is_video, plan
@@ -125,6 +125,7 @@ def run(request: RunRequest, host: PluginHost, listener: Listener | None = None)
         return output_suffix(path, codec)
 
     jobs = plan(found, request.output, video_suffix, request.preview, request.compare)
+    _tell_strays(request, jobs)
     runtime.spare_memory(any(is_video(job.input) for job in jobs))
     session = Session(
         request.recipe,
@@ -134,6 +135,20 @@ def run(request: RunRequest, host: PluginHost, listener: Listener | None = None)
         reference=request.reference,
     )
     return _Run(request, session, jobs, listener or Silent()).go()
+
+
+def _tell_strays(request: RunRequest, jobs: Sequence[Job]) -> None:
+    """Hint files in the folders that were named which belong to no input there."""
+    named = [Path(argument).resolve() for argument in request.inputs if Path(argument).is_dir()]
+    inputs: dict[Path, set[str]] = {}
+    for job in jobs:
+        folder = job.input.parent.resolve()
+        if any(folder == one or one in folder.parents for one in named):
+            inputs.setdefault(folder, set()).add(job.input.stem)
+    for folder, stems in inputs.items():
+        with contextlib.suppress(InputError):  # a folder that cannot be looked into fails with its inputs
+            for stray in strays(folder, frozenset(stems)):
+                log.warning("%s was not used: no picture or film there has its name", stray)
 
 
 class _Run:
@@ -229,6 +244,11 @@ class _Run:
                     raise InputError(task.job.error)
                 task.guides = Guides.of(task.job.input, type(self.runtime.colorizer), self.request.hints)
                 told = task.guides.identity
+                task.notes += task.guides.remarks(task.job.input, self.session.merge.saturation)
+                if self.request.recipe.guides not in ({}, told):
+                    raise InputError(
+                        f"{task.job.input}: its hint files are not the recipe's", hint="use those that it was made with"
+                    )
                 task.skipped = self._is_done(self._journal(task.job), task.job.input, task.job.output, told)
             if not (task.skipped or task.error):
                 self._read_frames(task)
@@ -270,10 +290,10 @@ class _Run:
             with task.step("read"):
                 source = stack.enter_context(media.open_source(job.input, options, job.preview))
                 task.size = (source.info.width, source.info.height)
-                provenance = Provenance(self.digest) if options.provenance else None
+                provenance = Provenance(self.session.digest_for(task.guides.identity)) if options.provenance else None
                 film = source.info.medium == "video"
                 if film:
-                    task.guides.check((source.info.height, source.info.width), options)
+                    task.notes += task.guides.check((source.info.height, source.info.width), options)
                     task.led = functools.lru_cache(2 * len(self.devices))(self.session.led_by)
                 guided = {"guides": task.guides.identity} if task.guides.frames else {}
                 task.source = identity(job.input, digest=job.preview is None) | guided
@@ -306,8 +326,11 @@ class _Run:
             with task.step("read"):
                 frame = next(frames, None)
                 if frame is not None:
-                    lead = task.guides.hints.get(frame.index), task.guides.references.get(frame.index)
-                    prepared = self.pipeline.prepare(frame, sink.encoding, *lead)
+                    hinted = task.guides.hint_source(frame.index, self.session.media)
+                    reference = task.guides.references.get(frame.index)
+                    prepared = self.pipeline.prepare(frame, sink.encoding, hinted, reference)
+                    if hinted is not None and prepared.painted is None and frame.pts is None:
+                        task.notes.append(task.guides.blank(frame.index))
             if prepared is None:
                 break
             self.ready.put(Item(task, prepared.frame, prepared))

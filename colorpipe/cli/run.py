@@ -168,9 +168,9 @@ def run(
             metavar="FILE",
             rich_help_panel=INPUT_OUTPUT,
             show_default=False,
-            help="Colour hints for one photo, or for the first frame of one film: a PNG, transparent where nothing is "
-            "painted; a film's are carried to the end of the shot. \\[default: NAME.hints.png beside it; beside a "
-            "film also NAME.000123.hints.png, by frame]",
+            help="Colour hints for one photo or film: a PNG, transparent where nothing is painted, or a JSON file of "
+            "strokes, by default NAME.hints.json; a film's are carried to the end of the shot. \\[default: "
+            "NAME.hints.png beside it; beside a film also NAME.000123.hints.png, by frame]",
         ),
     ] = None,
     reference: Annotated[

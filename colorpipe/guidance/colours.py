@@ -14,7 +14,7 @@ from colorpipe.errors import InputError
 from colorpipe.guidance.json_files import check_ab, check_version, read_json, write_json
 
 if TYPE_CHECKING:
-    from colorpipe.guidance.hint_files import Stroke, StrokeFile
+    from colorpipe.guidance.strokes import Stroke, StrokeFile
 
 FILE = "colours.json"
 VERSION = 1

@@ -35,7 +35,7 @@ FULL_AT = 0.25
 FADE_FROM = 0.4
 """Share of the reach where a correction begins to fade; it ends at the reach."""
 LIKE = 30.0
-"""Difference of L, from what was painted, at which a correction is 1/e of itself; half as far it is 9/10."""
+"""Difference of L, from what was painted, at which a correction is 1/e of itself; half as far it is 94%."""
 SOFT = 0.005
 """Standard deviation, as a share of the longer side, of the blur under which lightness is compared."""
 
@@ -85,7 +85,7 @@ class Corrector:
         membership = np.clip(spread[2], 0, 1)
         a, b, painted_L = spread[[0, 1, 3]] / np.maximum(membership, np.float32(1e-5))
         share = _smooth(membership / np.float32(FULL_AT)) * self._near
-        share *= np.exp(-((np.abs(self._soft - painted_L) / np.float32(LIKE)) ** 3))
+        share *= np.exp(-((np.abs(self._soft - painted_L) / np.float32(LIKE)) ** 4))
         share[fixed] = 1
         return np.asarray(cv2.merge([a * share, b * share]), np.float32).reshape(ab.shape)
 

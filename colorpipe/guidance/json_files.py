@@ -8,8 +8,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from colorpipe import files
 from colorpipe.errors import InputError
-from colorpipe.media import atomic
 
 MOST_BYTES = 64_000_000
 """Of a file. A person paints some kilobytes."""
@@ -41,7 +41,7 @@ def write_json(path: Path, told: Any) -> None:
         OutputError: it cannot be written.
     """
     text = json.dumps(told, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
-    atomic.place(atomic.write_part(path, text.encode()), path)
+    files.write_whole(path, text.encode())
 
 
 def check_version(version: object, known: int, path: Path) -> None:
@@ -74,7 +74,9 @@ def an_object(raw: object, where: str, required: Sequence[str], optional: Sequen
             raise InputError(f"{where}: {name} is missing")
     for name in raw:
         if name not in (*required, *optional):
-            raise InputError(f"{where}: {short(name)} is not known", hint=f"there are {', '.join((*required, *optional))}")
+            raise InputError(
+                f"{where}: {short(name)} is not known", hint=f"there are {', '.join((*required, *optional))}"
+            )
     return raw
 
 

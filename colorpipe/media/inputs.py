@@ -29,7 +29,8 @@ VIDEO_SUFFIXES = frozenset(
 """What is picked out of folders and patterns. A file that is named itself is always taken."""
 WRITABLE_STILLS = frozenset({".jpg", ".jpeg", ".png", ".tif", ".tiff", ".webp", ".avif"})
 """Extensions that a still's result can have; other sources give a .png."""
-_HINTS = ".hints.png"
+_HINTS = re.compile(r"\.hints\.[a-z0-9]+$")
+"""Of a picture or film, whatever its format: one that cannot be used is said, not colorized."""
 _REFERENCE = re.compile(r"\.[0-9]+\.reference\.(png|jpe?g)$")
 """Of a film's frame."""
 _MAGIC = frozenset("*?[")
@@ -79,7 +80,7 @@ def default_video_suffix(path: Path) -> str:
 def find_inputs(arguments: Sequence[str | Path], exclude: Path | None = None) -> list[Found]:
     """The inputs that files, folders and glob patterns name, in the order named, each folder sorted, none twice.
 
-    Folders are searched all the way down, through links too, each once. Hidden files and folders, ``*.hints.png``,
+    Folders are searched all the way down, through links too, each once. Hidden files and folders, ``*.hints.*``,
     ``*.000123.reference.png`` and what is neither still nor film by its name are left out.
 
     Args:
@@ -171,7 +172,7 @@ def _is_folder(entry: os.DirEntry[str]) -> bool:
 
 def _is_known(name: str) -> bool:
     lower = name.lower()
-    if lower.endswith(_HINTS) or _REFERENCE.search(lower):
+    if _HINTS.search(lower) or _REFERENCE.search(lower):
         return False
     return os.path.splitext(lower)[1] in STILL_SUFFIXES | VIDEO_SUFFIXES
 

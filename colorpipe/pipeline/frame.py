@@ -5,19 +5,20 @@ A photo is a source with one frame, a folder is many sources, a film is one time
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from colorpipe import color
 from colorpipe.color import resample
 from colorpipe.color.merge_torch import DeviceMerge
-from colorpipe.guidance import hints
+from colorpipe.guidance.correction import Corrector, working_size
+from colorpipe.guidance.hint_files import Hints
 from colorpipe.settings import MediaOptions, MergeOptions
 from colorpipe.types import Encoding, Frame
 
@@ -27,8 +28,8 @@ if TYPE_CHECKING:
     from colorpipe.plugins.interfaces import Preprocessor
 
 
-HintSource = Callable[[tuple[int, int], tuple[int, int]], "Float | None"]
-"""H and W of the picture, h and w of the network's view of it -> (3, h, w), as ``hints.load``; None: no hints."""
+HintSource = Callable[[tuple[int, int], tuple[int, int]], Hints | None]
+"""H and W of the picture, h and w of what is asked for -> the hints at that size; None: nothing is painted."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +41,9 @@ class Prepared:
     L: Float
     """(h, w) 0..100."""
     hints: Float | None = None
-    """(3, h, w): a, b and mask."""
+    """(3, h, w): a, b and mask, for a method that takes them."""
+    painted: Hints | None = None
+    """At the size at which the prediction is corrected by them; None where nothing is painted."""
     region: tuple[float, float, float, float] = (0, 0, 1, 1)
     """Where in the network's view the picture lies: top, left, bottom, right."""
     reference: Path | None = None
@@ -64,7 +67,7 @@ class Pipeline:
         self,
         frame: Frame,
         target: Encoding | None = None,
-        hint_file: Path | None = None,
+        hinted: HintSource | None = None,
         reference: Path | None = None,
     ) -> Prepared:
         """Keep the full-size luma; preprocess and shrink a copy to what the network wants.
@@ -72,8 +75,7 @@ class Pipeline:
         Args:
             target: The encoding that the sink wants, where it differs from the source's (other chroma subsampling).
         """
-        source = None if hint_file is None else functools.partial(hints.load, hint_file, options=self.media)
-        return self.look(self.restore(frame, target), source, reference)
+        return self.look(self.restore(frame, target), hinted, reference)
 
     def restore(self, frame: Frame, target: Encoding | None = None) -> Frame:
         """What will be written, lacking only colour: repaired, where the user chose to."""
@@ -103,14 +105,26 @@ class Pipeline:
         size = resample.view_size(seen.shape[0], seen.shape[1], self.runtime.input_size)
         view = resample.shrink(seen, size)
         L = color.lightness(Frame(view, frame.encoding)).L if view.dtype == np.uint8 else color.lightness_of(view)
-        painted = None
+        native, painted = None, None
         if hinted is not None:
-            top, left, bottom, right = _box(region, size)
-            inner = hinted((frame.height, frame.width), (bottom - top, right - left))
-            if inner is not None:
-                painted = np.zeros((3, *size), np.float32)
-                painted[:, top:bottom, left:right] = inner
-        return Prepared(frame, L, painted, region, reference)
+            if self.runtime.colorizer.takes_hints:
+                native = self._native(hinted, frame, _box(region, size), size)
+            painted = hinted((frame.height, frame.width), working_size(frame.height, frame.width))
+        return Prepared(frame, L, native, painted if painted is not None and painted.any else None, region, reference)
+
+    @staticmethod
+    def _native(
+        hinted: HintSource, frame: Frame, box: tuple[int, int, int, int], size: tuple[int, int]
+    ) -> Float | None:
+        """Hints (3, h, w) over the whole of the network's view, of which the picture takes up ``box``."""
+        top, left, bottom, right = box
+        inner = hinted((frame.height, frame.width), (bottom - top, right - left))
+        values = None if inner is None else inner.for_network()
+        if values is None:
+            return None
+        native = np.zeros((3, *size), np.float32)
+        native[:, top:bottom, left:right] = values
+        return native
 
     def predict(
         self, batch: Sequence[Prepared], through: Callable[..., list[Float]] | None = None, alone: bool = False
@@ -134,13 +148,33 @@ class Pipeline:
         return self.lay(prepared.frame, ab, via)
 
     def part(self, prepared: Prepared, ab: Float) -> tuple[Float, tuple[int, int]]:
-        """The chroma that lies over the picture, and the size of that part of the network's view."""
-        return _crop(ab, prepared.L.shape, prepared.region)
+        """The chroma that lies over the picture, led by what is painted on it, and the size of that part of the
+        network's view; where something is painted, the size at which that was laid on."""
+        ab, via = _crop(ab, prepared.L.shape, prepared.region)
+        # Without saturation there is no colour to paint.
+        if prepared.painted is None or not self.merge.saturation:
+            return ab, via
+        led = self._led(prepared.frame, ab, via, prepared.painted)
+        return led, led.shape[:2]
+
+    def _led(self, frame: Frame, ab: Float, via: tuple[int, int], painted: Hints) -> Float:
+        """Chroma with a correction by hints, (h, w, 2) at the hints' size."""
+        size = painted.weight.shape
+        small = np.asarray(cv2.resize(frame.luma, size[::-1], interpolation=cv2.INTER_AREA))
+        black, white = color.luma_range(frame.encoding)
+        predicted = resample.upsample(ab, small, size, self._method(frame), via, white - black)[0 : size[0]]
+        L = color.lightness(replace(frame, luma=small, colour=None, alpha=None)).L
+        # What is painted is what is to be seen: the saturation that comes later is taken out of it.
+        seen = replace(painted, ab=painted.ab / np.float32(self.merge.saturation))
+        return np.asarray(predicted + Corrector(L, self.merge.hint_reach).delta(predicted, seen), np.float32)
+
+    def _method(self, frame: Frame) -> resample.Upsampling:
+        return self.merge.upsample or ("guided" if frame.encoding.family == "rgb" else "bilinear")
 
     def lay(self, frame: Frame, ab: Float, via: tuple[int, int]) -> Frame:
         """A frame with chroma (h, w, 2) over the whole of it, which comes from a view of size ``via``."""
         still = frame.encoding.family == "rgb"
-        method = self.merge.upsample or ("guided" if still else "bilinear")
+        method = self._method(frame)
         size = (frame.height, frame.width) if still else frame.encoding.chroma_shape(frame.height, frame.width)
         # Bilinear and clipped is the published scripts' way: who asks for the one gets their very picture.
         gamut = self.merge.gamut or ("clip" if still and method == "bilinear" else "fit")
