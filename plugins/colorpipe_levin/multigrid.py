@@ -95,7 +95,9 @@ def _links(matrix: Any, shape: tuple[int, int]) -> Stencil:
 def _transposed(links: Stencil) -> Stencil:
     """Links of the transposed matrix: what each neighbour has to the pixel."""
     height, width = links.shape[1:]
-    turned = np.pad(links[::-1], ((0, 0), (1, 1), (1, 1)))  # offsets are listed so that the last is the first's opposite
+    turned = np.pad(
+        links[::-1], ((0, 0), (1, 1), (1, 1))
+    )  # offsets are listed so that the last is the first's opposite
     return np.stack(
         [one[1 + dy : 1 + dy + height, 1 + dx : 1 + dx + width] for one, (dy, dx) in zip(turned, OFFSETS, strict=True)]
     )

@@ -1,8 +1,8 @@
 """The paper's optimization: each pixel without a scribble has the weighted mean of its neighbours' colour.
 
-That is where its energy, ``sum over r of (U(r) - sum over s of w(r, s) U(s))^2``, is least with the scribbles held: over
-the pixels without one it is zero there. The weights are those of the authors' published program: of the eight
-neighbours, ``exp(-(Y(r) - Y(s))^2 / c(r))``, normalised, c from the variance of Y in the window of 3x3.
+The energy is ``sum over r of (U(r) - sum over s of w(r, s) U(s))^2``. With the scribbles held, and summed over the
+pixels without one, it is least, and zero, there. The weights are those of the authors' published program: of the eight
+neighbours, ``exp(-(Y(r) - Y(s))^2 / c(r))``, normalised, with c from the variance of Y in the window of 3x3.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ LEAST_VARIANCE = 2e-6
 """These three: getColorExact.m of the authors' program."""
 ITERATIONS = 12
 ENOUGH = 4e-3
-"""Norm of the residual, relative to the first, at which the solver stops: some 0.5 codes from the exact solution, of which
-a quarter of the size costs more."""
+"""Norm of the residual, relative to the first, at which the solver stops: some 0.5 codes from the exact solution. That
+the size is a quarter costs more."""
 
 
 def spread(Y: Float, uv: Float, scribbled: NDArray[np.bool_], iterations: int = ITERATIONS) -> Float:
@@ -66,9 +66,7 @@ def affinities(Y: Float) -> NDArray[np.float64]:
     mean = cv2.boxFilter(grey, **window) / count  # type: ignore[call-overload]
     square = cv2.boxFilter(grey * grey, **window) / count  # type: ignore[call-overload]
     padded = np.pad(grey, 1, constant_values=np.inf)
-    squares = np.stack(
-        [(padded[1 + dy : 1 + dy + height, 1 + dx : 1 + dx + width] - grey) ** 2 for dy, dx in OFFSETS]
-    )
+    squares = np.stack([(padded[1 + dy : 1 + dy + height, 1 + dx : 1 + dx + width] - grey) ** 2 for dy, dx in OFFSETS])
     spread_of = VARIANCE_SHARE * np.maximum(square - mean * mean, 0)
     nearest = squares.min(0)
     nearest[~np.isfinite(nearest)] = 0  # a picture of one pixel
