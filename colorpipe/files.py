@@ -20,12 +20,12 @@ from colorpipe.errors import OutputError
 
 _numbers = itertools.count()
 _NAME_BYTES = 255
-"""What file systems allow."""
+"""The longest name that file systems allow, bytes."""
 _PART = re.compile(r"\.(\d+)\.\d+\.part$")
 
 
 def sha256(path: Path) -> str:
-    """Of a file's content, 64 hexadecimal digits.
+    """SHA-256 of a file's content, 64 hexadecimal digits.
 
     Raises:
         OSError: it cannot be read.
@@ -85,7 +85,7 @@ def hidden(path: Path, kind: str) -> Path:
 
 
 def working_folder(path: Path) -> Path:
-    """Where a result that is made in several steps lies until it is whole."""
+    """The folder of a result that is made in several steps, until it is whole."""
     return hidden(path, "colorpipe")
 
 
@@ -185,3 +185,14 @@ def _alive(pid: int) -> bool:
     except (OSError, OverflowError):
         return True
     return True
+
+
+def given_path(argument: str | Path) -> Path:
+    """What exists under its own name is taken as it is; ``~`` and ``~user`` are expanded where they can be."""
+    path = Path(argument)
+    if os.path.lexists(path):
+        return path
+    try:
+        return path.expanduser()
+    except RuntimeError:  # no such user
+        return path

@@ -17,13 +17,17 @@ KEY_DISTANCE = 24
 
 @dataclass(frozen=True)
 class Limits(Options):
-    """What is let in. They guard against files that would fill the memory or never end, and change no result."""
+    """What is let in. They guard against files that would fill the memory or never end, and against damage, and change
+    no result of a sound file."""
 
     max_pixels: int = option(250_000_000, "refuse pictures, and frames of films, of more pixels than this", min=1)
     max_seconds: int = option(
         86_400,  # a day: longer than any film on a shelf, far below what damaged and hostile timestamps claim
         "refuse films that last longer than this",
         min=1,
+    )
+    damaged: bool = option(
+        False, "go on with what can be decoded of a damaged picture; the missing part is left grey, and said"
     )
 
 
@@ -44,9 +48,10 @@ class MediaOptions(Limits):
 class MergeOptions(Options):
     """How chroma is put under the source's luma."""
 
-    upsample: Literal["guided", "bilinear"] | None = option(
+    upsample: Literal["guided", "bilinear", "nearest"] | None = option(
         None,
-        "how chroma reaches full size; guided follows the picture's edges "
+        "how chroma reaches full size; guided follows the picture's edges, bilinear and nearest are the published "
+        "scripts' ways "
         "[default: guided for stills, bilinear for films]",
     )
     keep: Literal["lightness", "luma"] = option(
@@ -55,7 +60,7 @@ class MergeOptions(Options):
     gamut: Literal["fit", "clip"] | None = option(
         None,
         "colour that sRGB cannot show: fit it, keeping the lightness, or clip it as the published scripts do "
-        "[default: fit, but clip for stills with --upsample bilinear]",
+        "[default: fit, but clip for stills with --upsample bilinear or nearest]",
     )
     saturation: float = option(1.0, "chroma is multiplied by this", min=0.0, max=4.0)
     hint_reach: float = option(
@@ -64,10 +69,13 @@ class MergeOptions(Options):
         min=0.01,
         max=10.0,
     )
+    keep_colour: bool = option(
+        False, "leave places that have a colour already as they are: titles in red, tinted reels, hand-coloured prints"
+    )
     temporal: str = option(
         "auto",
         "steady colour in films: the network sees key frames, at most this many frames apart, and their colour is "
-        "carried along the motion in between; auto chooses, none colours every frame on its own",
+        "propagated along the optical flow in between; auto chooses, none colours every frame on its own",
     )
 
     def __post_init__(self) -> None:

@@ -23,10 +23,16 @@ if TYPE_CHECKING:
 Matrix = Literal["bt601", "bt709", "bt2020", "smpte240m"]
 
 
-_LIMITS = ("max_pixels", "max_seconds")
-"""Settings that let an input in or not, and change no result."""
+_LIMITS = ("max_pixels", "max_seconds", "damaged")
+"""Settings that let an input in or not, and change no result of a sound one."""
+
+
 _LATER = {"hint_reach": 0.6}
 """Settings that came after the first digests: with these values they are left out, and a digest stays what it was."""
+
+
+_SWITCHES = ("keep_colour",)
+"""Settings that decide something only where they are on: a recipe from before they were there is the same one."""
 
 
 def _check(condition: bool, owner: str, message: str) -> None:
@@ -71,14 +77,14 @@ class Encoding:
 
 @dataclass(frozen=True)
 class Metadata:
-    """What travels with a picture and is not pixels. Blobs are kept byte for byte."""
+    """A picture's metadata. Blobs are kept byte for byte."""
 
     icc: bytes | None = None
     exif: bytes | None = None
     xmp: bytes | None = None
     iptc: bytes | None = None
     extra: Mapping[str, Any] = field(default_factory=dict)
-    """Whatever the source and the sink of one medium agree on (resolution, loop counts)."""
+    """Further facts that source and sink of one medium agree on (resolution, loop counts)."""
 
 
 @dataclass(frozen=True)
@@ -147,7 +153,7 @@ class Lab:
 
 @dataclass(frozen=True)
 class Batch:
-    """What a colorizer is given."""
+    """The input of a colorizer."""
 
     L: torch.Tensor
     """(N, 1, h, w) float, 0..100."""
@@ -167,9 +173,12 @@ class Batch:
         return int(self.L.shape[0])
 
 
+Shrinking = Literal["bicubic", "bilinear", "two-point"]
+
+
 @dataclass(frozen=True)
 class InputSize:
-    """What a network wants to be fed."""
+    """The size of a network's input."""
 
     side: int | None = 256
     """Pictures are squeezed to a square of this side, as the published networks were trained; None keeps their size."""
@@ -177,6 +186,9 @@ class InputSize:
     """With ``side=None``: height and width are resized to multiples of this."""
     limit: int | None = None
     """With ``side=None``: the longer side is shrunk to at most this."""
+    by: Shrinking = "bicubic"
+    """How, as the published script of the network does it: ``bicubic`` and ``bilinear`` with antialiasing, which is
+    Pillow's; ``two-point`` between the two nearest rows and columns without, which is OpenCV's INTER_LINEAR."""
 
 
 VIVID = 80.0
@@ -194,7 +206,9 @@ class ChromaDistribution:
     natural_T: float = 1.0
     """The temperature at which the stock model is decoded; 1 is the softmax as it stands."""
     natural_vibrance: float = 1.0
-    """By how much its makers strengthen weak colours of a mean; 1 leaves it as it is."""
+    """Factor by which weak colours of a mean are strengthened, as its makers advise; 1 leaves them as they are."""
+    natural_grey_T: float | None = None
+    """The temperature where the network is sure that a place is grey; None is ``natural_T`` everywhere."""
 
     def __post_init__(self) -> None:
         shape, bins = _shape(self.logits), _shape(self.bins)
@@ -202,17 +216,19 @@ class ChromaDistribution:
         wanted = (self.logits.shape[1], 2)
         _check(bins == wanted, "ChromaDistribution", f"bins are {wanted}, not {bins}")
         _check(self.natural_T > 0, "ChromaDistribution", f"natural_T is above 0, not {self.natural_T}")
+        grey = self.natural_grey_T
+        _check(grey is None or grey > 0, "ChromaDistribution", f"natural_grey_T is above 0, not {grey}")
         vibrance = self.natural_vibrance
         _check(vibrance >= 1, "ChromaDistribution", f"natural_vibrance is at least 1, not {vibrance}")
 
     @staticmethod
-    def strengthen(ab: torch.Tensor, vibrance: float) -> torch.Tensor:
+    def strengthen(ab: torch.Tensor, vibrance: float | torch.Tensor) -> torch.Tensor:
         """ab (N, 2, h, w) with weak colours made stronger, CIE units: a mean over many hues is paler than any of them.
 
         Chroma c becomes ``vibrance * c / (1 + (vibrance - 1) * c / VIVID)``: nearly ``vibrance * c`` close to grey, c
-        itself at ``VIVID`` and beyond. The hue stays.
+        itself at ``VIVID`` and beyond. The hue stays. ``vibrance`` is one number, or one for each place (N, 1, h, w).
         """
-        if vibrance == 1:
+        if isinstance(vibrance, (int, float)) and vibrance == 1:
             return ab
         chroma = (ab * ab).sum(1, keepdim=True).sqrt()
         return ab * (vibrance / (1 + (vibrance - 1) * chroma / VIVID)).clamp(min=1)
@@ -260,11 +276,11 @@ class Recipe:
     precision: str = "auto"
     seed: int = 0
     reference_sha256: str | None = None
-    """Of the colour reference, where one was given."""
+    """SHA-256 of the colour reference, where one was given."""
     version: str = ""
     """colorpipe's."""
     guides: Mapping[str, str] = field(default_factory=dict)
-    """Of one input's recipe: SHA-256 of its hint and reference files, by kind and frame, as ``hints 0``."""
+    """SHA-256 of one input's hint and reference files, by kind and frame, as ``hints 0``."""
 
     def to_json(self) -> str:
         return json.dumps(dataclasses.asdict(self), indent=2, sort_keys=True, default=str)
@@ -297,7 +313,7 @@ class Recipe:
         settings = {
             name: value
             for name, value in self.settings.items()
-            if name not in _LIMITS and not (name in _LATER and value == _LATER[name])
+            if name not in _LIMITS and not (name in _SWITCHES and not value) and _LATER.get(name) != value
         }
         decisive = dataclasses.asdict(dataclasses.replace(self, device="", weights=None, settings=settings))
         if not self.guides:
@@ -310,13 +326,14 @@ class Outcome:
     """One input's fate."""
 
     input: Path
-    status: Literal["done", "skipped", "failed"]
+    status: Literal["done", "skipped", "failed", "passed over"]
+    """``passed over``: a picture of another kind in a folder, which was not tried."""
     output: Path | None = None
     width: int | None = None
     height: int | None = None
     frames: int = 0
     shots: int = 0
-    """Of a film with steady colour; of a film that was taken up, from there on."""
+    """Shots of a film with steady colour; of a film that was resumed, those from there on."""
     key_frames: int = 0
     """Frames of it that the network saw."""
     seconds: Mapping[str, float] = field(default_factory=dict)
@@ -325,7 +342,7 @@ class Outcome:
     device: str | None = None
     scores: Mapping[str, float] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
-    """What a person should know: a page left out, a stream that could not be copied."""
+    """Remarks for a person: a page left out, a stream that could not be copied."""
     error: str | None = None
 
     def as_dict(self) -> dict[str, Any]:

@@ -26,8 +26,13 @@ pytest.importorskip("lightning")
 
 SAMPLES = Path(__file__).parents[1] / "samples"
 SMALL: dict[str, Any] = {
-    **{"steps": 6, "batch": 3, "side": 32, "final_side": 32, "validate_every": 3},
-    **{"device": "cpu", "precision": "fp32"},
+    "steps": 6,
+    "batch": 3,
+    "side": 32,
+    "final_side": 32,
+    "validate_every": 3,
+    "device": "cpu",
+    "precision": "fp32",
 }
 
 
@@ -83,7 +88,7 @@ def log(output: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(handle))
 
 
-# --- the network -----------------------------------------------------------------------------------------------------
+# --- the network ------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("size", [0, LATENT])
@@ -155,7 +160,7 @@ def test_draws_are_numbered_and_normal() -> None:
     assert abs(float(draws.std()) - 1) < 0.05
 
 
-# --- what is trained -------------------------------------------------------------------------------------------------
+# --- what is trained --------------------------------------------------------------------------------------------------
 
 
 def batch() -> tuple[Tensor, Tensor]:
@@ -231,7 +236,6 @@ def test_the_vaes_loss_is_squared_error_and_the_latent_kl() -> None:
 
 def test_scores_are_over_the_true_lightness() -> None:
     """The truth itself: no error; a network that leaves grey: no gain, no chroma."""
-
     rgb = np.tile(np.array([[200, 90, 60]], np.uint8), (32, 32, 1))[None]
     true = cv2.cvtColor(rgb[0].astype(np.float32) / 255, cv2.COLOR_RGB2LAB)[0, 0, 1:]
 
@@ -315,7 +319,7 @@ def test_a_preprocessor_is_what_it_learns_through(make: Any, data: Path, tmp_pat
         assert task.validate(network, rgb)["loss"] != averaged["loss"]
 
 
-# --- weights ---------------------------------------------------------------------------------------------------------
+# --- weights ----------------------------------------------------------------------------------------------------------
 
 
 def test_one_methods_weights_are_not_the_others(tmp_path: Path) -> None:

@@ -11,7 +11,8 @@ import cv2
 import numpy as np
 import pytest
 
-from colorpipe.batch.runner import RunRequest, run
+from colorpipe.batch.request import RunRequest
+from colorpipe.batch.runner import run
 from colorpipe.errors import InputError
 from colorpipe.files import sha256
 from colorpipe.guidance import colours

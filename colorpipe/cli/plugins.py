@@ -10,7 +10,7 @@ import typer
 from colorpipe import options
 from colorpipe.cli import console
 from colorpipe.errors import UsageError
-from colorpipe.plugins.host import PluginHost, Row, normalised, project_entry_points
+from colorpipe.plugins.host import PluginHost, PluginRecord, normalised, project_entry_points
 from colorpipe.plugins.interfaces import KINDS
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ _FACTS = {
     "learns_from_reference": "learns from a colour reference",
     "restores": "changes the result, not only what the network sees",
 }
-"""What a class attribute that is true says of a plugin."""
+"""The meaning of a plugin's class attribute that is true."""
 
 
 def add_to(app: typer.Typer) -> None:
@@ -46,7 +46,7 @@ def add_to(app: typer.Typer) -> None:
     group.command("list", help="List all plugins, and why one could not be loaded. The default.")(list_plugins)
     group.command("show", help="Show one plugin in full: paper, licence, options, weights.")(show)
     group.command("new", help="Write the project of a new plugin, ready to be installed and changed.")(new)
-    group.command("test", help="Check that a plugin keeps what every plugin promises; exit 1 if not.")(run_checks)
+    group.command("test", help="Run the conformance suite over a plugin; exit 1 if it fails.")(run_checks)
     app.add_typer(group, name="plugins")
 
 
@@ -65,7 +65,7 @@ def list_plugins(context: typer.Context, plugin: console.PluginFiles = None) -> 
             out.print()
 
 
-def _table(title: str, rows: list[Row]) -> Table:
+def _table(title: str, rows: list[PluginRecord]) -> Table:
     from rich.table import Table
     from rich.text import Text
 
@@ -172,7 +172,7 @@ def new(
 
 
 def _typed(folder: Path) -> str:
-    """As pip takes a folder for a folder, not for a name."""
+    """The folder as pip takes it for a folder, not for a name."""
     return str(folder) if folder.is_absolute() else f"./{folder}"
 
 
@@ -200,7 +200,7 @@ def run_checks(
     raise typer.Exit(1 if counts["failed"] else 0)
 
 
-def find(host: PluginHost, name: str, around: Path | None = None) -> list[Row]:
+def find(host: PluginHost, name: str, around: Path | None = None) -> list[PluginRecord]:
     """The usable plugins of a name: one, unless several kinds share it.
 
     Args:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json as json_module
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -45,16 +44,14 @@ def verify(
     ],
     result: Annotated[
         Path,
-        typer.Argument(
-            metavar="RESULT", help="What `run` made of it, or the folder that it wrote to.", show_default=False
-        ),
+        typer.Argument(metavar="RESULT", help="Its result, or the folder that `run` wrote to.", show_default=False),
     ],
-    strict: Annotated[bool, typer.Option("--strict", help="What is left out counts as a difference.")] = False,
+    strict: Annotated[bool, typer.Option("--strict", help="Count what is left out as a difference.")] = False,
     json: Annotated[
         str | None,
-        typer.Option(metavar="FILE|-", show_default=False, help="Write one JSON object a pair; - is stdout."),
+        typer.Option(metavar="FILE|-", show_default=False, help="Write one JSON object per pair; - is stdout."),
     ] = None,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Say only what differs.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print only differences.")] = False,
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Show every check of every pair.")] = False,
     *,
     given: Given,
@@ -63,7 +60,7 @@ def verify(
     if quiet and verbose:
         raise UsageError("--quiet and --verbose exclude each other")
     from colorpipe import verification
-    from colorpipe.cli.progress import json_lines
+    from colorpipe.cli.progress import json_line, json_lines
     from colorpipe.settings import MediaOptions
 
     limits = dynamic.merged(Limits, "verify", {}, given["limits"])
@@ -77,7 +74,7 @@ def verify(
             good = report.complete if strict else report.equal
             wrong += not good
             if lines is not None:
-                lines.write(json_module.dumps(report.as_dict(), ensure_ascii=False) + "\n")
+                lines.write(json_line(report.as_dict()))
                 lines.flush()
             if json != "-" and not (quiet and good):
                 _show(report, good, details=verbose or len(pairs) == 1 or not good)

@@ -32,7 +32,7 @@ _NAME = re.compile(
 
 
 @dataclass(frozen=True)
-class Guides:
+class SidecarFiles:
     """Of one input, what leads its colours; frames are counted from 0 in the order shown, a photo's is 0."""
 
     hints: Mapping[int, Path] = field(default_factory=dict)
@@ -44,7 +44,7 @@ class Guides:
     """What a person should know of files that lie there and are not used."""
 
     @classmethod
-    def of(cls, path: Path, colorizer: type[Colorizer], given: Path | None = None) -> Guides:
+    def of(cls, path: Path, colorizer: type[Colorizer], given: Path | None = None) -> SidecarFiles:
         """``photo.hints.png`` and ``photo.hints.json`` beside ``photo.jpg``; beside ``film.mp4`` ``film.hints.png`` for
         its first frame, ``film.hints.json`` for the frames that its strokes name, ``film.000123.hints.png``,
         ``film.000123.hints.json`` and ``film.000123.reference.png``, with any number of digits.
@@ -170,7 +170,7 @@ class Guides:
             if frames is not None and number >= frames:
                 yield f"{file.name} names frame {number} and was not used: the film's last frame is {frames - 1}"
         if not steady and self.frames:
-            yield "with --temporal none, hint and reference files count for the very frame that they name"
+            yield "with --temporal none, a hint or reference file affects only the frame that it names"
 
     def remarks(self, source: Path, saturation: float) -> Iterator[str]:
         """What a person should know of hint files, whatever the input is.

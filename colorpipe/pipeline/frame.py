@@ -15,12 +15,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from colorpipe import color
-from colorpipe.color import resample
+from colorpipe.color import published, resample
 from colorpipe.color.merge_torch import DeviceMerge
 from colorpipe.guidance.correction import Corrector, working_size
 from colorpipe.guidance.hint_files import Hints
 from colorpipe.settings import MediaOptions, MergeOptions
-from colorpipe.types import Encoding, Frame
+from colorpipe.types import Encoding, Frame, Metadata
 
 if TYPE_CHECKING:
     from colorpipe.color import Float
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from colorpipe.plugins.interfaces import Preprocessor
 
 
+OWN_COLOUR = "own colour"
+"""Key of ``Frame.metadata.extra``: the planes that the source had, for ``keep_colour``."""
 HintSource = Callable[[tuple[int, int], tuple[int, int]], Hints | None]
 """H and W of the picture, h and w of what is asked for -> the hints at that size; None: nothing is painted."""
 
@@ -37,17 +39,17 @@ class Prepared:
     """A frame on its way to the network, with what the network sees of it."""
 
     frame: Frame
-    """What will be written, lacking only colour."""
+    """The frame that will be written; it lacks only colour."""
     L: Float
     """(h, w) 0..100."""
     hints: Float | None = None
     """(3, h, w): a, b and mask, for a method that takes them."""
-    painted: Hints | None = None
-    """At the size at which the prediction is corrected by them; None where nothing is painted."""
     region: tuple[float, float, float, float] = (0, 0, 1, 1)
-    """Where in the network's view the picture lies: top, left, bottom, right."""
+    """The picture's place in the network's view: top, left, bottom, right, as fractions of its sides."""
     reference: Path | None = None
     """In place of the run's, at this place of a film."""
+    painted: Hints | None = None
+    """At the size at which the prediction is corrected by them; None where nothing is painted."""
 
 
 class Pipeline:
@@ -75,10 +77,10 @@ class Pipeline:
         Args:
             target: The encoding that the sink wants, where it differs from the source's (other chroma subsampling).
         """
-        return self.look(self.restore(frame, target), hinted, reference)
+        return self.network_view(self.restore(frame, target), hinted, reference)
 
     def restore(self, frame: Frame, target: Encoding | None = None) -> Frame:
-        """What will be written, lacking only colour: repaired, where the user chose to."""
+        """The frame that will be written, lacking only colour: repaired by the preprocessors that restore."""
         for preprocessor in self.preprocessors:
             frame = preprocessor.convert(frame)
         repairs = [preprocessor for preprocessor in self.preprocessors if preprocessor.restores]
@@ -87,10 +89,16 @@ class Pipeline:
             for preprocessor in repairs:
                 lab = preprocessor.apply(lab)
             frame = replace(frame, luma=color.to_codes(color.grey_of(lab.L), frame.encoding))
-        return replace(frame, encoding=target or frame.encoding, colour=None)
+        return replace(frame, encoding=target or frame.encoding, colour=None, metadata=self._with_colour(frame))
 
-    def look(self, frame: Frame, hinted: HintSource | None = None, reference: Path | None = None) -> Prepared:
-        """What the network sees of a frame that ``restore`` gave."""
+    def _with_colour(self, frame: Frame) -> Metadata:
+        """The frame's metadata, with the colours that it had where they are wanted later on."""
+        if not self.merge.keep_colour or frame.colour is None:
+            return frame.metadata
+        return replace(frame.metadata, extra={**frame.metadata.extra, OWN_COLOUR: frame.colour})
+
+    def network_view(self, frame: Frame, hinted: HintSource | None = None, reference: Path | None = None) -> Prepared:
+        """The network's view of a frame that ``restore`` gave."""
         region = (0.0, 0.0, 1.0, 1.0)
         seen: NDArray[Any]
         changes = [preprocessor for preprocessor in self.preprocessors if not preprocessor.restores]
@@ -102,15 +110,19 @@ class Pipeline:
             seen = color.grey_of(lab.L)
         else:  # 8-bit codes shrink as they are, as the published scripts shrink them
             seen = frame.luma if frame.luma.dtype == np.uint8 else color.grey_plane(frame)
-        size = resample.view_size(seen.shape[0], seen.shape[1], self.runtime.input_size)
-        view = resample.shrink(seen, size)
-        L = color.lightness(Frame(view, frame.encoding)).L if view.dtype == np.uint8 else color.lightness_of(view)
+        wanted = self.runtime.input_size_of(frame)
+        size = resample.view_size(seen.shape[0], seen.shape[1], wanted)
+        view = resample.shrink(seen, size, wanted.by)
+        if view.dtype == np.uint8:
+            L = color.lightness(Frame(view, frame.encoding)).L
+        else:
+            L = color.lightness_of(_grey(view, frame.encoding) if seen.dtype == np.uint8 else view)
         native, painted = None, None
         if hinted is not None:
             if self.runtime.colorizer.takes_hints:
                 native = self._native(hinted, frame, _box(region, size), size)
             painted = hinted((frame.height, frame.width), working_size(frame.height, frame.width))
-        return Prepared(frame, L, native, painted if painted is not None and painted.any else None, region, reference)
+        return Prepared(frame, L, native, region, reference, painted if painted is not None and painted.any else None)
 
     @staticmethod
     def _native(
@@ -132,7 +144,7 @@ class Pipeline:
         """Chroma (h', w', 2) for each, through the network and its decoder.
 
         Args:
-            through: What ``Session.led_by`` gives for their reference; None is the runtime as it is.
+            through: What ``Session.predictor_for`` gives for their reference; None is the runtime as it is.
             alone: As of ``Runtime.predict``.
         """
         hinted = None
@@ -144,53 +156,85 @@ class Pipeline:
 
     def finish(self, prepared: Prepared, ab: Float) -> Frame:
         """Upsample chroma and put it under the untouched luma."""
-        ab, via = self.part(prepared, ab)
-        return self.lay(prepared.frame, ab, via)
+        ab, view_size = self.crop_chroma(prepared, ab)
+        return self.merge_chroma(prepared.frame, ab, view_size)
 
-    def part(self, prepared: Prepared, ab: Float) -> tuple[Float, tuple[int, int]]:
-        """The chroma that lies over the picture, led by what is painted on it, and the size of that part of the
-        network's view; where something is painted, the size at which that was laid on."""
-        ab, via = _crop(ab, prepared.L.shape, prepared.region)
-        # Without saturation there is no colour to paint.
-        if prepared.painted is None or not self.merge.saturation:
-            return ab, via
-        led = self._led(prepared.frame, ab, via, prepared.painted)
-        return led, led.shape[:2]
+    def crop_chroma(self, prepared: Prepared, ab: Float) -> tuple[Float, tuple[int, int]]:
+        """The chroma that lies over the picture, and the size of that part of the network's view.
 
-    def _led(self, frame: Frame, ab: Float, via: tuple[int, int], painted: Hints) -> Float:
-        """Chroma with a correction by hints, (h, w, 2) at the hints' size."""
-        size = painted.weight.shape
+        Where something is painted, the chroma is corrected by that, and has the size at which that is done. Where the
+        published script lays U and V over the luma, and that is asked for, these take its place.
+        """
+        L, painted = prepared.L, prepared.painted
+        if painted is None or not self.merge.saturation:  # without saturation there is no colour to paint
+            if self._over_luma(prepared.frame):
+                ab = published.differences(L, ab)
+            return _crop(ab, L.shape, prepared.region)
+        L, ab = self._corrected(prepared.frame, *_crop(ab, L.shape, prepared.region), painted)
+        if self._over_luma(prepared.frame):
+            ab = published.differences(L, ab)
+        return ab, (ab.shape[0], ab.shape[1])
+
+    def _corrected(self, frame: Frame, ab: Float, view_size: tuple[int, int], painted: Hints) -> tuple[Float, Float]:
+        """L (h, w) and the chroma corrected by hints, (h, w, 2), at their size."""
+        size = painted.weight.shape[0], painted.weight.shape[1]
         small = np.asarray(cv2.resize(frame.luma, size[::-1], interpolation=cv2.INTER_AREA))
         black, white = color.luma_range(frame.encoding)
-        predicted = resample.upsample(ab, small, size, self._method(frame), via, white - black)[0 : size[0]]
-        L = color.lightness(replace(frame, luma=small, colour=None, alpha=None)).L
+        predicted = resample.upsample(ab, small, size, self._method(frame), view_size, white - black)[0 : size[0]]
+        L = color.lightness(Frame(small, frame.encoding)).L
         # What is painted is what is to be seen: the saturation that comes later is taken out of it.
         seen = replace(painted, ab=painted.ab / np.float32(self.merge.saturation))
-        return np.asarray(predicted + Corrector(L, self.merge.hint_reach).delta(predicted, seen), np.float32)
+        delta = Corrector(L, self.merge.hint_reach).delta(predicted, seen)
+        return L, np.asarray(predicted + delta, np.float32)
 
     def _method(self, frame: Frame) -> resample.Upsampling:
         return self.merge.upsample or ("guided" if frame.encoding.family == "rgb" else "bilinear")
 
-    def lay(self, frame: Frame, ab: Float, via: tuple[int, int]) -> Frame:
-        """A frame with chroma (h, w, 2) over the whole of it, which comes from a view of size ``via``."""
+    def merge_chroma(self, frame: Frame, ab: Float, view_size: tuple[int, int]) -> Frame:
+        """A frame with chroma (h, w, 2) over the whole of it, which comes from a view of size ``view_size``.
+
+        With ``keep_colour`` its own colours stay where it has some.
+        """
+        made = self._colorized(frame, ab, view_size)
+        own = frame.metadata.extra.get(OWN_COLOUR)
+        return made if own is None else color.with_own_colour(made, own)
+
+    def _colorized(self, frame: Frame, ab: Float, view_size: tuple[int, int]) -> Frame:
         still = frame.encoding.family == "rgb"
         method = self._method(frame)
         size = (frame.height, frame.width) if still else frame.encoding.chroma_shape(frame.height, frame.width)
-        # Bilinear and clipped is the published scripts' way: who asks for the one gets their very picture.
-        gamut = self.merge.gamut or ("clip" if still and method == "bilinear" else "fit")
+        gamut = self._gamut(frame)
         if self.merge.saturation != 1:
             ab = ab * np.float32(self.merge.saturation)
+        if self._over_luma(frame):
+            return published.over_luma(frame, resample.smooth_pairs(ab, size))
         if self.on_device is not None:
-            return self.on_device(frame, ab, method=method, via=via, keep=self.merge.keep, gamut=gamut)
+            return self.on_device(frame, ab, method=method, view_size=view_size, keep=self.merge.keep, gamut=gamut)
         black, white = color.luma_range(frame.encoding)
-        full = resample.upsample(ab, frame.luma, size, method, via, white - black)
+        full = resample.upsample(ab, frame.luma, size, method, view_size, white - black)
         return color.merge(frame, full, self.merge.keep, gamut)
+
+    def _gamut(self, frame: Frame) -> color.Gamut:
+        """Not guided and clipped is the published scripts' way: who asks for the one gets their very picture."""
+        plain = frame.encoding.family == "rgb" and self.merge.upsample in ("bilinear", "nearest")
+        return self.merge.gamut or ("clip" if plain else "fit")
+
+    def _over_luma(self, frame: Frame) -> bool:
+        """Whether a still is to be the picture of a published script that lays U and V over the luma."""
+        plain = frame.encoding.family == "rgb" and self.merge.upsample in ("bilinear", "nearest")
+        return plain and self._gamut(frame) == "clip" and self.runtime.colorizer.published == "yuv"
+
+
+def _grey(codes: Float, encoding: Encoding) -> Float:
+    """Code values, also between whole ones, -> grey 0..1."""
+    black, white = color.luma_range(encoding)
+    return np.asarray(np.clip((codes - black) / (white - black), 0, 1), np.float32)
 
 
 def _within(
     outer: tuple[float, float, float, float], inner: tuple[float, float, float, float] | None
 ) -> tuple[float, float, float, float]:
-    """Where the picture lies after one more preprocessor placed its input at ``inner`` of its result."""
+    """The picture's place after one more preprocessor put its input at ``inner`` of its result."""
     if inner is None:
         return outer
     top, left, bottom, right = inner

@@ -15,6 +15,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import hashlib
+import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -36,8 +37,12 @@ from colorpipe.weights.store import ModelStore, Weights, sha256
 
 if TYPE_CHECKING:
     from colorpipe.color import Float
+    from colorpipe.guidance.sidecars import SidecarFiles
     from colorpipe.pipeline.film import Film
     from colorpipe.plugins.interfaces import Colorizer, Decoder, Plugin, Preprocessor
+
+
+log = logging.getLogger(__name__)
 
 
 class Session:
@@ -51,8 +56,9 @@ class Session:
         device, precision, batch: As on the command line.
         host: Plugins; None loads what is installed.
         reference: A colour picture, a file or ``Lab``, for methods that take or learn from one.
-        options: Options of the chosen plugins and of merging, by name: ``T=0.38``, ``saturation=1.2``. A name that
-            several of them know is qualified: ``greyscale_formula="rec709"``.
+        options: Options of the chosen plugins, of merging and of writing files, by name: ``T=0.38``,
+            ``saturation=1.2``. As on the command line, a name that colorpipe itself has is never a plugin's, and one
+            that several plugins have is qualified: ``greyscale_formula="rec709"``.
 
     Raises:
         UsageError, PluginError, WeightsError, DeviceError: as their docstrings say.
@@ -61,11 +67,11 @@ class Session:
     recipe: Recipe
     """Complete: with versions, the weights' SHA-256, the device and the precision that are in use."""
     digest: str
-    """Of the recipe as it was asked for: what is done by it is not done again, here or on another machine."""
+    """Digest of the requested recipe; outputs with this digest are skipped, here and on other machines."""
     runtimes: tuple[Runtime, ...]
     """One for each device. A run spreads its calls over them; ``frame`` and ``colorize`` use the first."""
 
-    def __init__(
+    def __init__(  # large: the public call, with a recipe's parts by name
         self,
         colorizer: str | Recipe = DEFAULT_COLORIZER,
         *,
@@ -115,7 +121,7 @@ class Session:
         self._batch = batch
         self.runtimes = (runtime, *(self._like(runtime, device, path, lab) for device in others))
         self._weights = weights.path if weights and recipe.weights is not None else None
-        """Those that were asked for by name."""
+        """The weights that were asked for by name."""
         self.pipeline = Pipeline(preprocessors, runtime, merge, media)
         self.media, self.merge = media, merge
         self.recipe = dataclasses.replace(
@@ -124,7 +130,7 @@ class Session:
             decoder=None if decoder is None else self._stage(decoder),
             preprocessors=tuple(self._stage(preprocessor) for preprocessor in preprocessors),
             weights=weights.name if weights else None,
-            weights_sha256=weights.sha256 if weights else None,
+            weights_sha256=weights.sha256 if weights else _together(colorizer.own_weights),
             settings={**merge.as_dict(), **media.as_dict()},
             device=",".join([first, *others]),
             precision=runtime.precision,
@@ -177,7 +183,7 @@ class Session:
         self._asked, self.digest = asked, asked.digest()
         self.recipe = dataclasses.replace(self.recipe, reference_sha256=digest)
 
-    def led_by(self, reference: Path, runtime: Runtime) -> Callable[..., list[Float]]:
+    def predictor_for(self, reference: Path, runtime: Runtime) -> Callable[..., list[Float]]:
         """``Runtime.predict`` with another reference, beside the session's own, which stays as it is.
 
         A method that learns does so now, in a runtime of its own: dropping what is returned frees it.
@@ -216,12 +222,24 @@ class Session:
         prepared = self.pipeline.prepare(frame, hinted=hinted)
         return self.pipeline.finish(prepared, self.pipeline.predict([prepared])[0])
 
-    def film(self, frames: Iterable[Frame]) -> Film:
-        """A film's frames in colour, to iterate over, as ``colorpipe run`` colours them: steady, unless the session was
-        made with ``temporal="none"``."""
+    def film(self, frames: Iterable[Frame], sidecars: SidecarFiles | None = None) -> Film:
+        """A film's frames in colour, to iterate over, as ``colorpipe run`` colours them.
+
+        Colour is steady, unless the session was made with ``temporal="none"``.
+
+        Args:
+            frames: In order, as ``colorpipe.media.open_source`` gives them.
+            sidecars: Hint and reference files; None takes those that lie beside the file that the frames came from,
+                and ``SidecarFiles()`` takes none.
+
+        Raises:
+            InputError, UsageError: on iterating, where a hint or reference file cannot be used.
+        """
         from colorpipe.pipeline.film import Film
 
-        return Film(self.pipeline, frames)
+        # Two: a shot's reference and the one before it, whose frames may still come.
+        predictor_for = functools.lru_cache(2)(lambda reference: self.predictor_for(reference, self.runtimes[0]))
+        return Film(self.pipeline, frames, sidecars, predictor_for)
 
     def colorize(self, picture: str | Path | NDArray[Any], hints: str | Path | None = None) -> NDArray[Any]:
         """A picture in colour.
@@ -253,7 +271,7 @@ def colorize(picture: str | Path | NDArray[Any], colorizer: str = DEFAULT_COLORI
 
 
 class Parts(NamedTuple):
-    """What a recipe names, made; the network is not loaded."""
+    """The live stages of a recipe; the network is not loaded."""
 
     preprocessors: list[Preprocessor]
     colorizer: Colorizer
@@ -299,21 +317,32 @@ def recipe_of(
 
     Raises:
         UsageError: a name is not that of a plugin of its kind.
-        OptionError: nobody knows an option, or several do.
+        OptionError: nobody knows an option, or several plugins do.
     """
     stages: list[tuple[type[Plugin], str]] = [(host.preprocessor(name), name) for name in preprocessors]
     stages.append((host.colorizer(colorizer), colorizer))
     decoder = decoder or host.colorizer(colorizer).default_decoder
     if decoder:
         stages.append((host.decoder(decoder), decoder))
-    per_stage, settings = _distribute(values, [cls for cls, _ in stages], core)
-    made = [Stage(name, taken) for (_, name), taken in zip(stages, per_stage, strict=True)]
+    plugins = list(dict.fromkeys(cls for cls, _ in stages))
+    owners = [options.Owner(cls.Options, cls.name, cls.kind) for cls in plugins]
+    taken, notes = options.distribute(values, [*owners, *map(options.Owner, core)])
+    for note in notes:
+        log.warning("%s", note)
+    per_plugin = dict(zip(plugins, taken, strict=False))
+    settings = {name: value for own in taken[len(plugins) :] for name, value in own.items()}
+    made = [Stage(name, dict(per_plugin[cls])) for cls, name in stages]
     return Recipe(
         colorizer=made[len(preprocessors)],
         decoder=made[-1] if decoder else None,
         preprocessors=tuple(made[: len(preprocessors)]),
         settings=settings,
     )
+
+
+def _together(files: Mapping[str, str]) -> str | None:
+    """One SHA-256 for those of several files; None for none."""
+    return hashlib.sha256(repr(sorted(files.items())).encode()).hexdigest() if files else None
 
 
 def _check_reference_is_used(colorizer: type[Colorizer]) -> None:
@@ -347,41 +376,5 @@ def _make(cls: type[Any], stage: Stage) -> Any:
 
 
 def _settings(recipe: Recipe, cls: type[options.Options]) -> dict[str, Any]:
-    return {name: value for name, value in recipe.settings.items() if name in _names(cls)}
-
-
-def _names(cls: type[options.Options]) -> set[str]:
-    return {field.name for field in options.fields(cls)}
-
-
-def _distribute(
-    values: Mapping[str, Any], stages: Sequence[type[Any]], core: Sequence[type[options.Options]]
-) -> tuple[list[dict[str, Any]], dict[str, Any]]:
-    """Option values by bare or qualified name -> per stage, and the core's settings.
-
-    Raises:
-        OptionError: nobody knows the name, or several do.
-    """
-    taken: list[dict[str, Any]] = [{} for _ in stages]
-    settings: dict[str, Any] = {}
-    for name, value in values.items():
-        homes: list[tuple[dict[str, Any], str]] = []
-        if any(name in _names(cls) for cls in core):
-            homes.append((settings, name))
-        for home, cls in zip(taken, stages, strict=True):
-            known = _names(cls.Options)
-            prefix = cls.name.replace("-", "_") + "_"
-            if name.startswith(prefix) and name.removeprefix(prefix) in known:
-                homes.insert(0, (home, name.removeprefix(prefix)))
-            elif name in known:
-                homes.append((home, name))
-        if not homes:
-            chosen = ", ".join(cls.name for cls in stages)
-            there = sorted({name for cls in (*(stage.Options for stage in stages), *core) for name in _names(cls)})
-            raise OptionError(f"none of {chosen} has an option {name!r}", hint=f"there are {', '.join(there)}")
-        bare = [home for home in homes if home[1] == name]
-        if len(bare) > 1:
-            raise OptionError(f"several stages have an option {name!r}", hint="qualify it: PLUGIN_NAME_" + name)
-        home, field = homes[0]
-        home[field] = value
-    return taken, settings
+    known = {field.name for field in options.fields(cls)}
+    return {name: value for name, value in recipe.settings.items() if name in known}

@@ -20,8 +20,10 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 import pluggy
 
 from colorpipe import options
+from colorpipe._version import __version__
 from colorpipe.errors import ColorpipeError, PluginError, UsageError
 from colorpipe.plugins import hookspecs
+from colorpipe.plugins.contract import contract_mismatch
 from colorpipe.plugins.interfaces import KINDS, Colorizer, Decoder, Evaluator, Plugin, Preprocessor
 
 if TYPE_CHECKING:
@@ -40,7 +42,7 @@ NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 
 
 @dataclass(frozen=True)
-class Row:
+class PluginRecord:
     """One line of ``colorpipe plugins``: a class that can be used, or a plugin that cannot, and why."""
 
     name: str
@@ -60,7 +62,7 @@ class PluginHost:
     def __init__(self) -> None:
         self.manager = pluggy.PluginManager(hookspecs.PROJECT)
         self.manager.add_hookspecs(hookspecs)
-        self.rows: list[Row] = []
+        self.rows: list[PluginRecord] = []
         self.models: dict[str, Model] = {}
 
     @classmethod
@@ -138,9 +140,9 @@ class PluginHost:
     def register(self, module: Any, *, name: str, source: str, version: str = "") -> None:
         """Take in one plugin module (or object with hook implementations).
 
-        A misspelt hook discards the whole plugin, since what it meant to offer is unknown.
+        A misspelt hook, or a contract that this colorpipe does not have, discards the whole plugin.
         """
-        reason = _misspelt(module)
+        reason = contract_mismatch(module) or _misspelt(module)
         if reason:
             self._broken(name, source, reason)
             return
@@ -228,10 +230,10 @@ class PluginHost:
         if reason:
             self._broken(name, source, reason, kind=kind)
         else:
-            self.rows.append(Row(name, kind, source, cls, version))
+            self.rows.append(PluginRecord(name, kind, source, cls, version))
 
     def _broken(self, name: str, source: str, reason: str, kind: str = "plugin") -> None:
-        self.rows.append(Row(name, kind, source, error=reason))
+        self.rows.append(PluginRecord(name, kind, source, error=reason))
 
 
 @lru_cache
@@ -304,4 +306,6 @@ def _oneline(error: BaseException) -> str:
     if isinstance(error, PluginError):
         return str(error)
     text = " ".join(str(error).split())
+    if isinstance(error, ImportError) and (error.name or "").partition(".")[0] == "colorpipe":
+        text += f" (colorpipe is {__version__}; the plugin may be for another version)"
     return f"{type(error).__name__}: {text}" if text else type(error).__name__

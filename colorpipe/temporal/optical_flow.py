@@ -1,4 +1,4 @@
-"""Where each place of a frame was in the frame before, and how far that can be trusted.
+"""Optical flow: where each place of a frame was in the frame before, and how far that can be trusted.
 
 All on a small 8-bit copy of the luma, (h, w); displacements are (h, w, 2) float32, x and y in its pixels.
 """
@@ -17,7 +17,7 @@ from colorpipe.color import Float, Plane
 from colorpipe.temporal.fill import fill
 
 SIDE = 256
-"""Of the small copy, at most: chroma that has been through a network of 256 has no more detail."""
+"""Longer side of the small copy, at most: chroma from a network of 256 pixels has no more detail."""
 LEAST_SIDE = 32
 """Smaller pictures are bordered to this: the flow's coarsest level needs a few of its patches of 8."""
 SLACK, SHARE = 0.5, 0.01
@@ -51,13 +51,13 @@ class Motion:
     back_trust: Float
     """(h, w) 0..1; 0 where a thing was hidden."""
     ahead: Float
-    """Likewise from the earlier frame to the later."""
+    """The same from the earlier frame to the later."""
     ahead_trust: Float
 
 
 @dataclass(frozen=True)
-class Path:
-    """Where each place of a frame is in a key frame that may be many frames away."""
+class FlowChain:
+    """A chain of flows: where each place of a frame is in a key frame that may be many frames away."""
 
     shift: Float
     """(h, w, 2)"""
@@ -65,19 +65,19 @@ class Path:
     """(h, w) 0..1"""
 
     @classmethod
-    def start(cls, shape: tuple[int, ...]) -> Path:
-        """Of the key frame itself."""
+    def start(cls, shape: tuple[int, ...]) -> FlowChain:
+        """The chain of the key frame itself."""
         return cls(np.zeros((*shape, 2), np.float32), np.ones(shape, np.float32))
 
-    def longer(self, shift: Float, trust: Float) -> Path:
+    def longer(self, shift: Float, trust: Float) -> FlowChain:
         """One frame further from the key: ``shift`` leads from that frame to this path's own.
 
         Displacements are added up, and values are looked up once at the end, so that nothing is blurred by being
         moved again and again.
         """
-        return Path(shift + warp(self.shift, shift), np.minimum(trust, warp(self.trust, shift, outside=0)))
+        return FlowChain(shift + warp(self.shift, shift), np.minimum(trust, warp(self.trust, shift, outside=0)))
 
-    def checked(self, luma: Small, key_luma: Small) -> Path:
+    def checked(self, luma: Small, key_luma: Small) -> FlowChain:
         """Less trust where the key's luma, brought here, is not what is seen: errors of many small steps add up.
 
         A fade is no difference: the key's luma is first given this frame's mean and contrast.
@@ -88,10 +88,10 @@ class Path:
         gain = float(spread[0, 0]) / max(float(key_spread[0, 0]), 1.0)
         brought = brought * gain + (float(mean[0, 0]) - gain * float(key_mean[0, 0]))
         miss = cv2.blur(np.abs(luma - brought), (WINDOW, WINDOW))
-        return Path(self.shift, np.minimum(self.trust, _fading(np.asarray(miss, np.float32) / LUMA_MISS)))
+        return FlowChain(self.shift, np.minimum(self.trust, _fading(np.asarray(miss, np.float32) / LUMA_MISS)))
 
 
-def shrink(luma: Plane, bits: int) -> Small:
+def small_luma(luma: Plane, bits: int) -> Small:
     """The small copy of a frame's luma: 8 bits, the longer side at most ``SIDE``."""
     scale = min(1.0, SIDE / max(luma.shape))
     size = max(1, round(luma.shape[1] * scale)), max(1, round(luma.shape[0] * scale))
@@ -124,7 +124,7 @@ class FlowFinder:
         )
 
     def _slope_of(self, luma: Small) -> Float:
-        """As ``_slope``; of the later frame of the call before it is known."""
+        """``_slope``; for the later frame of the call before, the value is kept."""
         return self._last[1] if self._last is not None and self._last[0] is luma else _slope(luma)
 
     def _find(self, here: Small, there: Small) -> Float:

@@ -1,4 +1,4 @@
-"""Where a training run keeps its things, and how it ended."""
+"""The files of a training run, and its result."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ class TrainingResult:
     minutes: float
     """Wall time of all parts."""
     scores: Mapping[str, float]
-    """Of the exported weights on the held-out pictures."""
+    """Scores of the exported weights on the held-out pictures."""
 
 
 @dataclass(frozen=True)
 class RunFiles:
-    """Where a run keeps its things, all beside the output."""
+    """The files of a run, all beside its output."""
 
     output: Path
 

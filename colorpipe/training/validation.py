@@ -12,35 +12,30 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from colorpipe.color import RGB_FROM_XYZ, WHITE, XYZ_FROM_RGB, Float
+from colorpipe.color import Float
+from colorpipe.color.spaces_torch import lab_to_rgb, rgb_to_lab
 from colorpipe.types import ChromaDistribution
 
+NEAR_GREY = 11.0
+"""Chroma, CIE units, up to which a bin counts as grey, as for the decoder ``annealed-mean``."""
 
-def to_ab(logits: Tensor, centres: Tensor, T: float, vibrance: float = 1.0) -> Tensor:
-    """Annealed mean: logits (N,Q,h,w) at temperature ``T`` -> ab (N,2,h,w); ``T`` 0 takes the likeliest bin."""
+
+def to_ab(logits: Tensor, centres: Tensor, T: float, vibrance: float = 1.0, grey_T: float | None = None) -> Tensor:
+    """Logits (N,Q,h,w) decoded at temperature ``T`` -> ab (N,2,h,w), as ``annealed-mean`` does it.
+
+    ``T`` 0 takes the likeliest bin. With ``grey_T``, temperature and vibrance act by the probability of grey.
+    """
     if T == 0:
         return centres[logits.argmax(1)].permute(0, 3, 1, 2)
-    return ChromaDistribution.strengthen(torch.einsum("nqhw,qc->nchw", (logits / T).softmax(1), centres), vibrance)
 
+    def mean(at: float) -> Tensor:
+        return torch.einsum("nqhw,qc->nchw", (logits / at).softmax(1), centres)
 
-def rgb_to_lab(rgb: Tensor) -> Tensor:
-    """(N,3,h,w) sRGB 0..1 -> Lab (N,3,h,w); the formulas of :func:`colorpipe.color.rgb_to_lab`."""
-    light = torch.where(rgb <= 0.04045, rgb / 12.92, ((rgb + 0.055) / 1.055) ** 2.4)
-    matrix = torch.tensor(XYZ_FROM_RGB / WHITE[:, None], dtype=rgb.dtype, device=rgb.device)
-    xyz = torch.einsum("nchw,dc->ndhw", light, matrix)
-    x, y, z = torch.where(xyz > 0.008856, xyz.clamp(min=0) ** (1 / 3), 7.787 * xyz + 16 / 116).unbind(1)
-    return torch.stack([116 * y - 16, 500 * (x - y), 200 * (y - z)], 1)
-
-
-def lab_to_rgb(lab: Tensor) -> Tensor:
-    """Lab (N,3,h,w) -> sRGB (N,3,h,w), clipped to 0..1."""
-    L, a, b = lab.unbind(1)
-    fy = (L + 16) / 116
-    f = torch.stack([fy + a / 500, fy, fy - b / 200], 1)
-    xyz = torch.where(f > 0.2068966, f**3, (f - 16 / 116) / 7.787)
-    matrix = torch.tensor(RGB_FROM_XYZ * WHITE, dtype=lab.dtype, device=lab.device)
-    light = torch.einsum("nchw,dc->ndhw", xyz, matrix).clamp(min=0)
-    return torch.where(light <= 0.0031308, light * 12.92, 1.055 * light ** (1 / 2.4) - 0.055).clamp(0, 1)
+    if grey_T is None:
+        return ChromaDistribution.strengthen(mean(T), vibrance)
+    near = (centres.norm(dim=1) <= NEAR_GREY).to(logits.dtype)
+    grey = torch.einsum("nqhw,q->nhw", logits.softmax(1), near)[:, None]
+    return ChromaDistribution.strengthen(torch.lerp(mean(T), mean(grey_T), grey), 1 + (vibrance - 1) * (1 - grey))
 
 
 def psnr(rgb: Tensor, truth: Tensor) -> Tensor:
@@ -56,7 +51,7 @@ def colourfulness(rgb: Tensor) -> Tensor:
     return spread + 0.3 * (rg.mean(1) ** 2 + yb.mean(1) ** 2).sqrt()
 
 
-class Truth:
+class ValidationBatch:
     """A batch of colour pictures (N,h,w,3) uint8: what is known, ``L`` (N,1,h,w), and what is not, ``ab``.
 
     ``seen`` is L as the network is to see it: a task gives its ``see``.

@@ -10,13 +10,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from colorpipe import Lab, PluginError
-from colorpipe.color import grey_of, lightness_of
-from colorpipe.color.resample import shrink, view_size
-from colorpipe.inference.precision import one_thread
-from colorpipe.training import Task, as_metadata
-from colorpipe.training.validation import Truth
-from colorpipe.types import InputSize
+from colorpipe import InputSize, Lab, PluginError
+from colorpipe.color import grey_of, lightness_of, shrink, view_size
+from colorpipe.inference import one_thread
+from colorpipe.training import Task, ValidationBatch, as_metadata
 
 from .network import AB_SCALE, FCN, STRIDE
 from .options import LearnOptions, TrainOptions
@@ -77,7 +74,7 @@ class FCNTask(Task):
 
     def validate(self, network: nn.Module, rgb: Tensor) -> Mapping[str, float]:
         """``loss``; ``gain``, dB of PSNR over grey; ``vivid``, colourfulness over the truth's."""
-        truth = Truth(rgb, self.see)
+        truth = ValidationBatch(rgb, self.see)
         ab = network(truth.seen)
         return {"loss": float(_error(ab, F.avg_pool2d(truth.ab, self.stride))), **truth.score(ab)}
 
