@@ -1,7 +1,7 @@
 """``levin`` against the direct sparse solution of the full problem: seconds and chroma RMSE.
 
-``python -m benchmarks.levin PICTURE [--side 1920] [--skip-direct]``: a colour picture, of whose true chroma 5% is given as
-dots. The direct solution of 1080p takes a minute or more and some gigabytes.
+``python -m benchmarks.levin PICTURE [--side 1920] [--skip-direct]``: a colour picture, of whose true chroma 5% is
+given as dots. The direct solution of 1080p takes a minute or more and some gigabytes.
 """
 
 from __future__ import annotations
@@ -45,9 +45,8 @@ def main() -> None:
         start = time.perf_counter()
         exact = direct(Y, uv, scribbled)
         print(f"direct: {time.perf_counter() - start:.1f} s")
-        print(
-            f"chroma RMSE {255 * np.sqrt(np.mean((made - exact) ** 2)):.2f} codes of {255 * np.sqrt(np.mean(uv**2)):.1f}"
-        )
+        missed, signal = (255 * float(np.sqrt(np.mean(x**2))) for x in (made - exact, uv))
+        print(f"chroma RMSE {missed:.2f} codes of {signal:.1f}")
 
 
 def photograph(path: str, side: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:

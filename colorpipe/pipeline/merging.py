@@ -22,7 +22,7 @@ from colorpipe.guidance.solver import Spreader
 from colorpipe.media.base import Provenance, Source
 from colorpipe.media.still.sink import StillSink
 from colorpipe.settings import MediaOptions, MergeOptions
-from colorpipe.types import Encoding, Frame
+from colorpipe.types import Encoding, Frame, Lab
 
 DOUBT = 0.5
 """From which on a copy is not taken for one of the picture."""
@@ -111,7 +111,7 @@ def as_hints(original: Path, coloured: Path, result: Path, options: MediaOptions
     size = working_size(frame.height, frame.width)
     ab, covered = _chroma(other, found, size)
     L = color.lightness(_resized(frame, size)).L
-    rgb = color.lab_to_rgb(color.Lab(L, ab))
+    rgb = color.lab_to_rgb(Lab(L, ab))
     codes = np.rint(rgb * 255).astype(np.uint8)
     alpha = np.where(_dots(ab, covered), 255, 0).astype(np.uint8)
     picture = Frame(np.ascontiguousarray(codes[..., 1]), Encoding("rgb", 8), tuple(np.moveaxis(codes, -1, 0)), alpha)

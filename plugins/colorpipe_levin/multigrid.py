@@ -79,13 +79,13 @@ def matrix_of(links: Stencil, diagonal: NDArray[np.float64]) -> Any:
 def _links(matrix: Any, shape: tuple[int, int]) -> Stencil:
     """The inverse of ``matrix_of``."""
     height, width = shape
-    links = np.zeros((8, height * width))
-    for link, (dy, dx) in zip(links, OFFSETS, strict=True):
+    flat = np.zeros((8, height * width))
+    for link, (dy, dx) in zip(flat, OFFSETS, strict=True):
         step = dy * width + dx
         values = -matrix.diagonal(step)
         first = max(0, -step)
         link[first : first + len(values)] = values
-    links = links.reshape(8, height, width)
+    links = flat.reshape(8, height, width)
     for link, (_, dx) in zip(links, OFFSETS, strict=True):
         if dx:  # a row's end is not beside the next one's beginning
             link[:, 0 if dx < 0 else -1] = 0
@@ -136,5 +136,7 @@ def _interpolation(links: Stencil, diagonal: NDArray[np.float64]) -> Any:
         cy, cx = y // 2 + dy, x // 2 + dx
         there = (part > 0) & (cy < -(-height // 2)) & (cx < coarse_width)
         found.append((part[there], number[there], (cy * coarse_width + cx)[there]))
-    values, fine, coarse = (np.concatenate(parts) for parts in zip(*found, strict=True))
-    return scipy.sparse.csr_matrix((values, (fine, coarse)), shape=(height * width, -(-height // 2) * coarse_width))
+    values, fine_ones, coarse_ones = (np.concatenate(parts) for parts in zip(*found, strict=True))
+    return scipy.sparse.csr_matrix(
+        (values, (fine_ones, coarse_ones)), shape=(height * width, -(-height // 2) * coarse_width)
+    )
