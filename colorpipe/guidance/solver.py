@@ -171,7 +171,7 @@ def _pairs(values: Float, axis: int) -> Float:
         total[: len(second)] += second
     else:
         total[:, : second.shape[1]] += second
-    return total
+    return np.asarray(total, np.float32)
 
 
 def _gathered(fine: Float) -> Float:

@@ -107,8 +107,8 @@ def _interpolation(links: Stencil, diagonal: NDArray[np.float64]) -> Any:
     """(fine, coarse) CSR; the coarse pixels are those of even rows and columns."""
     height, width = diagonal.shape
     coarse_width = -(-width // 2)
+    # of the coarse pixels above left, above right, below left and below right
     share = np.zeros((4, height, width))
-    """Of the coarse pixels above left, above right, below left and below right; beside a pixel that is one, itself."""
     share[0, ::2, ::2] = 1
     left, right, above, below = (links[list(side)].sum(0) for side in (_LEFT, _RIGHT, _ABOVE, _BELOW))
     row, column = np.s_[::2, 1::2], np.s_[1::2, ::2]
@@ -132,10 +132,10 @@ def _interpolation(links: Stencil, diagonal: NDArray[np.float64]) -> Any:
     number = np.arange(height * width).reshape(height, width)
     y, x = np.mgrid[:height, :width]
     found = []
-    for part, (dy, dx) in zip(share, ((0, 0), (0, 1), (1, 0), (1, 1)), strict=True):
+    for given, (dy, dx) in zip(share, ((0, 0), (0, 1), (1, 0), (1, 1)), strict=True):
         cy, cx = y // 2 + dy, x // 2 + dx
-        there = (part > 0) & (cy < -(-height // 2)) & (cx < coarse_width)
-        found.append((part[there], number[there], (cy * coarse_width + cx)[there]))
+        there = (given > 0) & (cy < -(-height // 2)) & (cx < coarse_width)
+        found.append((given[there], number[there], (cy * coarse_width + cx)[there]))
     values, fine_ones, coarse_ones = (np.concatenate(parts) for parts in zip(*found, strict=True))
     return scipy.sparse.csr_matrix(
         (values, (fine_ones, coarse_ones)), shape=(height * width, -(-height // 2) * coarse_width)
