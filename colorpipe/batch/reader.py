@@ -41,6 +41,11 @@ class Reader:
                 find_place(context, state)
                 job = state.job
                 sidecars = state.sidecars.identity
+                state.notes += state.sidecars.remarks(job.input, self._pipeline.merge.saturation)
+                if context.request.recipe.guides not in ({}, sidecars):
+                    raise InputError(
+                        f"{job.input}: its hint files are not the recipe's", hint="use those that it was made with"
+                    )
                 state.skipped = context.is_done(context.journal(job), job.input, job.output, sidecars)
             if not (state.skipped or state.error):
                 self._read(state)
@@ -83,7 +88,7 @@ class Reader:
         job, session, sidecars = state.job, self._context.session, state.sidecars
         state.size = (source.info.width, source.info.height)
         if source.info.medium == "video":
-            sidecars.check((source.info.height, source.info.width), session.media)
+            state.notes += sidecars.check((source.info.height, source.info.width), session.media)
             state.predictor_for = functools.lru_cache(2 * len(session.runtimes))(session.predictor_for)
         # The journal's word for them; it stays, or each film with hints would be made anew.
         guided = {"guides": sidecars.identity} if sidecars.frames else {}
@@ -92,7 +97,7 @@ class Reader:
         if job.preview is None:
             known = {name: state.source[name] for name in ("size", "sha256")}
             key = {"recipe": session.digest, **known, **guided}
-        provenance = Provenance(session.digest) if session.media.provenance else None
+        provenance = Provenance(session.digest_for(sidecars.identity)) if session.media.provenance else None
         return media.open_sink(job.output, source, session.media, provenance, key)
 
     def _read_singly(self, state: JobState, frames: Iterator[Frame], sink: Sink) -> None:
@@ -101,8 +106,11 @@ class Reader:
             with state.step("read"):
                 frame = next(frames, None)
                 if frame is not None:
-                    named = state.sidecars.hints.get(frame.index), state.sidecars.references.get(frame.index)
-                    prepared = self._pipeline.prepare(frame, sink.encoding, *named)
+                    hinted = state.sidecars.hint_source(frame.index, self._pipeline.media)
+                    reference = state.sidecars.references.get(frame.index)
+                    prepared = self._pipeline.prepare(frame, sink.encoding, hinted, reference)
+                    if hinted is not None and prepared.painted is None and frame.pts is None:
+                        state.notes.append(state.sidecars.blank(frame.index))
             if prepared is None:
                 break
             self._context.ready.put(Item(state, prepared.frame, prepared))

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import gc
+import logging
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -24,12 +25,16 @@ from colorpipe.batch.network import Dispatcher
 from colorpipe.batch.reader import Reader
 from colorpipe.batch.request import Listener, NullListener, RunRequest
 from colorpipe.batch.writer import Writer
+from colorpipe.errors import InputError
+from colorpipe.guidance.sidecars import strays
 from colorpipe.inference.runtime import COMPILE_FROM, describe
 from colorpipe.media.inputs import DEFAULT_OUTPUT, Job, find_inputs, is_video, plan
 from colorpipe.media.passed import Passed
 from colorpipe.pipeline.session import Session
 from colorpipe.plugins.host import PluginHost
 from colorpipe.types import Outcome
+
+log = logging.getLogger(__name__)
 
 
 def run(request: RunRequest, host: PluginHost, listener: Listener | None = None) -> list[Outcome]:
@@ -50,6 +55,7 @@ def run(request: RunRequest, host: PluginHost, listener: Listener | None = None)
         return output_suffix(path, codec)
 
     jobs = plan(found, request.output, video_suffix, request.preview, request.compare)
+    _tell_strays(request, jobs)
     spare_memory(any(is_video(job.input) for job in jobs))
     session = Session(
         request.recipe,
@@ -61,6 +67,20 @@ def run(request: RunRequest, host: PluginHost, listener: Listener | None = None)
     listener = listener or NullListener()
     listener.passed_over(passed)
     return _Run(RunContext(request, session, jobs, listener), jobs).go()
+
+
+def _tell_strays(request: RunRequest, jobs: Sequence[Job]) -> None:
+    """Hint files in the folders that were named which belong to no input there."""
+    named = [Path(argument).resolve() for argument in request.inputs if Path(argument).is_dir()]
+    inputs: dict[Path, set[str]] = {}
+    for job in jobs:
+        folder = job.input.parent.resolve()
+        if any(folder == one or one in folder.parents for one in named):
+            inputs.setdefault(folder, set()).add(job.input.stem)
+    for folder, stems in inputs.items():
+        with contextlib.suppress(InputError):  # a folder that cannot be looked into fails with its inputs
+            for stray in strays(folder, frozenset(stems)):
+                log.warning("%s was not used: no picture or film there has its name", stray)
 
 
 class _Run:

@@ -16,7 +16,7 @@ import typer
 import typer.main
 
 from colorpipe._version import __version__
-from colorpipe.cli import console, dynamic, evaluate, models, plugins, run, train, verify
+from colorpipe.cli import console, dynamic, evaluate, merge, models, plugins, run, train, verify
 from colorpipe.cli.root import Root
 from colorpipe.errors import ColorpipeError, UsageError
 from colorpipe.plugins.host import PluginHost
@@ -103,6 +103,7 @@ def commands(host: PluginHost, words: Sequence[str]) -> tuple[typer.Typer, list[
     plugins.add_to(app)
     models.add_to(app)
     verify.add_to(app)
+    merge.add_to(app)
     host.add_commands(app)
     return app, chosen
 

@@ -57,8 +57,9 @@ class RunFlags:
     hints: Annotated[
         Path | None,
         flag(
-            "Colour hints for one photo, or for the first frame of one film: a PNG, transparent where nothing is "
-            "painted; in a film they follow the motion to the end of the shot \\[default: NAME.hints.png beside it; "
+            "Colour hints for one photo or film: a PNG, transparent where nothing is painted, or a JSON file of "
+            "strokes, by default NAME.hints.json; in a film they follow the motion to the end of the shot \\[default: "
+            "NAME.hints.png beside it; "
             "beside a film also NAME.000123.hints.png, by frame]",
             INPUT_OUTPUT,
             metavar="FILE",

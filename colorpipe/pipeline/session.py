@@ -26,6 +26,7 @@ from numpy.typing import NDArray
 from colorpipe import color, options
 from colorpipe._version import __version__
 from colorpipe.errors import OptionError, UsageError
+from colorpipe.guidance import hint_files
 from colorpipe.guidance.reference import read_lab
 from colorpipe.inference.runtime import Precision, Runtime, choose_devices
 from colorpipe.pipeline.frame import Pipeline
@@ -89,7 +90,7 @@ class Session:
         if isinstance(colorizer, Recipe):
             if values or weights or preprocessors or decoder:
                 raise UsageError("a recipe says it all", hint="change the recipe with dataclasses.replace instead")
-            recipe = colorizer
+            recipe = dataclasses.replace(colorizer, guides={})  # an input has some, a session none
         else:
             recipe = dataclasses.replace(
                 recipe_of(self.host, colorizer, values, preprocessors, decoder),
@@ -211,9 +212,14 @@ class Session:
             reference=reference,
         )
 
+    def digest_for(self, guides: Mapping[str, str]) -> str:
+        """``digest``, of an input with hint and reference files: ``guides`` is their SHA-256 by kind and frame."""
+        return dataclasses.replace(self._asked, guides=guides).digest()
+
     def frame(self, frame: Frame, hints: Path | None = None) -> Frame:
         """One frame in colour."""
-        prepared = self.pipeline.prepare(frame, hint_file=hints)
+        hinted = None if hints is None else functools.partial(hint_files.load, hints, options=self.media)
+        prepared = self.pipeline.prepare(frame, hinted=hinted)
         return self.pipeline.finish(prepared, self.pipeline.predict([prepared])[0])
 
     def film(self, frames: Iterable[Frame], sidecars: SidecarFiles | None = None) -> Film:
