@@ -76,7 +76,8 @@ def _run(words: list[str]) -> int:
     host.add_commands(app)
     command = typer.main.get_command(app)
     try:
-        status = command.main(words or ["--help"], prog_name="colorpipe", standalone_mode=False, obj=host)
+        with console.log_lines(quiet=not {"-q", "--quiet"}.isdisjoint(words)):
+            status = command.main(words or ["--help"], prog_name="colorpipe", standalone_mode=False, obj=host)
     except typer.TyperException as error:
         unknown = getattr(error, "option_name", None)
         if type(error).__name__ == "NoSuchOption" and isinstance(unknown, str):
