@@ -18,6 +18,10 @@ _NOT_A_FILM = ("hls", "dash", "concat", "sdp", "tty", "lavfi")
 """Demuxers whose file is a list of other files, or text."""
 
 
+_BOXES = frozenset({b"ftyp", b"moov", b"mdat", b"moof"})
+"""Top-level boxes of an ISO base media file whose end a film needs."""
+
+
 def open_container(path: Path) -> av.container.InputContainer:
     """FFmpeg's view of a file, or one line that says why there is none.
 
@@ -76,7 +80,8 @@ def cut_off(path: Path) -> Iterator[str]:
         file.seek(0)
         start = file.read(64)
         if start[4:8] == b"ftyp":
-            promised = max(end for _, end in _top_boxes(file))
+            # Junk after the last box, which reads as a box of some length, is missed by nobody.
+            promised = max((end for name, end in _top_boxes(file) if name in _BOXES), default=0)
         elif start[:4] == b"RIFF":
             promised = int.from_bytes(start[4:8], "little") + 8
         elif start[:4] == b"\x1aE\xdf\xa3":

@@ -116,6 +116,7 @@ class VideoSource(Source):
         self.layout: PixelLayout = layout_of(first.format)
         self.encoding: Encoding = self._encoding(first)
         """Of every frame."""
+        self._cut_off = list(cut_off(path))
         self._notes = self._first_notes()
         self.info = SourceInfo(
             medium="video",
@@ -155,6 +156,8 @@ class VideoSource(Source):
             index, last = index + 1, ticks
             image = next(self._images, None)
         promised = self._stream.frames
+        if promised and index >= promised:  # all are there: what is missing at the file's end is none of them
+            self._notes = [note for note in self._notes if note not in self._cut_off]
         if index < promised:
             self._notes.append(
                 f"the index lists {promised} frames and {index} are shown: "
@@ -213,7 +216,7 @@ class VideoSource(Source):
         )
 
     def _first_notes(self) -> list[str]:
-        notes = list(cut_off(self.path))
+        notes = [*self._cut_off]
         films = [stream for stream in self._container.streams.video if not is_cover(stream)]
         if len(films) > 1:
             notes.append(f"the first of {len(films)} video streams is colorized, the others are copied")
