@@ -76,9 +76,9 @@ class Ours:
         self.recipe = Recipe.from_json(recipe)
 
     def run(self, pictures: list[str], to: str, suffix: str) -> dict[str, Any]:
-        from colorpipe.batch import runner
+        from colorpipe.batch import request, runner
 
-        class Clock(runner.Silent):
+        class Clock(request.NullListener):
             def used(self, device: str, precision: str, weights: str) -> None:
                 self.precision, self.start, self.cpu = precision, time.perf_counter(), _cpu()
 
@@ -92,8 +92,8 @@ class Ours:
         if suffix:
             runner.plan = with_suffix
         try:
-            request = runner.RunRequest(inputs=pictures, recipe=self.recipe, output=Path(to), overwrite=True)
-            outcomes = runner.run(request, self.host, clock)
+            asked = request.RunRequest(inputs=pictures, recipe=self.recipe, output=Path(to), overwrite=True)
+            outcomes = runner.run(asked, self.host, clock)
         finally:
             runner.plan = plan
         spent = {"seconds": time.perf_counter() - clock.start, "cpu": _cpu() - clock.cpu}
@@ -117,7 +117,7 @@ class Ours:
         import cv2
 
         from colorpipe import Session, media
-        from colorpipe.temporal import Carrier, Planner, shrink
+        from colorpipe.temporal import ChromaPropagator, Planner, small_luma
 
         session = Session(self.recipe, host=self.host)
         pipeline, spent = session.pipeline, {}
@@ -136,19 +136,23 @@ class Ours:
                 frames = [pipeline.restore(frame, sink.encoding) for frame in source]
             planner = Planner(session.merge.key_distance or 1)
             with timed("flow"):
-                steps = [step for frame in frames for step in planner.push(shrink(frame.luma, frame.encoding.bits))]
+                steps = [step for frame in frames for step in planner.push(small_luma(frame.luma, frame.encoding.bits))]
                 steps += planner.finish()
             keys = [frame for frame, step in zip(frames, steps, strict=True) if step.key]
-            pipeline.predict([pipeline.look(keys[0])])
+            pipeline.predict([pipeline.network_view(keys[0])])
             with timed("network"):
-                views = [pipeline.look(frame) for frame in keys]
-                predicted = iter([pipeline.part(view, pipeline.predict([view], alone=True)[0])[0] for view in views])
-            carrier = Carrier()
+                views = [pipeline.network_view(frame) for frame in keys]
+                predicted = iter(
+                    [pipeline.crop_chroma(view, pipeline.predict([view], alone=True)[0])[0] for view in views]
+                )
+            carrier = ChromaPropagator()
             with timed("carry"):
                 chroma = [ab for step in steps for ab in carrier.push(step, next(predicted) if step.key else None)]
                 chroma += carrier.finish()
             with timed("merge"):
-                coloured = [pipeline.lay(frame, ab, ab.shape[:2]) for frame, ab in zip(frames, chroma, strict=True)]
+                coloured = [
+                    pipeline.merge_chroma(frame, ab, ab.shape[:2]) for frame, ab in zip(frames, chroma, strict=True)
+                ]
             with timed("encode"):
                 for frame in coloured:
                     sink.write(frame)

@@ -14,7 +14,8 @@ import numpy as np
 import pytest
 
 from colorpipe.batch.journal import NAME
-from colorpipe.batch.runner import RunRequest, Silent, run
+from colorpipe.batch.request import NullListener, RunRequest
+from colorpipe.batch.runner import run
 from colorpipe.errors import UsageError
 from colorpipe.media.inputs import Job
 from colorpipe.types import Outcome, Recipe, Stage
@@ -24,7 +25,7 @@ from tests.test_video import frames_of, make_clip, packets_of
 RECIPE = Recipe(Stage("painter"), settings={"codec": "ffv1", "temporal": "none"})
 
 
-def compare(source: Path, listener: Silent | None = None, **more: object) -> list[Outcome]:
+def compare(source: Path, listener: NullListener | None = None, **more: object) -> list[Outcome]:
     asked = {"output": source.parent / "out", "compare": True, **more}
     return run(RunRequest([source], RECIPE, **asked), host_with(Painter), listener)  # type: ignore[arg-type]
 
@@ -111,7 +112,7 @@ def test_that_it_cannot_be_made_is_a_note(tmp_path: Path) -> None:
     assert "a folder has that name" in outcome.notes[-1]
 
 
-class Watcher(Silent):
+class Watcher(NullListener):
     """Presses Ctrl-C in the midst of the comparison."""
 
     def __init__(self, stop_at: int | None = None) -> None:

@@ -16,7 +16,8 @@ import numpy as np
 import pytest
 import torch
 
-from colorpipe.batch.runner import Listener, RunRequest, Silent, run
+from colorpipe.batch.request import Listener, NullListener, RunRequest
+from colorpipe.batch.runner import run
 from colorpipe.errors import DeviceError, UsageError
 from colorpipe.inference.runtime import choose_devices
 from colorpipe.media.inputs import Job
@@ -212,7 +213,7 @@ def test_memory_does_not_grow_while_one_device_is_slow(tmp_path: Path) -> None:
                 seen[0] = len(read)
             return super().predict(batch)
 
-    class Reading(Silent):
+    class Reading(NullListener):
         def job_started(self, job: Job, frames: int | None) -> None:
             read.append(job)
 
@@ -268,7 +269,7 @@ def test_what_one_device_made_is_not_made_again_with_two(folder: Path, tmp_path:
     assert {outcome.status for outcome in again} == {"skipped"}
 
 
-class Interrupted(Silent):
+class Interrupted(NullListener):
     """Ends a run after so many frames."""
 
     left = 17

@@ -16,7 +16,8 @@ import numpy as np
 import pytest
 
 from colorpipe import Evaluation, Evaluator, Frame, OptionError, Session, UsageError, evaluate
-from colorpipe.batch.runner import RunRequest, run
+from colorpipe.batch.request import RunRequest
+from colorpipe.batch.runner import run
 from colorpipe.evaluation import clips, export, protocols
 from colorpipe.evaluation.report import page
 from colorpipe.evaluation.table import notes

@@ -14,15 +14,25 @@ import numpy as np
 import pytest
 import torch
 
-from colorpipe.batch.runner import RunRequest, Silent, run
+from colorpipe.batch.request import NullListener, RunRequest
+from colorpipe.batch.runner import run
 from colorpipe.errors import UsageError
-from colorpipe.guidance.sidecars import Guides
+from colorpipe.guidance.sidecars import SidecarFiles
 from colorpipe.media.inputs import Job, find_inputs
 from colorpipe.media.video import segments
 from colorpipe.media.video.source import open_video
 from colorpipe.plugins.interfaces import Colorizer
 from colorpipe.settings import MediaOptions
-from colorpipe.temporal import Carrier, Lead, Planner, Strands, Turn, Weaver, shrink, unpacked
+from colorpipe.temporal import (
+    ChromaPropagator,
+    HintTracker,
+    Planner,
+    SpanMerger,
+    SpanPlanner,
+    SpanStep,
+    small_luma,
+    unpacked,
+)
 from colorpipe.types import Batch, Chroma, InputSize, Outcome, Recipe, Stage
 from tests.helpers import Learner, Painter, host_with, write_grey
 
@@ -121,7 +131,7 @@ class Spreader(Painter):
         return Chroma(torch.from_numpy(np.stack(made)).float())
 
 
-class Stopper(Silent):
+class Stopper(NullListener):
     """Ends a run after so many frames."""
 
     def __init__(self, frames: int) -> None:
@@ -297,7 +307,7 @@ def test_files_of_a_film_are_no_inputs(film: Path) -> None:
         film.with_name(name).write_bytes(b"")
     found = {item.path.name for item in find_inputs([film.parent])}
     assert found == {"film.mkv", "film.mkv.png", "reference.jpg", "my.reference.jpg"}
-    guides = Guides.of(film, Spreader)
+    guides = SidecarFiles.of(film, Spreader)
     assert {number: path.name for number, path in guides.hints.items()} == {0: "film.hints.png", 5: "film.5.hints.png"}
     assert not guides.references
 
@@ -371,7 +381,7 @@ def test_a_grey_reference_fails_the_film_before_it_begins(film: Path, tmp_path: 
     assert outcome.frames == 0
 
 
-# --- strands ----------------------------------------------------------------------------------------------------------
+# --- spans ------------------------------------------------------------------------------------------------------------
 
 
 def chance(number: int, led: bool = False) -> np.ndarray:
@@ -380,7 +390,7 @@ def chance(number: int, led: bool = False) -> np.ndarray:
 
 
 def plainly(frames: Sequence[np.ndarray], first: int = 0, distance: int = 6) -> list[np.ndarray]:
-    planner, carrier = Planner(distance), Carrier()
+    planner, carrier = Planner(distance), ChromaPropagator()
     steps = [step for frame in frames[first:] for step in planner.push(frame)] + planner.finish()
     pairs = enumerate(steps, first)
     return [ab for n, step in pairs for ab in carrier.push(step, chance(n) if step.key else None)] + carrier.finish()
@@ -389,22 +399,22 @@ def plainly(frames: Sequence[np.ndarray], first: int = 0, distance: int = 6) -> 
 def woven(
     frames: Sequence[np.ndarray], named: Collection[int], first: int = 0, state: bytes = b"", distance: int = 6
 ) -> list[tuple[np.ndarray, bytes | None]]:
-    lead = Lead(Guides(), MediaOptions(), unpacked(state)[1] if state else b"")
-    strands, weaver = Strands(distance, named, lead, bool(state)), Weaver(state)
-    turns: list[list[Turn]] = []
+    tracker = HintTracker(SidecarFiles(), MediaOptions(), unpacked(state)[1] if state else b"")
+    planner, merger = SpanPlanner(distance, named, tracker, bool(state)), SpanMerger(state)
+    span_steps: list[list[SpanStep]] = []
     for number, frame in enumerate(frames[first:], first):
-        turns += strands.push(frame, number)
+        span_steps += planner.push(frame, number)
     made = []
-    for of_frame in turns + strands.finish():
-        for turn in of_frame:
-            strands.lead(turn)
-            made += weaver.push(turn, chance(first + turn.frame) if turn.asked else None, b"")
-    return made + weaver.finish()
+    for of_frame in span_steps + planner.finish():
+        for span_step in of_frame:
+            planner.tracker(span_step)
+            made += merger.push(span_step, chance(first + span_step.frame) if span_step.asked else None, b"")
+    return made + merger.finish()
 
 
 @pytest.mark.parametrize("named", [(), (0, 6), (1, 2, 3, 17), (5, CUT - 1), (CUT, FRAMES - 1)])
 def test_each_strand_is_what_a_film_from_there_on_would_be(named: tuple[int, ...]) -> None:
-    small = [shrink(luma, 8) for luma in lumas()]
+    small = [small_luma(luma, 8) for luma in lumas()]
     made = woven(small, named)
     assert len(made) == FRAMES
     bounds = [*sorted({0, *named}), FRAMES]
@@ -420,16 +430,16 @@ def test_each_strand_is_what_a_film_from_there_on_would_be(named: tuple[int, ...
 
 
 def test_strands_do_not_pile_up() -> None:
-    small = [shrink(luma, 8) for luma in lumas()][: CUT - 1]
-    strands = Strands(6, range(0, 100, 4), Lead(Guides(), MediaOptions()), False)
+    small = [small_luma(luma, 8) for luma in lumas()][: CUT - 1]
+    planner = SpanPlanner(6, range(0, 100, 4), HintTracker(SidecarFiles(), MediaOptions()), False)
     for number in range(3 * len(small)):
-        decided = strands.push(small[number % 2], number)
-        for turns in decided:
-            assert len(turns) <= 4
-            assert [turn.newest for turn in turns] == [False] * (len(turns) - 1) + [True]
-            for turn in turns:
-                strands.lead(turn)
-    assert len(strands._leads) <= 6
+        decided = planner.push(small[number % 2], number)
+        for span_steps in decided:
+            assert len(span_steps) <= 4
+            assert [span_step.newest for span_step in span_steps] == [False] * (len(span_steps) - 1) + [True]
+            for span_step in span_steps:
+                planner.tracker(span_step)
+    assert len(planner._trackers) <= 6
 
 
 # --- points -----------------------------------------------------------------------------------------------------------
@@ -439,11 +449,11 @@ def followed(folder: Path, frames: Sequence[np.ndarray], hints: np.ndarray) -> l
     """What is painted over the first frame, at each frame, (3, H, W)."""
     file = folder / "hints.png"
     assert cv2.imwrite(str(file), hints)
-    strands, size = Strands(24, {0}, Lead(Guides({0: file}), MediaOptions()), False), frames[0].shape
-    decided = [turns for number, frame in enumerate(frames) for turns in strands.push(frame, number)]
+    planner, size = SpanPlanner(24, {0}, HintTracker(SidecarFiles({0: file}), MediaOptions()), False), frames[0].shape
+    decided = [span_steps for number, frame in enumerate(frames) for span_steps in planner.push(frame, number)]
     views = []
-    for (turn,) in decided + strands.finish():
-        view = strands.lead(turn).hints(size, size)
+    for (span_step,) in decided + planner.finish():
+        view = planner.tracker(span_step).hints(size, size)
         views.append(np.zeros((3, *size), np.float32) if view is None else view)
     return views
 

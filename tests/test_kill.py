@@ -31,8 +31,9 @@ import numpy as np
 import pytest
 
 from colorpipe.batch.journal import NAME, Journal
-from colorpipe.batch.output_lock import Claim
-from colorpipe.batch.runner import RunRequest, run
+from colorpipe.batch.output_lock import OutputLock
+from colorpipe.batch.request import RunRequest
+from colorpipe.batch.runner import run
 from colorpipe.files import hidden, working_folder
 from colorpipe.media.video import segments
 from colorpipe.types import Batch, Chroma, Outcome, Recipe, Stage
@@ -366,7 +367,7 @@ def test_who_waits_for_a_run_that_is_killed_takes_its_place(tmp_path: Path, star
 
 def test_who_waits_is_told_for_whom(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     source, output = film(tmp_path / "in"), tmp_path / "out"
-    claim = Claim.take(output / "reel.mkv")
+    claim = OutputLock.take(output / "reel.mkv")
     assert claim is not None
     outcomes: list[Outcome] = []
     waiting = threading.Thread(target=lambda: outcomes.extend(run(request(source, output), host_with(Painter))))

@@ -14,7 +14,8 @@ import pytest
 
 from colorpipe import media
 from colorpipe.batch.journal import NAME
-from colorpipe.batch.runner import RunRequest, run
+from colorpipe.batch.request import RunRequest
+from colorpipe.batch.runner import run
 from colorpipe.errors import UsageError
 from colorpipe.media import inputs
 from colorpipe.media.video.preview import Preview

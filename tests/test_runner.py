@@ -19,8 +19,9 @@ import pytest
 import torch
 
 from colorpipe.batch.journal import NAME
-from colorpipe.batch.output_lock import Claim, holder
-from colorpipe.batch.runner import RunRequest, Silent, run
+from colorpipe.batch.output_lock import OutputLock, holder
+from colorpipe.batch.request import NullListener, RunRequest
+from colorpipe.batch.runner import run
 from colorpipe.errors import UsageError
 from colorpipe.media.inputs import Job
 from colorpipe.media.video import segments
@@ -171,7 +172,7 @@ def test_compare_writes_before_and_after(folder: Path) -> None:
     assert np.abs(right - result).mean() < 4
 
 
-class Recorder(Silent):
+class Recorder(NullListener):
     def __init__(self) -> None:
         self.events: list[str] = []
         self.inside = threading.Lock()
@@ -277,7 +278,7 @@ def test_memory_is_bounded_by_the_queues(tmp_path: Path) -> None:
             Watching.predicted += 1
             return super().predict(batch)
 
-    class Readers(Silent):
+    class Readers(NullListener):
         def job_started(self, job: Job, frames: int | None) -> None:
             nonlocal read
             read += 1
@@ -373,29 +374,29 @@ def test_a_film_that_cannot_be_read_on_leaves_nothing_behind(tmp_path: Path, mon
 
 def test_two_claims_on_one_result(tmp_path: Path) -> None:
     result = tmp_path / "new" / "folder" / "photo.png"
-    first = Claim.take(result)
+    first = OutputLock.take(result)
     assert first is not None
-    assert Claim.take(result) is None
+    assert OutputLock.take(result) is None
     assert holder(result) == f"another run (process {os.getpid()})"
     stale = result.with_name(f".photo.png.{os.getpid()}.77.part")
     stale.write_bytes(b"left by a killed process that had the number of this one")
     first.release()
-    again = Claim.take(result)
+    again = OutputLock.take(result)
     assert again is not None
     assert not stale.exists()
     again.release()
     assert (tmp_path / "new" / "folder").exists()  # made by the first claim, not empty when that ended
-    third = Claim.take(tmp_path / "other" / "photo.png")
+    third = OutputLock.take(tmp_path / "other" / "photo.png")
     assert third is not None
     third.release()
     assert not (tmp_path / "other").exists()
 
 
 def test_no_memory_on_the_processor_names_the_picture(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def lay(self: Pipeline, frame: object, ab: object, via: object) -> None:
+    def merge_chroma(self: Pipeline, frame: object, ab: object, view_size: object) -> None:
         raise MemoryError
 
-    monkeypatch.setattr(Pipeline, "lay", lay)
+    monkeypatch.setattr(Pipeline, "merge_chroma", merge_chroma)
     for outcome in run(request(folder), host_with(Painter)):
         assert outcome.status == "failed"
         assert f"not enough memory for {outcome.width} x {outcome.height} pixels" in outcome.error

@@ -13,15 +13,16 @@ import cv2
 import numpy as np
 import pytest
 
-from colorpipe.batch.runner import RunRequest, run
+from colorpipe.batch.request import RunRequest
+from colorpipe.batch.runner import run
 from colorpipe.errors import OptionError
 from colorpipe.media.video.source import open_video
 from colorpipe.settings import KEY_DISTANCE, MediaOptions, MergeOptions
-from colorpipe.temporal import Carrier, Planner, Step, shrink
+from colorpipe.temporal import ChromaPropagator, Planner, Step, small_luma
 from colorpipe.temporal.fill import fill
 from colorpipe.temporal.keyframes import FLASH
 from colorpipe.temporal.optical_flow import FlowFinder, Small, warp
-from colorpipe.temporal.spans import Strands, Turn
+from colorpipe.temporal.spans import SpanPlanner, SpanStep
 from colorpipe.types import Batch, Chroma, Outcome, Recipe, Stage
 from colorpipe.verification import verify
 from tests.helpers import Painter, host_with, write_grey
@@ -67,7 +68,7 @@ def plan(frames: Sequence[Small], distance: int = KEY_DISTANCE) -> list[Step]:
 
 
 def carry(steps: Sequence[Step], predicted: Sequence[np.ndarray]) -> list[np.ndarray]:
-    carrier = Carrier()
+    carrier = ChromaPropagator()
     pairs = zip(steps, predicted, strict=True)
     return [ab for step, chroma in pairs for ab in carrier.push(step, chroma if step.key else None)] + carrier.finish()
 
@@ -87,7 +88,7 @@ def flat(a: float, b: float) -> np.ndarray:
 @pytest.fixture(scope="module")
 def old_film() -> list[Small]:
     with open_video(SAMPLES / "chaplin.mp4", MediaOptions()) as film:
-        return [shrink(frame.luma, frame.encoding.bits) for frame, _ in zip(film, range(96), strict=False)]
+        return [small_luma(frame.luma, frame.encoding.bits) for frame, _ in zip(film, range(96), strict=False)]
 
 
 @pytest.fixture(scope="module")
@@ -255,17 +256,17 @@ def test_who_goes_on_at_a_key_frame_makes_the_same(old_film: list[Small], old_st
     steps = old_steps
     whole = carry(steps, predicted)
     start = keys(steps)[2]
-    carrier = Carrier()
+    carrier = ChromaPropagator()
     for step, chroma in zip(steps[: start + 1], predicted, strict=False):
         carrier.push(step, chroma)
-    rest, again = plan(old_film[start:]), Carrier(carrier.chroma)
+    rest, again = plan(old_film[start:]), ChromaPropagator(carrier.chroma)
     assert [start + number for number in keys(rest)] == keys(steps)[2:]
     made = [ab for step, chroma in zip(rest, predicted[start:], strict=True) for ab in again.push(step, chroma)]
     assert all((a == b).all() for a, b in zip(made + again.finish(), whole[start:], strict=True))
 
 
 def test_memory_is_bounded_by_the_distance(old_film: list[Small]) -> None:
-    planner, carrier = Planner(12), Carrier()
+    planner, carrier = Planner(12), ChromaPropagator()
     back = 0
     for given, luma in enumerate(old_film, 1):
         for step in planner.push(luma):
@@ -281,7 +282,7 @@ def test_memory_is_bounded_by_the_distance(old_film: list[Small]) -> None:
 def test_frames_of_any_size(size: tuple[int, int], bits: int) -> None:
     chance = np.random.default_rng(5)
     dtype = np.uint8 if bits == 8 else np.uint16
-    frames = [shrink(chance.integers(0, 1 << bits, size).astype(dtype), bits) for _ in range(6)]
+    frames = [small_luma(chance.integers(0, 1 << bits, size).astype(dtype), bits) for _ in range(6)]
     assert frames[0].dtype == np.uint8
     assert max(frames[0].shape) <= 320
     chroma = carry(plan(frames), [flat(n, -n) for n in range(6)])
@@ -291,7 +292,7 @@ def test_frames_of_any_size(size: tuple[int, int], bits: int) -> None:
 
 def test_ten_bits_are_shrunk_as_eight_are() -> None:
     luma = texture()
-    assert np.abs(shrink(luma.astype(np.uint16) << 2, 10).astype(int) - shrink(luma, 8)).max() <= 1
+    assert np.abs(small_luma(luma.astype(np.uint16) << 2, 10).astype(int) - small_luma(luma, 8)).max() <= 1
 
 
 def test_what_is_unknown_is_filled_from_around_it() -> None:
@@ -382,13 +383,13 @@ class Thoughtful(Painter):
 
 
 def test_frames_are_read_while_the_network_works(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    push = Strands.push
+    push = SpanPlanner.push
 
-    def counted(strands: Strands, luma: Small, index: int) -> list[list[Turn]]:
+    def counted(strands: SpanPlanner, luma: Small, index: int) -> list[list[SpanStep]]:
         Thoughtful.read.release()
         return push(strands, luma, index)
 
-    monkeypatch.setattr(Strands, "push", counted)
+    monkeypatch.setattr(SpanPlanner, "push", counted)
     source = panning_film(tmp_path / "pan.mkv", 80)
     recipe = Recipe(Stage("thoughtful"), settings={"codec": "ffv1", "temporal": "16"})
     (outcome,) = run(RunRequest([source], recipe, tmp_path / "out"), host_with(Thoughtful))

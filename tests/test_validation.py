@@ -8,7 +8,7 @@ import torch
 from skimage.metrics import peak_signal_noise_ratio
 
 from colorpipe import color
-from colorpipe.training.validation import Truth, colourfulness, lab_to_rgb, psnr, rgb_to_lab, to_ab
+from colorpipe.training.validation import ValidationBatch, colourfulness, lab_to_rgb, psnr, rgb_to_lab, to_ab
 
 
 def pictures(count: int = 3) -> torch.Tensor:
@@ -38,7 +38,7 @@ def test_colourfulness_is_the_paper_s_formula() -> None:
 
 
 def test_grey_gains_nothing_and_the_truth_much() -> None:
-    truth = Truth(pictures())
+    truth = ValidationBatch(pictures())
     grey, whole = truth.score(torch.zeros(3, 2, 6, 6)), truth.score(truth.ab)
     assert grey["gain"] == pytest.approx(0, abs=1e-4)
     assert grey["vivid"] == pytest.approx(0, abs=1e-3)
@@ -47,14 +47,14 @@ def test_grey_gains_nothing_and_the_truth_much() -> None:
 
 
 def test_a_view_is_changed_and_the_truth_is_not() -> None:
-    truth = Truth(pictures(), lambda L: 100 - L)
+    truth = ValidationBatch(pictures(), lambda L: 100 - L)
     torch.testing.assert_close(truth.seen, 100 - truth.L)
 
 
 def test_autocast_does_not_round_the_truth() -> None:
-    exact = Truth(pictures())
+    exact = ValidationBatch(pictures())
     with torch.autocast("cpu", torch.bfloat16):
-        again = Truth(pictures())
+        again = ValidationBatch(pictures())
         score = again.score(exact.ab)
     assert torch.equal(again.L, exact.L)
     assert score == exact.score(exact.ab)

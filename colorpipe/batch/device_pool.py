@@ -20,7 +20,7 @@ Answers = dict[int, "tuple[Float | Exception, float]"]
 """Of some items, by their place among them: chroma or why there is none, and seconds."""
 
 
-class Devices:
+class DevicePool:
     """A session's runtimes with a thread each; one alone on a CPU with two, where its cores take two calls at once."""
 
     def __init__(self, session: Session) -> None:
@@ -49,7 +49,7 @@ class Devices:
         be read and written meanwhile.
         """
         items = tuple(items)
-        if len(self) > 1 or any(item.turn is not None for item in items):
+        if len(self) > 1 or any(item.step is not None for item in items):
             return self._pool.submit(lambda: self._ask(items, self._own.place))
         done: Future[Answers] = Future()
         done.set_result(self._ask(items, 0))
@@ -63,8 +63,8 @@ class Devices:
         """Frames of one view size and reference share a call, but for a film's key frames."""
         groups: dict[object, list[tuple[int, Prepared]]] = {}
         for index, item in enumerate(items):
-            if item.prepared is not None and not item.task.error:
-                kind = item.prepared.L.shape, item.prepared.reference, item.turn is None
+            if item.prepared is not None and not item.state.error:
+                kind = item.prepared.L.shape, item.prepared.reference, item.step is None
                 groups.setdefault(kind, []).append((index, item.prepared))
         answers: Answers = {}
         for group in groups.values():
@@ -74,12 +74,12 @@ class Devices:
     def _ask_group(self, items: Sequence[Item], group: list[tuple[int, Prepared]], place: int) -> Answers:
         start, runtime = time.perf_counter(), self._runtimes[place]
         try:
-            reference, led = group[0][1].reference, items[group[0][0]].task.led
+            reference, predictor_for = group[0][1].reference, items[group[0][0]].state.predictor_for
             through: Callable[..., list[Float]] = runtime.predict
-            if reference is not None and led is not None:
+            if reference is not None and predictor_for is not None:
                 with self._learning[place]:  # two calls of one shot: the second takes what the first has learned
-                    through = led(reference, runtime)
-            alone = items[group[0][0]].turn is not None
+                    through = predictor_for(reference, runtime)
+            alone = items[group[0][0]].step is not None
             results = self._pipeline.predict([prepared for _, prepared in group], through, alone)
         except Exception as error:
             if len(group) == 1:

@@ -48,7 +48,7 @@ class Journal:
         source or recipe, or unfinished. ``foreign``: not colorpipe's.
 
         Args:
-            guides: ``Guides.identity`` of the source: with other hint files it is another source.
+            guides: ``SidecarFiles.identity`` of the source: with other hint files it is another source.
         """
         if not output.exists():
             return "new"

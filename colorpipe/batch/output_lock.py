@@ -37,14 +37,14 @@ else:
         return True
 
 
-class Claim:
+class OutputLock:
     """The right to make one result, held against other processes and other claims of this one. See ``take``."""
 
     def __init__(self, lock: Path, file: int | None, made: list[Path]) -> None:
         self._lock, self._file, self._made = lock, file, made
 
     @classmethod
-    def take(cls, result: Path) -> Claim | None:
+    def take(cls, result: Path) -> OutputLock | None:
         """The claim to ``result``, or None while somebody else has it.
 
         Folders are made where they are missing; ``release`` removes them again if they stayed empty. Where no lock can

@@ -10,7 +10,7 @@ import typer
 from colorpipe import options
 from colorpipe.cli import console
 from colorpipe.errors import UsageError
-from colorpipe.plugins.host import PluginHost, Row, normalised, project_entry_points
+from colorpipe.plugins.host import PluginHost, PluginRecord, normalised, project_entry_points
 from colorpipe.plugins.interfaces import KINDS
 
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ def list_plugins(context: typer.Context, plugin: console.PluginFiles = None) -> 
             out.print()
 
 
-def _table(title: str, rows: list[Row]) -> Table:
+def _table(title: str, rows: list[PluginRecord]) -> Table:
     from rich.table import Table
     from rich.text import Text
 
@@ -200,7 +200,7 @@ def run_checks(
     raise typer.Exit(1 if counts["failed"] else 0)
 
 
-def find(host: PluginHost, name: str, around: Path | None = None) -> list[Row]:
+def find(host: PluginHost, name: str, around: Path | None = None) -> list[PluginRecord]:
     """The usable plugins of a name: one, unless several kinds share it.
 
     Args:

@@ -283,7 +283,7 @@ def run(
     choice: Choice,
 ) -> None:
     """Colorize photos, folders and films."""
-    from colorpipe.batch.runner import RunRequest
+    from colorpipe.batch.request import RunRequest
     from colorpipe.batch.runner import run as run_all
     from colorpipe.cli.progress import Reporter, json_lines
 

@@ -48,7 +48,7 @@ class DeviceMerge:
         ab: Float,
         *,
         method: Upsampling,
-        via: tuple[int, int],
+        view_size: tuple[int, int],
         keep: Keep,
         gamut: Gamut,
     ) -> Frame:
@@ -60,7 +60,7 @@ class DeviceMerge:
         size = grey.shape[0], grey.shape[1]
         if encoding.family == "yuv":
             size = encoding.chroma_shape(*size)
-        chroma = self._upsample(self._tensor(ab).permute(2, 0, 1), grey, size, method, via)
+        chroma = self._upsample(self._tensor(ab).permute(2, 0, 1), grey, size, method, view_size)
         if encoding.family == "yuv":
             return replace(frame, colour=self._chroma_planes(luma, chroma, encoding, gamut))
         rows = max(1, STRIP // size[1])
@@ -80,11 +80,11 @@ class DeviceMerge:
         return self._tables[encoding]
 
     def _upsample(
-        self, ab: Tensor, guide: Tensor, size: tuple[int, int], method: Upsampling, via: tuple[int, int]
+        self, ab: Tensor, guide: Tensor, size: tuple[int, int], method: Upsampling, view_size: tuple[int, int]
     ) -> Tensor:
         """(2, h, w) -> (2, H, W): see ``resample.upsample``."""
         if method == "bilinear":
-            return _resize(_resize(ab, via), size)
+            return _resize(_resize(ab, view_size), size)
         if ab.shape[1:] == size:
             return ab
         scale = min(1.0, resample.GUIDE_SIDE / max(guide.shape))

@@ -94,21 +94,26 @@ class Upsampled:
 
 
 def upsample(
-    ab: Float, guide: NDArray[Any], size: tuple[int, int], method: Upsampling, via: tuple[int, int], span: float = 1
+    ab: Float,
+    guide: NDArray[Any],
+    size: tuple[int, int],
+    method: Upsampling,
+    view_size: tuple[int, int],
+    span: float = 1,
 ) -> Upsampled:
     """Chroma (h, w, 2) -> (H, W, 2).
 
     Args:
         guide: The picture at its own size; its edges become the chroma's edges.
         size: H and W of the result; for ``guided`` that of the guide, or smaller.
-        method: ``bilinear`` goes through ``via``, the network's input size, as the published scripts do.
+        method: ``bilinear`` goes through ``view_size``, the network's input size, as the published scripts do.
             ``guided`` is the fast guided filter (He and Sun 2015, arXiv 1505.00996) with iterative back-projection
             (Irani and Peleg 1991): averaged over the network's cells, the result is the network's chroma again.
             Chroma that has full size already is laid as it is.
         span: From black to white in the guide's values: 255 for a still's codes.
     """
     if method == "bilinear":
-        return Upsampled(size, _planes(_resize(ab, via)))
+        return Upsampled(size, _planes(_resize(ab, view_size)))
     if ab.shape[:2] == size:
         return Upsampled(size, _planes(ab))
     scale = min(1.0, GUIDE_SIDE / max(guide.shape))

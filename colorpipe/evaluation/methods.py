@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from colorpipe.evaluation.cases import Case
 from colorpipe.evaluation.clips import Clip
+from colorpipe.guidance.sidecars import SidecarFiles
 from colorpipe.pipeline.session import Session
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ class Colorized:
     """Of a clip, those that the network saw."""
 
 
-class Grey:
+class GreyBaseline:
     """Leaves a picture grey."""
 
     recipe: Recipe | None = None
@@ -44,14 +45,14 @@ class Grey:
         return Colorized(case.greys)
 
 
-class Truth(Grey):
+class GroundTruth(GreyBaseline):
     """Knows the colours: a film's own are not quite steady either."""
 
     def __call__(self, case: Case | Clip) -> Colorized:
         return Colorized(case.truths)
 
 
-class Contender:
+class MethodRunner:
     """One method, loaded when its first picture comes."""
 
     def __init__(self, method: Method, host: PluginHost) -> None:
@@ -102,7 +103,7 @@ class Contender:
 
     def _film(self, session: Session, clip: Clip) -> Colorized:
         start = time.perf_counter()
-        film = session.film(clip.greys)
+        film = session.film(clip.greys, SidecarFiles())  # a protocol gives the grey and nothing else
         frames = tuple(film)
         seconds = time.perf_counter() - start
         return Colorized(frames, colorizing=seconds, shots=film.shots, key_frames=film.key_frames)

@@ -21,7 +21,7 @@ from colorpipe.errors import ColorpipeError, DeviceError, PluginError, UsageErro
 from colorpipe.evaluation import cases, clips, specs
 from colorpipe.evaluation.cases import Case
 from colorpipe.evaluation.clips import Clip
-from colorpipe.evaluation.methods import Colorized, Contender, Grey, Truth
+from colorpipe.evaluation.methods import Colorized, GreyBaseline, GroundTruth, MethodRunner
 from colorpipe.evaluation.protocols import DEFAULT_PROTOCOL, get, usual
 from colorpipe.evaluation.records import GREY, TRUTH, Column, Failure, Row, Scored
 from colorpipe.evaluation.results import Evaluation
@@ -39,7 +39,7 @@ KEPT_CASES = 256 << 20
 """Bytes of read pictures that are kept from one method to the next."""
 
 
-class Listener(Protocol):
+class ScoringListener(Protocol):
     """Is told what happens; a step is one picture by one method."""
 
     def started(self, steps: int) -> None: ...
@@ -49,7 +49,7 @@ class Listener(Protocol):
     def advance(self, steps: int) -> None: ...
 
 
-class Silent:
+class NullScoringListener:
     """A listener that keeps quiet."""
 
     def started(self, steps: int) -> None: ...
@@ -71,7 +71,7 @@ def evaluate(
     host: PluginHost | None = None,
     media: MediaOptions | None = None,
     images: int = 0,
-    listener: Listener | None = None,
+    listener: ScoringListener | None = None,
 ) -> Evaluation:
     """Colorize colour pictures, or films, from their grey, by each method, and score the results.
 
@@ -113,11 +113,11 @@ def evaluate(
         specs.measures(evaluators, chosen, host),
         lambda path: (clips if of_films else cases).read(path, chosen, media),
         images,
-        listener or Silent(),
+        listener or NullScoringListener(),
     )
-    rows: list[tuple[str, Grey | Contender]] = [(GREY, Grey())] if baseline else []
-    rows += [(TRUTH, Truth())] if baseline and of_films else []
-    rows += [(method.label, Contender(method, host)) for method in methods]
+    rows: list[tuple[str, GreyBaseline | MethodRunner]] = [(GREY, GreyBaseline())] if baseline else []
+    rows += [(TRUTH, GroundTruth())] if baseline and of_films else []
+    rows += [(method.label, MethodRunner(method, host)) for method in methods]
     scorer.listener.started(len(scored) * len(rows))
     for index, item in enumerate(scored):
         if item.error:
@@ -177,7 +177,7 @@ class _Scorer:
         measures: Sequence[Measure],
         read: Callable[[Path], Case | Clip],
         images: int,
-        listener: Listener,
+        listener: ScoringListener,
     ) -> None:
         self.paths, self.measures, self.listener = paths, measures, listener
         self.failures: list[Failure] = []
@@ -218,7 +218,7 @@ class _Scorer:
         self._dropped.add(index)
         self._fail(Failure(self.paths[index], None, error), rows)
 
-    def row(self, label: str, method: Grey | Contender, rows: int) -> Row:
+    def row(self, label: str, method: GreyBaseline | MethodRunner, rows: int) -> Row:
         """Each picture through one method.
 
         Args:

@@ -24,14 +24,14 @@ _NAME = re.compile(r"\.(?P<frame>[0-9]+)\.(?:(?P<hints>hints\.png)|reference\.(?
 
 
 @dataclass(frozen=True)
-class Guides:
+class SidecarFiles:
     """Of one input, what its colorizer takes; frames are counted from 0 in the order shown, a photo's is 0."""
 
     hints: Mapping[int, Path] = field(default_factory=dict)
     references: Mapping[int, Path] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, path: Path, colorizer: type[Colorizer], given: Path | None = None) -> Guides:
+    def of(cls, path: Path, colorizer: type[Colorizer], given: Path | None = None) -> SidecarFiles:
         """``photo.hints.png`` beside ``photo.jpg``; beside ``film.mp4`` ``film.hints.png`` for its first frame,
         ``film.000123.hints.png`` and ``film.000123.reference.png``, with any number of digits.
 

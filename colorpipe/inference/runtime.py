@@ -5,10 +5,7 @@ Nothing falls back unseen: a device that was asked for and is absent is an error
 
 from __future__ import annotations
 
-import contextlib
-import ctypes
 import logging
-import sys
 import threading
 import time
 from collections.abc import Callable
@@ -38,10 +35,6 @@ AUTO_BATCH = {"cpu": 1, "cuda": 16, "mps": 8}
 """On a CPU larger batches gain nothing and cost latency and memory."""
 COMPILE_FROM = 2000
 """Pictures from which compiling the network for a GPU, a minute of work, is worth it."""
-_MALLOC = ((-8, 1), (-3, 4 << 20), (-1, 4 << 20))
-"""Of glibc's malloc.h: M_ARENA_MAX, M_MMAP_THRESHOLD, M_TRIM_THRESHOLD, bytes."""
-_MALLOC_FILMS = ((-8, 1), (-3, 32 << 20), (-1, 128 << 20))
-"""Likewise: a frame's arrays are needed again for the next. At 1080p this takes 20 MB of 1,000 more, 3% less time."""
 MOST_LANES = 8
 """Network calls at once on a CPU. One thread a picture wastes nothing on waiting for other threads, and while readers
 and writers want the same cores that is most of it: eccv16 beside PNG writers, two cores, 0.8 CPU seconds a picture with
@@ -335,22 +328,6 @@ def _out_of_memory(error: BaseException) -> bool:
         return True
     text = str(error).lower()
     return "out of memory" in text or "can't allocate memory" in text
-
-
-def spare_memory(films: bool = False) -> None:
-    """With glibc: threads share one heap from now on, large arrays lie outside of it, what lies free is given back.
-
-    By default each thread gets its own and keeps there what it once needed, and whoever has once freed an array of some
-    size gets the next one from the heap, between others, where it leaves a hole: together up to a quarter of the memory
-    of a run over photographs. Arrays below 4 MiB stay in the heap, for each page that the system gives must be cleared;
-    with ``films`` more does.
-    """
-    if sys.platform == "linux":
-        with contextlib.suppress(OSError, AttributeError):  # another C library has no such settings, nor the habit
-            library = ctypes.CDLL(None)
-            for name, value in _MALLOC_FILMS if films else _MALLOC:
-                library.mallopt(name, value)
-            library.malloc_trim(0)
 
 
 def describe(device: torch.device) -> str:

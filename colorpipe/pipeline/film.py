@@ -1,70 +1,226 @@
-"""A film's frames in colour, one after the other: what ``colorpipe run`` does in several threads."""
+"""A film's colour, frame by frame: one state machine for ``colorpipe run`` and ``Session.film``.
+
+It has two halves, which a run gives to different threads::
+
+    frames -> FilmPlanner: shots, key frames, hints -> FilmStep, with a view for the network where it is asked
+    FilmStep, with the network's chroma -> FilmMerger: chroma of every frame -> ColouredFrame, in order
+
+``Film`` does all of it in turn.
+"""
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from colorpipe.temporal.keyframes import Planner, Step
-from colorpipe.temporal.optical_flow import shrink
-from colorpipe.temporal.propagate import Carrier
+from colorpipe.guidance.sidecars import SidecarFiles
+from colorpipe.temporal import HintTracker, SpanMerger, SpanPlanner, SpanStep, small_luma, unpacked
 
 if TYPE_CHECKING:
     from colorpipe.color import Float
-    from colorpipe.pipeline.frame import Pipeline
-    from colorpipe.types import Frame
+    from colorpipe.pipeline.frame import Pipeline, Prepared
+    from colorpipe.types import Encoding, Frame
+
+
+@dataclass(frozen=True)
+class FilmStep:
+    """A frame at its place in the film, as ``FilmPlanner`` hands it on. A frame comes once for each of its spans."""
+
+    frame: Frame
+    """Restored; it lacks only colour."""
+    span_step: SpanStep
+    prepared: Prepared | None = None
+    """For the network; None where it is not asked."""
+    tracker: bytes = b""
+    """``HintTracker.packed`` at a key frame."""
+
+
+@dataclass(frozen=True)
+class ColouredFrame:
+    """A frame whose chroma is settled."""
+
+    frame: Frame
+    ab: Float
+    """(h, w, 2), CIE units, over the whole frame."""
+    view_size: tuple[int, int]
+    """Height and width of the view that the chroma comes from."""
+    state: bytes | None = b""
+    """What another run needs to go on after this frame; None where it cannot."""
+
+
+class FilmPlanner:
+    """Frames -> their place in the film; only key frames get a view for the network.
+
+    Args:
+        distance: Frames from one key frame to the next, at most.
+        state: What ``FilmMerger`` gave with the last frame of an earlier run, for a run that goes on after it.
+        target: The encoding that the sink wants, where it differs from the source's.
+    """
+
+    shots = 0
+    key_frames = 0
+    """Frames that the network was given, so far."""
+
+    def __init__(
+        self,
+        pipeline: Pipeline,
+        sidecars: SidecarFiles,
+        distance: int,
+        *,
+        state: bytes = b"",
+        target: Encoding | None = None,
+    ) -> None:
+        self._pipeline, self._target = pipeline, target
+        tracker = HintTracker(sidecars, pipeline.media, unpacked(state)[1] if state else b"")
+        self._spans = SpanPlanner(distance, sidecars.frames, tracker, bool(state))
+        self._waiting: deque[Frame] = deque()
+        """Frames whose place is not decided yet."""
+
+    def push(self, frame: Frame) -> list[tuple[Frame, SpanStep]]:
+        """The steps that are decided with this frame, a few frames late. Give each to ``view``, in order."""
+        decided = self._decided(self._spans.finish()) if frame.metadata.extra.get("cut") else []
+        self._waiting.append(self._pipeline.restore(frame, self._target))
+        luma = small_luma(self._waiting[-1].luma, frame.encoding.bits)
+        return decided + self._decided(self._spans.push(luma, frame.index))
+
+    def finish(self) -> list[tuple[Frame, SpanStep]]:
+        """The steps of the last frames."""
+        return self._decided(self._spans.finish())
+
+    def view(self, frame: Frame, span_step: SpanStep) -> FilmStep:
+        """A step with what the network sees of its frame, where it is asked, under the hints that reach the frame."""
+        tracker, prepared = self._spans.tracker(span_step), None
+        if span_step.asked:
+            prepared = self._pipeline.network_view(frame, tracker.hints, tracker.reference)
+        self.shots += span_step.oldest and span_step.step.first
+        self.key_frames += prepared is not None
+        return FilmStep(frame, span_step, prepared, tracker.packed() if span_step.step.key else b"")
+
+    def _decided(self, frames: list[list[SpanStep]]) -> list[tuple[Frame, SpanStep]]:
+        steps = []
+        for span_steps in frames:
+            frame = self._waiting.popleft()
+            steps += [(frame, span_step) for span_step in span_steps]
+        return steps
+
+
+class FilmMerger:
+    """Steps with the network's chroma -> frames whose chroma is settled, in order.
+
+    Args:
+        state: As for ``FilmPlanner``.
+    """
+
+    def __init__(self, pipeline: Pipeline, state: bytes = b"") -> None:
+        self._pipeline = pipeline
+        self._spans = SpanMerger(state)
+        self._held: deque[Frame] = deque()
+        """Frames that wait for their chroma."""
+
+    def push(self, step: FilmStep, ab: Float | None) -> list[ColouredFrame]:
+        """The frames that are settled with a step.
+
+        Args:
+            ab: The network's chroma, where it was asked.
+        """
+        predicted = None
+        if ab is not None and step.prepared is not None:
+            predicted, _ = self._pipeline.crop_chroma(step.prepared, ab)
+        settled = self._spans.push(step.span_step, predicted, step.tracker)
+        if step.span_step.newest:
+            self._held.append(step.frame)
+        return self._coloured(settled)
+
+    def finish(self) -> list[ColouredFrame]:
+        """The frames that are left."""
+        return self._coloured(self._spans.finish())
+
+    def _coloured(self, settled: Iterable[tuple[Float, bytes | None]]) -> list[ColouredFrame]:
+        return [ColouredFrame(self._held.popleft(), ab, (ab.shape[0], ab.shape[1]), state) for ab, state in settled]
 
 
 class Film:
-    """Takes a film's frames and gives them in colour, in order, as the pipeline's ``--temporal`` says.
+    """Takes a film's frames and gives them in colour, in order, as the recipe's ``temporal`` says.
 
     Iterating works once. At most as many frames as lie between two key frames are held.
+
+    Args:
+        sidecars: Hint and reference files; None looks for those beside the file that the first frame came from.
+        predictor_for: A reference file -> a ``predict`` with that reference, for methods that take one.
+
+    Raises:
+        InputError, UsageError: on iterating, where a hint or reference file cannot be used.
     """
 
     shots = 0
     """So far; none are looked for where every frame is coloured on its own."""
     key_frames = 0
     """Frames that the network has seen so far."""
+    notes: tuple[str, ...] = ()
+    """What a person should know when the film has ended: a hint file that was not used."""
 
-    def __init__(self, pipeline: Pipeline, frames: Iterable[Frame]) -> None:
-        self._pipeline, self._frames = pipeline, frames
-        self._carrier = Carrier()
-        self._held: deque[Frame] = deque()
-        """Frames that wait for their chroma."""
+    def __init__(
+        self,
+        pipeline: Pipeline,
+        frames: Iterable[Frame],
+        sidecars: SidecarFiles | None = None,
+        predictor_for: Callable[[Path], Callable[..., list[Float]]] | None = None,
+    ) -> None:
+        self._pipeline, self._frames = pipeline, iter(frames)
+        self._sidecars, self._predictor_for = sidecars, predictor_for
 
     def __iter__(self) -> Iterator[Frame]:
+        first = next(self._frames, None)
+        if first is None:
+            return
+        sidecars = self._sidecars
+        if sidecars is None:
+            colorizer = type(self._pipeline.runtime.colorizer)
+            sidecars = SidecarFiles.of(first.origin, colorizer) if first.origin.is_file() else SidecarFiles()
+        sidecars.check((first.height, first.width), self._pipeline.media)
         distance = self._pipeline.merge.key_distance
-        return self._singly() if distance is None else self._steadily(Planner(distance))
+        read = 0
+        for frame in self._singly(first, sidecars) if distance is None else self._steadily(first, sidecars, distance):
+            read += 1
+            yield frame
+        self.notes = tuple(sidecars.notes(first.index + read, distance is not None))
 
-    def _singly(self) -> Iterator[Frame]:
-        for frame in self._frames:
-            prepared = self._pipeline.prepare(frame)
+    def _all(self, first: Frame) -> Iterator[Frame]:
+        yield first
+        yield from self._frames
+
+    def _singly(self, first: Frame, sidecars: SidecarFiles) -> Iterator[Frame]:
+        for frame in self._all(first):
+            hints, reference = sidecars.hints.get(frame.index), sidecars.references.get(frame.index)
+            prepared = self._pipeline.prepare(frame, None, hints, reference)
             self.key_frames += 1
-            yield self._pipeline.finish(prepared, self._pipeline.predict([prepared])[0])
+            yield self._pipeline.finish(prepared, self._predict(prepared, alone=False))
 
-    def _steadily(self, planner: Planner) -> Iterator[Frame]:
-        waiting: deque[Frame] = deque()
-        for frame in self._frames:
-            waiting.append(self._pipeline.restore(frame))
-            for step in planner.push(shrink(waiting[-1].luma, frame.encoding.bits)):
-                yield from self._settled(waiting.popleft(), step)
-        for step in planner.finish():
-            yield from self._settled(waiting.popleft(), step)
-        yield from self._laid(self._carrier.finish())
+    def _steadily(self, first: Frame, sidecars: SidecarFiles, distance: int) -> Iterator[Frame]:
+        planner, merger = FilmPlanner(self._pipeline, sidecars, distance), FilmMerger(self._pipeline)
+        for frame in self._all(first):
+            yield from self._merged(planner, merger, planner.push(frame))
+        yield from self._merged(planner, merger, planner.finish())
+        yield from self._laid(merger.finish())
 
-    def _settled(self, frame: Frame, step: Step) -> Iterator[Frame]:
-        """The frames whose chroma is known with this one."""
-        predicted = None
-        if step.key:
-            prepared = self._pipeline.look(frame)
-            predicted, _ = self._pipeline.part(prepared, self._pipeline.predict([prepared], alone=True)[0])
-            self.key_frames += 1
-        self.shots += step.first
-        chroma = self._carrier.push(step, predicted)
-        self._held.append(frame)
-        yield from self._laid(chroma)
+    def _merged(
+        self, planner: FilmPlanner, merger: FilmMerger, decided: Iterable[tuple[Frame, SpanStep]]
+    ) -> Iterator[Frame]:
+        for frame, span_step in decided:
+            step = planner.view(frame, span_step)
+            self.shots, self.key_frames = planner.shots, planner.key_frames
+            ab = None if step.prepared is None else self._predict(step.prepared, alone=True)
+            yield from self._laid(merger.push(step, ab))
 
-    def _laid(self, chroma: Iterable[Float]) -> Iterator[Frame]:
-        for ab in chroma:
-            yield self._pipeline.lay(self._held.popleft(), ab, ab.shape[:2])
+    def _predict(self, prepared: Prepared, *, alone: bool) -> Float:
+        through = None
+        if prepared.reference is not None and self._predictor_for is not None:
+            through = self._predictor_for(prepared.reference)
+        return self._pipeline.predict([prepared], through, alone)[0]
+
+    def _laid(self, coloured: Iterable[ColouredFrame]) -> Iterator[Frame]:
+        for one in coloured:
+            yield self._pipeline.merge_chroma(one.frame, one.ab, one.view_size)

@@ -73,7 +73,7 @@ class Pipeline:
             target: The encoding that the sink wants, where it differs from the source's (other chroma subsampling).
         """
         source = None if hint_file is None else functools.partial(hints.load, hint_file, options=self.media)
-        return self.look(self.restore(frame, target), source, reference)
+        return self.network_view(self.restore(frame, target), source, reference)
 
     def restore(self, frame: Frame, target: Encoding | None = None) -> Frame:
         """What will be written, lacking only colour: repaired, where the user chose to."""
@@ -87,7 +87,7 @@ class Pipeline:
             frame = replace(frame, luma=color.to_codes(color.grey_of(lab.L), frame.encoding))
         return replace(frame, encoding=target or frame.encoding, colour=None)
 
-    def look(self, frame: Frame, hinted: HintSource | None = None, reference: Path | None = None) -> Prepared:
+    def network_view(self, frame: Frame, hinted: HintSource | None = None, reference: Path | None = None) -> Prepared:
         """What the network sees of a frame that ``restore`` gave."""
         region = (0.0, 0.0, 1.0, 1.0)
         seen: NDArray[Any]
@@ -118,7 +118,7 @@ class Pipeline:
         """Chroma (h', w', 2) for each, through the network and its decoder.
 
         Args:
-            through: What ``Session.led_by`` gives for their reference; None is the runtime as it is.
+            through: What ``Session.predictor_for`` gives for their reference; None is the runtime as it is.
             alone: As of ``Runtime.predict``.
         """
         hinted = None
@@ -130,15 +130,15 @@ class Pipeline:
 
     def finish(self, prepared: Prepared, ab: Float) -> Frame:
         """Upsample chroma and put it under the untouched luma."""
-        ab, via = self.part(prepared, ab)
-        return self.lay(prepared.frame, ab, via)
+        ab, view_size = self.crop_chroma(prepared, ab)
+        return self.merge_chroma(prepared.frame, ab, view_size)
 
-    def part(self, prepared: Prepared, ab: Float) -> tuple[Float, tuple[int, int]]:
+    def crop_chroma(self, prepared: Prepared, ab: Float) -> tuple[Float, tuple[int, int]]:
         """The chroma that lies over the picture, and the size of that part of the network's view."""
         return _crop(ab, prepared.L.shape, prepared.region)
 
-    def lay(self, frame: Frame, ab: Float, via: tuple[int, int]) -> Frame:
-        """A frame with chroma (h, w, 2) over the whole of it, which comes from a view of size ``via``."""
+    def merge_chroma(self, frame: Frame, ab: Float, view_size: tuple[int, int]) -> Frame:
+        """A frame with chroma (h, w, 2) over the whole of it, which comes from a view of size ``view_size``."""
         still = frame.encoding.family == "rgb"
         method = self.merge.upsample or ("guided" if still else "bilinear")
         size = (frame.height, frame.width) if still else frame.encoding.chroma_shape(frame.height, frame.width)
@@ -147,9 +147,9 @@ class Pipeline:
         if self.merge.saturation != 1:
             ab = ab * np.float32(self.merge.saturation)
         if self.on_device is not None:
-            return self.on_device(frame, ab, method=method, via=via, keep=self.merge.keep, gamut=gamut)
+            return self.on_device(frame, ab, method=method, view_size=view_size, keep=self.merge.keep, gamut=gamut)
         black, white = color.luma_range(frame.encoding)
-        full = resample.upsample(ab, frame.luma, size, method, via, white - black)
+        full = resample.upsample(ab, frame.luma, size, method, view_size, white - black)
         return color.merge(frame, full, self.merge.keep, gamut)
 
 

@@ -35,6 +35,7 @@ from colorpipe.weights.store import ModelStore, Weights, sha256
 
 if TYPE_CHECKING:
     from colorpipe.color import Float
+    from colorpipe.guidance.sidecars import SidecarFiles
     from colorpipe.pipeline.film import Film
     from colorpipe.plugins.interfaces import Colorizer, Decoder, Plugin, Preprocessor
 
@@ -176,7 +177,7 @@ class Session:
         self._asked, self.digest = asked, asked.digest()
         self.recipe = dataclasses.replace(self.recipe, reference_sha256=digest)
 
-    def led_by(self, reference: Path, runtime: Runtime) -> Callable[..., list[Float]]:
+    def predictor_for(self, reference: Path, runtime: Runtime) -> Callable[..., list[Float]]:
         """``Runtime.predict`` with another reference, beside the session's own, which stays as it is.
 
         A method that learns does so now, in a runtime of its own: dropping what is returned frees it.
@@ -210,12 +211,24 @@ class Session:
         prepared = self.pipeline.prepare(frame, hint_file=hints)
         return self.pipeline.finish(prepared, self.pipeline.predict([prepared])[0])
 
-    def film(self, frames: Iterable[Frame]) -> Film:
-        """A film's frames in colour, to iterate over, as ``colorpipe run`` colours them: steady, unless the session was
-        made with ``temporal="none"``."""
+    def film(self, frames: Iterable[Frame], sidecars: SidecarFiles | None = None) -> Film:
+        """A film's frames in colour, to iterate over, as ``colorpipe run`` colours them.
+
+        Colour is steady, unless the session was made with ``temporal="none"``.
+
+        Args:
+            frames: In order, as ``colorpipe.media.open_source`` gives them.
+            sidecars: Hint and reference files; None takes those that lie beside the file that the frames came from,
+                and ``SidecarFiles()`` takes none.
+
+        Raises:
+            InputError, UsageError: on iterating, where a hint or reference file cannot be used.
+        """
         from colorpipe.pipeline.film import Film
 
-        return Film(self.pipeline, frames)
+        # Two: a shot's reference and the one before it, whose frames may still come.
+        predictor_for = functools.lru_cache(2)(lambda reference: self.predictor_for(reference, self.runtimes[0]))
+        return Film(self.pipeline, frames, sidecars, predictor_for)
 
     def colorize(self, picture: str | Path | NDArray[Any], hints: str | Path | None = None) -> NDArray[Any]:
         """A picture in colour.

@@ -40,7 +40,7 @@ NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 
 
 @dataclass(frozen=True)
-class Row:
+class PluginRecord:
     """One line of ``colorpipe plugins``: a class that can be used, or a plugin that cannot, and why."""
 
     name: str
@@ -60,7 +60,7 @@ class PluginHost:
     def __init__(self) -> None:
         self.manager = pluggy.PluginManager(hookspecs.PROJECT)
         self.manager.add_hookspecs(hookspecs)
-        self.rows: list[Row] = []
+        self.rows: list[PluginRecord] = []
         self.models: dict[str, Model] = {}
 
     @classmethod
@@ -228,10 +228,10 @@ class PluginHost:
         if reason:
             self._broken(name, source, reason, kind=kind)
         else:
-            self.rows.append(Row(name, kind, source, cls, version))
+            self.rows.append(PluginRecord(name, kind, source, cls, version))
 
     def _broken(self, name: str, source: str, reason: str, kind: str = "plugin") -> None:
-        self.rows.append(Row(name, kind, source, error=reason))
+        self.rows.append(PluginRecord(name, kind, source, error=reason))
 
 
 @lru_cache

@@ -16,7 +16,7 @@ from colorpipe.temporal.keyframes import Step
 from colorpipe.temporal.optical_flow import WINDOW, Small, sample
 
 if TYPE_CHECKING:
-    from colorpipe.guidance.sidecars import Guides
+    from colorpipe.guidance.sidecars import SidecarFiles
     from colorpipe.settings import MediaOptions
 
 SEEN = 0.5
@@ -30,7 +30,7 @@ _REFERENCE = struct.Struct("<i")
 _NONE = -1
 
 
-class Lead:
+class HintTracker:
     """At one frame, from the one that a file names to the end of its shot.
 
     Each painted pixel of the network's view is followed as a point, so that nothing is blurred, or grows, by being
@@ -40,7 +40,7 @@ class Lead:
         state: What ``packed`` gave at this frame, in an earlier run.
     """
 
-    def __init__(self, guides: Guides, options: MediaOptions, state: bytes = b"") -> None:
+    def __init__(self, guides: SidecarFiles, options: MediaOptions, state: bytes = b"") -> None:
         self._guides, self._options = guides, options
         self._new: Path | None = None
         self._reference = _NONE
@@ -61,9 +61,9 @@ class Lead:
             return b""
         return _REFERENCE.pack(self._reference) + self._points.astype("<f4").tobytes()
 
-    def named(self, frame: int) -> Lead:
+    def named(self, frame: int) -> HintTracker:
         """The lead that this frame's own files give, over what has led so far; this one stays as it is."""
-        lead = Lead(self._guides, self._options)
+        lead = HintTracker(self._guides, self._options)
         lead._points, lead._new = self._points, self._guides.hints.get(frame)
         lead._reference = frame if frame in self._guides.references else self._reference
         return lead

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 import cv2
 
 from colorpipe.settings import KEY_DISTANCE
-from colorpipe.temporal.optical_flow import FlowFinder, Motion, Path, Small, still
+from colorpipe.temporal.optical_flow import FlowChain, FlowFinder, Motion, Small, still
 
 CUT = 27.0
 """Mean difference of the luma, 8-bit codes, from which PySceneDetect's content detector sees a cut: its own default."""
@@ -46,7 +46,7 @@ class Step:
     """The network sees this frame."""
     motion: Motion
     """From the frame before; of a shot's first frame without meaning."""
-    path: Path
+    path: FlowChain
     """To the last key frame before this one; of a shot's first frame to itself."""
 
 
@@ -71,7 +71,7 @@ class Planner:
         self._flash = 0
         """Frames of a flash that are still to come."""
         self._key_luma: Small | None = None
-        self._path = Path.start((1, 1))
+        self._path = FlowChain.start((1, 1))
         self._since_key = 0
 
     def push(self, luma: Small) -> list[Step]:
@@ -110,7 +110,7 @@ class Planner:
             if self._flash:
                 self._flash -= 1
                 return self._bridge(luma)
-            step = Path.start(luma.shape).longer(motion.back, motion.back_trust).checked(luma, self._steady)
+            step = FlowChain.start(luma.shape).longer(motion.back, motion.back_trust).checked(luma, self._steady)
             if float(step.trust.mean()) < FOLLOWED:
                 return self._first(luma)
         self._steady = luma
@@ -129,7 +129,7 @@ class Planner:
         return Step(luma, True, True, still(luma.shape), self._path)
 
     def _begin(self, luma: Small) -> None:
-        self._key_luma, self._path, self._since_key = luma, Path.start(luma.shape), 0
+        self._key_luma, self._path, self._since_key = luma, FlowChain.start(luma.shape), 0
 
     def _bridge(self, luma: Small) -> Step:
         """In a flash nothing can be followed: what was there is taken to be there still."""

@@ -56,7 +56,7 @@ class Motion:
 
 
 @dataclass(frozen=True)
-class Path:
+class FlowChain:
     """Where each place of a frame is in a key frame that may be many frames away."""
 
     shift: Float
@@ -65,19 +65,19 @@ class Path:
     """(h, w) 0..1"""
 
     @classmethod
-    def start(cls, shape: tuple[int, ...]) -> Path:
+    def start(cls, shape: tuple[int, ...]) -> FlowChain:
         """Of the key frame itself."""
         return cls(np.zeros((*shape, 2), np.float32), np.ones(shape, np.float32))
 
-    def longer(self, shift: Float, trust: Float) -> Path:
+    def longer(self, shift: Float, trust: Float) -> FlowChain:
         """One frame further from the key: ``shift`` leads from that frame to this path's own.
 
         Displacements are added up, and values are looked up once at the end, so that nothing is blurred by being
         moved again and again.
         """
-        return Path(shift + warp(self.shift, shift), np.minimum(trust, warp(self.trust, shift, outside=0)))
+        return FlowChain(shift + warp(self.shift, shift), np.minimum(trust, warp(self.trust, shift, outside=0)))
 
-    def checked(self, luma: Small, key_luma: Small) -> Path:
+    def checked(self, luma: Small, key_luma: Small) -> FlowChain:
         """Less trust where the key's luma, brought here, is not what is seen: errors of many small steps add up.
 
         A fade is no difference: the key's luma is first given this frame's mean and contrast.
@@ -88,10 +88,10 @@ class Path:
         gain = float(spread[0, 0]) / max(float(key_spread[0, 0]), 1.0)
         brought = brought * gain + (float(mean[0, 0]) - gain * float(key_mean[0, 0]))
         miss = cv2.blur(np.abs(luma - brought), (WINDOW, WINDOW))
-        return Path(self.shift, np.minimum(self.trust, _fading(np.asarray(miss, np.float32) / LUMA_MISS)))
+        return FlowChain(self.shift, np.minimum(self.trust, _fading(np.asarray(miss, np.float32) / LUMA_MISS)))
 
 
-def shrink(luma: Plane, bits: int) -> Small:
+def small_luma(luma: Plane, bits: int) -> Small:
     """The small copy of a frame's luma: 8 bits, the longer side at most ``SIDE``."""
     scale = min(1.0, SIDE / max(luma.shape))
     size = max(1, round(luma.shape[1] * scale)), max(1, round(luma.shape[0] * scale))

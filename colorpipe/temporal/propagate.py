@@ -11,7 +11,7 @@ import numpy as np
 from colorpipe.color import Float
 from colorpipe.temporal.fill import fill, resized
 from colorpipe.temporal.keyframes import Step
-from colorpipe.temporal.optical_flow import Path, warp
+from colorpipe.temporal.optical_flow import FlowChain, warp
 
 MEMORY = 24.0
 """Frames after which the network's opinion of a shot's cast counts as much as what the shot has been given so far: one
@@ -36,7 +36,7 @@ MOST_GAIN = np.float32(0.5)
 """By how much a mixture is made more colourful at most: where two hues are opposite, either would be a lie."""
 
 
-class Carrier:
+class ChromaPropagator:
     """Takes steps, the key frames' with the network's chroma, and gives chroma for every frame, in order.
 
     A frame's chroma comes once the next key frame is there: those from one to the next are held.
@@ -89,7 +89,7 @@ class Carrier:
         """Of the last key frame and the frames held, from the key frames on either side of those, nearer and surer ones
         counting for more."""
         steps, count = [*self._held, key], len(self._held) + 1
-        path, paths = Path.start(key.luma.shape), []
+        path, paths = FlowChain.start(key.luma.shape), []
         for step, following in zip(steps[-2::-1], steps[:0:-1], strict=True):
             motion = following.motion
             path = path.longer(motion.ahead, motion.ahead_trust).checked(step.luma, key.luma)

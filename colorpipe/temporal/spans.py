@@ -1,12 +1,12 @@
-"""Films with hint or reference files: colour that is led from the frame that a file names on.
+"""Colour guided by a sidecar file, starting at the frame its name gives.
 
-Such a frame begins a strand: it is a key frame, and its colour agrees with nothing before it. The strand before goes
-on beside it, unled, to its next key frame, so that the frames before the named one are settled between the key frames
-that they would have without the file, and stay what they were. A film without such files is one strand. ::
+Such a frame begins a span: it is a key frame, and its colour is independent of earlier frames. The span before goes on
+beside it, without the file, to its next key frame. So the frames before the named one lie between the same key frames
+as without the file, and keep their colour. A film without such files is one span. ::
 
     frames    0 ........... k ..... n ............ end      k is named
-    strand 0  key  .  key  .  .  .  key                     gives the frames before k
-    strand 1                key  .  .  .  key  .  .         gives those from k on
+    span 0    key  .  key  .  .  .  key                     gives the frames before k
+    span 1                  key  .  .  .  key  .  .         gives those from k on
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from colorpipe.color import Float
-from colorpipe.temporal.hint_tracker import Lead
+from colorpipe.temporal.hint_tracker import HintTracker
 from colorpipe.temporal.keyframes import Planner, Step
 from colorpipe.temporal.optical_flow import Small
-from colorpipe.temporal.propagate import Carrier
+from colorpipe.temporal.propagate import ChromaPropagator
 
 _SHAPE = struct.Struct("<II")
 Settled = tuple[Float, "bytes | None"]
@@ -29,100 +29,102 @@ Settled = tuple[Float, "bytes | None"]
 
 
 @dataclass(frozen=True)
-class Turn:
-    """A frame's step in one strand."""
+class SpanStep:
+    """A frame's step in one span."""
 
-    strand: int
+    span: int
     frame: int
     """Counted from the first that this run has read."""
     step: Step
     begins: int | None
-    """Of the frame that begins the strand: its number in the film."""
+    """The frame's number in the film, if it begins the span."""
     asked: bool
     """The network sees this frame."""
     oldest: bool
-    """Of the strands that have a turn at this frame, which come in order."""
+    """It belongs to the first of the spans that hold this frame."""
     newest: bool
+    """It belongs to the last of them."""
 
 
 @dataclass
-class _Planned:
-    """A strand on the reader's side."""
+class _PlannedSpan:
+    """A span on the reader's side."""
 
     planner: Planner
     index: int
-    """Of its first frame, in the film."""
+    """Number in the film of its first frame."""
     start: int
+    """Frames that this run has read before its first."""
     at: int
-    """Frames that this run has read: before its first; before the one whose step comes next."""
+    """Frames that this run has read before the one whose step comes next."""
 
 
-class Strands:
-    """Frames -> their steps in every strand that is alive.
+class SpanPlanner:
+    """Frames -> their steps in every span that is alive.
 
     Args:
-        distance: As of ``Planner``.
-        named: Frames that begin a strand, by their number in the film.
-        lead: Nothing, or what leads at the first frame where a film is taken up there.
-        resumed: It is taken up there, with the colour that the frame was given.
+        distance: As for ``Planner``.
+        named: Frames that begin a span, by their number in the film.
+        tracker: Follows the hints at the first frame: none, or those of an earlier run that this one resumes.
+        resumed: This run goes on at a key frame whose colour an earlier run has settled.
     """
 
-    def __init__(self, distance: int, named: Collection[int], lead: Lead, resumed: bool) -> None:
+    def __init__(self, distance: int, named: Collection[int], tracker: HintTracker, resumed: bool) -> None:
         self._distance, self._named, self._resumed = distance, named, resumed
-        self._strands: dict[int, _Planned] = {}
-        self._leads = {-1: lead}
+        self._spans: dict[int, _PlannedSpan] = {}
+        self._trackers = {-1: tracker}
         self._pushed = self._begun = 0
 
-    def push(self, luma: Small, index: int) -> list[list[Turn]]:
-        """The turns of the frames that are decided, a frame's together.
+    def push(self, luma: Small, index: int) -> list[list[SpanStep]]:
+        """The steps of the frames that are decided, one list for each frame.
 
         Args:
             index: The frame's number in the film.
         """
         if not self._pushed or index in self._named:
-            self._strands[self._begun] = _Planned(Planner(self._distance), index, self._pushed, self._pushed)
+            self._spans[self._begun] = _PlannedSpan(Planner(self._distance), index, self._pushed, self._pushed)
             self._begun += 1
         self._pushed += 1
-        return self._turns({number: strand.planner.push(luma) for number, strand in self._strands.items()})
+        return self._span_steps({number: span.planner.push(luma) for number, span in self._spans.items()})
 
-    def finish(self) -> list[list[Turn]]:
-        """Those of the last frames."""
-        return self._turns({number: strand.planner.finish() for number, strand in self._strands.items()})
+    def finish(self) -> list[list[SpanStep]]:
+        """The steps of the last frames."""
+        return self._span_steps({number: span.planner.finish() for number, span in self._spans.items()})
 
-    def lead(self, turn: Turn) -> Lead:
-        """What leads the network at a turn; to be asked for every turn, in order."""
-        before = turn.strand - 1
-        if turn.oldest:
-            self._leads = {number: lead for number, lead in self._leads.items() if number >= before}
-        if turn.begins is None:
-            self._leads[turn.strand].follow(turn.step)
+    def tracker(self, span_step: SpanStep) -> HintTracker:
+        """The tracker that gives the network its hints at a step. Call it for every step, in order."""
+        before = span_step.span - 1
+        if span_step.oldest:
+            self._trackers = {number: tracker for number, tracker in self._trackers.items() if number >= before}
+        if span_step.begins is None:
+            self._trackers[span_step.span].follow(span_step.step)
         else:
-            lead = self._leads[before].named(turn.begins) if turn.asked else self._leads[before]
-            lead.begin(turn.step)
-            self._leads[turn.strand] = lead
-        return self._leads[turn.strand]
+            tracker = self._trackers[before].named(span_step.begins) if span_step.asked else self._trackers[before]
+            tracker.begin(span_step.step)
+            self._trackers[span_step.span] = tracker
+        return self._trackers[span_step.span]
 
-    def _turns(self, decided: dict[int, list[Step]]) -> list[list[Turn]]:
-        frames: dict[int, list[Turn]] = {}
+    def _span_steps(self, decided: dict[int, list[Step]]) -> list[list[SpanStep]]:
+        frames: dict[int, list[SpanStep]] = {}
         for number, steps in decided.items():
-            strand, following = self._strands[number], self._strands.get(number + 1)
+            span, following = self._spans[number], self._spans.get(number + 1)
             for step in steps:
-                begins = strand.index if strand.at == strand.start else None
-                asked = step.key and not (self._resumed and strand.at == 0)
-                turns = frames.setdefault(strand.at, [])
-                turns.append(Turn(number, strand.at, step, begins, asked, oldest=not turns, newest=False))
-                strand.at += 1
-                if step.key and following is not None and following.start < strand.at:
-                    del self._strands[number]  # all before the frame that begins the following one is settled
+                begins = span.index if span.at == span.start else None
+                asked = step.key and not (self._resumed and span.at == 0)
+                span_steps = frames.setdefault(span.at, [])
+                span_steps.append(SpanStep(number, span.at, step, begins, asked, oldest=not span_steps, newest=False))
+                span.at += 1
+                if step.key and following is not None and following.start < span.at:
+                    del self._spans[number]  # all before the frame that begins the following one is settled
                     break
-        return [[*turns[:-1], replace(turns[-1], newest=True)] for _, turns in sorted(frames.items())]
+        return [[*span_steps[:-1], replace(span_steps[-1], newest=True)] for _, span_steps in sorted(frames.items())]
 
 
 @dataclass
-class _Woven:
-    """A strand on the writer's side."""
+class _MergedSpan:
+    """A span on the writer's side."""
 
-    carrier: Carrier
+    propagator: ChromaPropagator
     start: int
     """Its first frame."""
     given: int = 0
@@ -133,72 +135,72 @@ class _Woven:
     """Frames after those."""
 
 
-class Weaver:
-    """Turns, with the network's chroma, -> chroma of every frame, in order, each from the last strand that holds it.
+class SpanMerger:
+    """Steps with the network's chroma -> chroma of every frame, in order, each from the last span that holds it.
 
     Args:
-        state: What was told with the last frame, where a film is taken up.
+        state: What an earlier run gave with its last frame, for a run that goes on after it.
     """
 
     def __init__(self, state: bytes = b"") -> None:
-        self._strands: list[tuple[int, _Woven]] = []
+        self._spans: list[tuple[int, _MergedSpan]] = []
         self._chroma = unpacked(state)[0] if state else None
 
-    def push(self, turn: Turn, predicted: Float | None, lead: bytes) -> list[Settled]:
-        """The frames that are settled with a turn.
+    def push(self, span_step: SpanStep, predicted: Float | None, tracker: bytes) -> list[Settled]:
+        """The frames that are settled with a step.
 
         Args:
-            predicted: Of a key frame, what the network says, of any size.
-            lead: Of a key frame, ``Lead.packed``.
+            predicted: The network's chroma of a key frame, of any size.
+            tracker: ``HintTracker.packed`` at a key frame.
         """
-        if turn.begins is not None:
-            self._strands.append((turn.strand, _Woven(Carrier(self._chroma), turn.frame)))
+        if span_step.begins is not None:
+            self._spans.append((span_step.span, _MergedSpan(ChromaPropagator(self._chroma), span_step.frame)))
             self._chroma = None
-        strand = dict(self._strands)[turn.strand]
-        self._settle(strand, strand.carrier.push(turn.step, predicted))
-        if turn.step.key and strand.carrier.chroma is not None:
-            state = _packed(strand.carrier.chroma, lead)
-            if strand.settled:
+        span = dict(self._spans)[span_step.span]
+        self._settle(span, span.propagator.push(span_step.step, predicted))
+        if span_step.step.key and span.propagator.chroma is not None:
+            state = _packed(span.propagator.chroma, tracker)
+            if span.settled:
                 # All before the key frame is settled; another run may begin with it, and needs to know its colour.
-                strand.settled[-1] = strand.settled[-1][0], state
+                span.settled[-1] = span.settled[-1][0], state
             else:
-                strand.state = state
-        return self._given() if turn.newest else []
+                span.state = state
+        return self._given() if span_step.newest else []
 
     def finish(self) -> list[Settled]:
-        """Those that are left."""
-        for _, strand in self._strands:
-            self._settle(strand, strand.carrier.finish())
+        """The frames that are left."""
+        for _, span in self._spans:
+            self._settle(span, span.propagator.finish())
         return self._given()
 
-    def _settle(self, strand: _Woven, chroma: list[Float]) -> None:
-        strand.settled += [(ab, None) for ab in chroma]
+    def _settle(self, span: _MergedSpan, chroma: list[Float]) -> None:
+        span.settled += [(ab, None) for ab in chroma]
 
     def _given(self) -> list[Settled]:
         given: list[Settled] = []
-        while self._strands:
-            strand = self._strands[0][1]
-            following = self._strands[1][1] if len(self._strands) > 1 else None
-            count = len(strand.settled)
+        while self._spans:
+            span = self._spans[0][1]
+            following = self._spans[1][1] if len(self._spans) > 1 else None
+            count = len(span.settled)
             if following is not None:
-                count = min(count, following.start - strand.start - strand.given)
-            given += strand.settled[:count]
-            strand.settled = strand.settled[count:]
-            strand.given += count
-            if following is None or strand.start + strand.given < following.start:
+                count = min(count, following.start - span.start - span.given)
+            given += span.settled[:count]
+            span.settled = span.settled[count:]
+            span.given += count
+            if following is None or span.start + span.given < following.start:
                 break
             given[-1] = given[-1][0], following.state
-            self._strands.pop(0)
+            self._spans.pop(0)
         return given
 
 
-def _packed(chroma: Float, lead: bytes) -> bytes:
-    """A key frame's chroma, (h, w, 2), to the bit, and what leads there."""
-    return _SHAPE.pack(*chroma.shape[:2]) + chroma.astype("<f4").tobytes() + lead
+def _packed(chroma: Float, tracker: bytes) -> bytes:
+    """A key frame's chroma, (h, w, 2), to the bit, and the hints there."""
+    return _SHAPE.pack(*chroma.shape[:2]) + chroma.astype("<f4").tobytes() + tracker
 
 
 def unpacked(state: bytes) -> tuple[Float, bytes]:
-    """What ``Weaver`` has told with a frame: the chroma of the one after it, and ``Lead.packed`` there."""
+    """The state that ``SpanMerger`` gave with a frame: chroma of the next frame, and ``HintTracker.packed`` there."""
     height, width = _SHAPE.unpack_from(state)
     chroma = np.frombuffer(state, "<f4", height * width * 2, _SHAPE.size)
     return chroma.reshape(height, width, 2).astype(np.float32), state[_SHAPE.size + chroma.nbytes :]

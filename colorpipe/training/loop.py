@@ -53,7 +53,7 @@ def run(task: Task, data: Path, files: RunFiles) -> TrainingResult:
     clock = Clock(options)
     module = Module(task, clock)
     held_out = _Held(pictures, validation)
-    keeper = Keeper(files, clock, _batches(held_out, INTERIM))
+    keeper = CheckpointCallback(files, clock, _batches(held_out, INTERIM))
     resumed = options.resume and files.checkpoint.exists()
     if resumed:
         clock.load_state_dict(_read(files.checkpoint)["clock"])
@@ -239,7 +239,7 @@ class Module(lightning.LightningModule):
         torch.set_rng_state(checkpoint["torch_rng"])
 
 
-class Keeper(lightning.Callback):
+class CheckpointCallback(lightning.Callback):
     """Checkpoints, log, plot; validation; the end of a run whose minutes are used up or that no longer improves."""
 
     def __init__(self, files: RunFiles, clock: Clock, held_out: Any) -> None:
@@ -370,7 +370,7 @@ def _batches(held_out: _Held, count: int) -> Any:
 
 
 @contextlib.contextmanager
-def _interruptible(keeper: Keeper, trainer: Any) -> Iterator[None]:
+def _interruptible(keeper: CheckpointCallback, trainer: Any) -> Iterator[None]:
     """Ctrl-C leaves a checkpoint; Lightning turns it into an exit of status 1, colorpipe's is 130."""
     try:
         yield

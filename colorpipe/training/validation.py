@@ -56,7 +56,7 @@ def colourfulness(rgb: Tensor) -> Tensor:
     return spread + 0.3 * (rg.mean(1) ** 2 + yb.mean(1) ** 2).sqrt()
 
 
-class Truth:
+class ValidationBatch:
     """A batch of colour pictures (N,h,w,3) uint8: what is known, ``L`` (N,1,h,w), and what is not, ``ab``.
 
     ``seen`` is L as the network is to see it: a task gives its ``see``.

@@ -15,7 +15,7 @@ from colorpipe.color import grey_of, lightness_of
 from colorpipe.color.resample import shrink, view_size
 from colorpipe.inference.precision import one_thread
 from colorpipe.training import Task, as_metadata
-from colorpipe.training.validation import Truth
+from colorpipe.training.validation import ValidationBatch
 from colorpipe.types import InputSize
 
 from .network import AB_SCALE, FCN, STRIDE
@@ -77,7 +77,7 @@ class FCNTask(Task):
 
     def validate(self, network: nn.Module, rgb: Tensor) -> Mapping[str, float]:
         """``loss``; ``gain``, dB of PSNR over grey; ``vivid``, colourfulness over the truth's."""
-        truth = Truth(rgb, self.see)
+        truth = ValidationBatch(rgb, self.see)
         ab = network(truth.seen)
         return {"loss": float(_error(ab, F.avg_pool2d(truth.ab, self.stride))), **truth.score(ab)}
 

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from colorpipe.training import Task, as_metadata
 from colorpipe.training.rebalancing import rebalancing_weights, smooth_prior
-from colorpipe.training.validation import Truth, to_ab
+from colorpipe.training.validation import ValidationBatch, to_ab
 
 from .network import FIRST, STRIDE, GridNetwork
 from .options import TrainOptions
@@ -70,7 +70,7 @@ class GridTask(Task):
 
     def validate(self, network: nn.Module, rgb: Tensor) -> Mapping[str, float]:
         """``loss``; ``gain``, dB of PSNR over grey; ``vivid``, colourfulness over the truth's; both at natural_T."""
-        truth = Truth(rgb, self.see)
+        truth = ValidationBatch(rgb, self.see)
         logits = network(truth.seen).float()
         loss = self._cross_entropy(logits, F.avg_pool2d(truth.ab, self.stride))
         return {"loss": float(loss), **truth.score(to_ab(logits, self.colours.to(rgb.device), self.options.natural_T))}

@@ -14,7 +14,7 @@ from torch.optim import Optimizer
 
 from colorpipe.errors import TrainingError
 from colorpipe.training import Task, as_metadata
-from colorpipe.training.validation import Truth, to_ab
+from colorpipe.training.validation import ValidationBatch, to_ab
 
 from .network import DENSE_SIDE, ConvHead, DenseHead, PaletteNetwork
 from .options import TrainOptions
@@ -76,7 +76,7 @@ class PaletteTask(Task):
     def validate(self, network: nn.Module, rgb: Tensor) -> Mapping[str, float]:
         """``loss``; ``gain``, dB of PSNR over grey; ``vivid``, colourfulness over the truth's; both of the mode."""
         assert isinstance(network, PaletteNetwork)
-        truth = Truth(rgb, self.see)
+        truth = ValidationBatch(rgb, self.see)
         logits = network(truth.seen)
         loss = self._cross_entropy(network, logits, truth.ab)
         return {"loss": float(loss), **truth.score(to_ab(logits, network.palette, T=0))}

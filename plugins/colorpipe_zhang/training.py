@@ -119,9 +119,9 @@ class ZhangTask(Task):
 
         The last two as the exported file decodes by itself.
         """
-        from colorpipe.training.validation import Truth, to_ab
+        from colorpipe.training.validation import ValidationBatch, to_ab
 
-        truth = Truth(rgb, self.see)
+        truth = ValidationBatch(rgb, self.see)
         logits = network(truth.seen).float()
         self._to(rgb.device)
         shifted = logits + self._shift().to(rgb.device).view(1, -1, 1, 1)

@@ -1,0 +1,68 @@
+"""What the threads of one run share."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from colorpipe.batch.channel import Channel
+from colorpipe.batch.jobs import JobQueue
+from colorpipe.batch.journal import Journal
+from colorpipe.batch.request import Listener, RunRequest
+from colorpipe.batch.state import Item
+from colorpipe.errors import OutputError
+from colorpipe.media.inputs import DEFAULT_OUTPUT, Job
+from colorpipe.pipeline.session import Session
+
+AHEAD = 4
+"""Frames that wait for a writer."""
+
+
+class RunContext:
+    """The request, the session, and what lies between the threads: queues, locks, journals, the listener."""
+
+    def __init__(self, request: RunRequest, session: Session, jobs: Sequence[Job], listener: Listener) -> None:
+        self.request, self.session, self.listener = request, session, listener
+        self.pipeline = session.pipeline
+        self.total = len(jobs)
+        self.lanes = max(1, min(request.jobs or min(8, os.cpu_count() or 1), self.total))
+        """Jobs in work at once: a reader and a writer for each."""
+        self.stop = threading.Event()
+        self.lock = threading.Lock()
+        """Held while the listener is told, and while the jobs or the journals are changed."""
+        self.jobs = JobQueue(jobs, self.lock, self.stop)
+        self.ready: Channel[Item] = Channel(2 * self.pipeline.runtime.at_once + 2, self.stop)
+        """From the readers to the network."""
+        self.results: list[Channel[Item | None]] = [Channel(AHEAD, self.stop) for _ in range(self.lanes)]
+        """From the network to each writer; None is the end."""
+        self._journals: dict[tuple[Path, str], Journal] = {}
+
+    def journal(self, job: Job, what: str = "") -> Journal:
+        """The journal of the folder that a result goes to.
+
+        Args:
+            what: The recipe makes it besides the result itself.
+        """
+        root = self.request.output or DEFAULT_OUTPUT
+        folder = root if root in job.output.parents else job.output.parent
+        preview = "" if job.preview is None else f"preview {job.preview:g}"
+        key = folder, " ".join(filter(None, (self.session.digest, preview, what)))
+        with self.lock:
+            if key not in self._journals:
+                self._journals[key] = Journal(*key)
+            return self._journals[key]
+
+    def is_done(self, journal: Journal, source: Path, output: Path, sidecars: Mapping[str, str] | None = None) -> bool:
+        """Whether a result is there already, made by this recipe from this source.
+
+        Raises:
+            OutputError: a file is there that colorpipe did not make.
+        """
+        if self.request.overwrite:
+            return False
+        state = journal.state(source, output, sidecars)
+        if state == "foreign":
+            raise OutputError(f"{output} exists and was not made by colorpipe", hint="--overwrite replaces it")
+        return state == "done"

@@ -1,0 +1,75 @@
+"""Which job comes next, which are in work, and how each ended."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections import deque
+from collections.abc import Sequence
+
+from colorpipe.batch.output_lock import OutputLock, holder
+from colorpipe.batch.state import JobState
+from colorpipe.media.inputs import Job
+from colorpipe.types import Outcome
+
+log = logging.getLogger(__name__)
+WAIT = 0.25
+"""Seconds between looks at whether another run has finished a result that it is making."""
+
+
+class JobQueue:
+    """The jobs of a run, given to readers one by one, each with the lock on its result.
+
+    Args:
+        lock: Guards what the threads share.
+        stop: Set when the run stops.
+    """
+
+    def __init__(self, jobs: Sequence[Job], lock: threading.Lock, stop: threading.Event) -> None:
+        self._lock, self._stop = lock, stop
+        self._pending = deque(JobState(index, job) for index, job in enumerate(jobs))
+        self._made_elsewhere: deque[JobState] = deque()
+        """Their results are being made by another run: looked at again when all else has been begun."""
+        self._in_work: dict[int, JobState] = {}
+        self._outcomes: dict[int, Outcome] = {}
+
+    def next(self) -> JobState | None:
+        """The next job whose result nobody else makes at the moment; None when there are no more."""
+        while not self._stop.is_set():
+            with self._lock:
+                fresh = bool(self._pending)
+                if not (fresh or self._made_elsewhere):
+                    return None
+                state = (self._pending if fresh else self._made_elsewhere).popleft()
+            output = state.job.output
+            if not fresh:
+                self._stop.wait(WAIT)
+            lock = None if state.job.error else OutputLock.take(output)
+            with self._lock:
+                if lock is not None or state.job.error:
+                    state.lock, state.started = lock, time.perf_counter()
+                    self._in_work[state.index] = state
+                    return state
+                self._made_elsewhere.append(state)
+            if fresh:
+                log.warning("%s is being made by %s; waiting for it to end", output, holder(output))
+        return None
+
+    def ended(self, state: JobState, outcome: Outcome) -> None:
+        """To be called under the lock."""
+        self._in_work.pop(state.index, None)
+        self._outcomes[state.index] = outcome
+
+    def abort(self) -> None:
+        """Leave nothing that counts of the jobs in work, and let go of their results."""
+        for state in self._in_work.values():
+            if state.sink is not None:
+                state.sink.abort()
+            if state.lock is not None:
+                state.lock.release()
+
+    @property
+    def outcomes(self) -> list[Outcome]:
+        """In the order of the inputs."""
+        return [self._outcomes[index] for index in sorted(self._outcomes)]

@@ -1,0 +1,138 @@
+"""Reading: jobs are opened, their frames decoded, placed and shrunk for the network."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import time
+from collections.abc import Iterator
+
+from colorpipe import media
+from colorpipe.batch.context import RunContext
+from colorpipe.batch.journal import identity
+from colorpipe.batch.state import Item, JobState
+from colorpipe.errors import InputError
+from colorpipe.guidance.sidecars import SidecarFiles
+from colorpipe.media.base import Provenance, Sink, Source
+from colorpipe.pipeline.film import FilmMerger, FilmPlanner
+from colorpipe.types import Frame
+
+
+class Reader:
+    """Takes jobs until there are no more. One for each thread that reads."""
+
+    def __init__(self, context: RunContext) -> None:
+        self._context = context
+        self._pipeline = context.pipeline
+
+    def run(self) -> None:
+        context = self._context
+        while not context.stop.is_set():
+            state = context.jobs.next()
+            if state is None:
+                return
+            job = state.job
+            with state.step("read"):
+                if job.error:
+                    raise InputError(job.error)
+                colorizer = type(self._pipeline.runtime.colorizer)
+                state.sidecars = SidecarFiles.of(job.input, colorizer, context.request.hints)
+                sidecars = state.sidecars.identity
+                state.skipped = context.is_done(context.journal(job), job.input, job.output, sidecars)
+            if not (state.skipped or state.error):
+                self._read(state)
+            context.ready.put(Item(state))
+
+    def _read(self, state: JobState) -> None:
+        """All frames of a job, from where an earlier run stopped."""
+        with contextlib.ExitStack() as stack:
+            sink = None
+            with state.step("read"):
+                source = stack.enter_context(
+                    media.open_source(state.job.input, self._context.session.media, state.job.preview)
+                )
+                sink = state.sink = self._open_sink(state, source)
+                frames = iter(source)
+            if state.error or sink is None:
+                return
+            with self._context.lock:
+                self._context.listener.job_started(state.job, source.info.frames)
+            self._skip(state, frames, sink.start)
+            film = source.info.medium == "video"
+            distance = self._pipeline.merge.key_distance if film else None
+            if distance is None:
+                self._read_singly(state, frames, sink)
+            else:
+                self._read_steadily(state, frames, sink, distance)
+            state.notes += source.info.notes
+            if film and state.sidecars.frames and state.job.preview is not None:
+                state.notes.append("hint and reference files count here only where the preview has the frame they name")
+            elif film and not state.error:
+                state.notes += state.sidecars.notes(source.info.frames, distance is not None)
+
+    def _open_sink(self, state: JobState, source: Source) -> Sink:
+        job, session, sidecars = state.job, self._context.session, state.sidecars
+        state.size = (source.info.width, source.info.height)
+        if source.info.medium == "video":
+            sidecars.check((source.info.height, source.info.width), session.media)
+            state.predictor_for = functools.lru_cache(2 * len(session.runtimes))(session.predictor_for)
+        # The journal's word for them; it stays, or each film with hints would be made anew.
+        guided = {"guides": sidecars.identity} if sidecars.frames else {}
+        state.source = identity(job.input, digest=job.preview is None) | guided
+        key = None
+        if job.preview is None:
+            known = {name: state.source[name] for name in ("size", "sha256")}
+            key = {"recipe": session.digest, **known, **guided}
+        provenance = Provenance(session.digest) if session.media.provenance else None
+        return media.open_sink(job.output, source, session.media, provenance, key)
+
+    def _read_singly(self, state: JobState, frames: Iterator[Frame], sink: Sink) -> None:
+        while not state.error:
+            prepared = None
+            with state.step("read"):
+                frame = next(frames, None)
+                if frame is not None:
+                    named = state.sidecars.hints.get(frame.index), state.sidecars.references.get(frame.index)
+                    prepared = self._pipeline.prepare(frame, sink.encoding, *named)
+            if prepared is None:
+                break
+            self._context.ready.put(Item(state, prepared.frame, prepared))
+
+    def _read_steadily(self, state: JobState, frames: Iterator[Frame], sink: Sink, distance: int) -> None:
+        """Frames with their place in the film; only key frames are looked at by the network."""
+        resumed = sink.state
+        state.merger = FilmMerger(self._pipeline, resumed)
+        planner = FilmPlanner(self._pipeline, state.sidecars, distance, state=resumed, target=sink.encoding)
+        ended = False
+        while not ended:
+            decided = []
+            with state.step("read"):
+                frame = next(frames, None)
+                ended = frame is None
+                start = time.perf_counter()
+                decided = planner.finish() if frame is None else planner.push(frame)
+                state.took("motion", start)
+            for placed, span_step in decided:
+                with state.step("read"):
+                    step = planner.view(placed, span_step)
+                if state.error:
+                    return
+                state.placed += span_step.oldest
+                state.shots, state.key_frames = planner.shots, planner.key_frames
+                self._context.ready.put(Item(state, placed, step.prepared, step=step))
+            if state.error:
+                return
+
+    def _skip(self, state: JobState, frames: Iterator[Frame], count: int) -> None:
+        """Pass over frames that an earlier run has written. They are decoded: seeking is exact in few containers."""
+        if count:
+            state.notes.append(f"an earlier run had made {count} frames: this one went on from there")
+        for _ in range(count):
+            with state.step("read"):
+                if next(frames, None) is None:
+                    raise InputError(f"{state.job.input}: fewer than the {count} frames that an earlier run has read")
+            if state.error or self._context.stop.is_set():
+                return
+            with self._context.lock:
+                state.frames += 1
+                self._context.listener.frame_skipped(state.job)

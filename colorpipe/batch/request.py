@@ -1,0 +1,68 @@
+"""What a run is asked for, and who is told how it goes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from colorpipe.media.inputs import Job
+    from colorpipe.types import Outcome, Recipe
+
+
+@dataclass(frozen=True)
+class RunRequest:
+    """What ``colorpipe run`` was asked for."""
+
+    inputs: Sequence[str | Path]
+    recipe: Recipe
+    output: Path | None = None
+    """A folder, or one file for one input; None is ``colorized/``."""
+    hints: Path | None = None
+    """For a single input; for a film, for its first frame. Otherwise hint files are looked for beside each input."""
+    reference: Path | None = None
+    require_gpu: bool = False
+    batch: int | None = None
+    """Pictures a network call; None chooses by device."""
+    jobs: int | None = None
+    """Inputs in work at once; None is the number of processors, at most 8."""
+    overwrite: bool = False
+    fail_fast: bool = False
+    compare: bool = False
+    """Write also ``NAME.compare.jpg``, or for a film ``NAME.compare.EXT``, beside each result: before and after."""
+    preview: float | None = None
+    """Make only so many seconds of each film, spread over its length, as ``NAME.preview.EXT``; None makes the whole."""
+
+
+class Listener(Protocol):
+    """Is told what happens, from several threads, one call at a time."""
+
+    def started(self, jobs: int) -> None: ...
+    def used(self, device: str, precision: str, weights: str) -> None: ...
+    def job_started(self, job: Job, frames: int | None) -> None: ...
+    def frame_skipped(self, job: Job) -> None:
+        """A frame of a film that an earlier run made; all of them come before the first ``frame_done``."""
+
+    def frame_done(self, job: Job) -> None: ...
+    def film_told(self, job: Job, shots: int, share: float) -> None:
+        """Shots so far, and the share of the frames that the network saw, among those that this run made."""
+
+    def comparison_started(self, job: Job, frames: int | None) -> None:
+        """The film is done; ``frame_done`` goes on with its frames beside their grey."""
+
+    def job_done(self, job: Job, outcome: Outcome) -> None: ...
+
+
+class NullListener:
+    """A listener that does nothing."""
+
+    def started(self, jobs: int) -> None: ...
+    def used(self, device: str, precision: str, weights: str) -> None: ...
+    def job_started(self, job: Job, frames: int | None) -> None: ...
+    def frame_skipped(self, job: Job) -> None: ...
+    def frame_done(self, job: Job) -> None: ...
+    def film_told(self, job: Job, shots: int, share: float) -> None: ...
+    def comparison_started(self, job: Job, frames: int | None) -> None: ...
+    def job_done(self, job: Job, outcome: Outcome) -> None: ...
