@@ -21,6 +21,7 @@ from colorpipe.batch.context import RunContext
 from colorpipe.batch.device_pool import DevicePool
 from colorpipe.batch.memory import spare_memory
 from colorpipe.batch.network import Dispatcher
+from colorpipe.batch.output_check import check_reachable, check_writable
 from colorpipe.batch.reader import Reader
 from colorpipe.batch.request import Listener, NullListener, RunRequest
 from colorpipe.batch.writer import Writer
@@ -35,10 +36,12 @@ def run(request: RunRequest, host: PluginHost, listener: Listener | None = None)
     """Colorize every input and tell each one's fate, in the order of the inputs.
 
     Raises:
-        ColorpipeError: nothing was started: an input that is not there, an unknown plugin, weights that are missing.
+        ColorpipeError: nothing was started: an input that is not there, an output that cannot be written to, an unknown
+            plugin, weights that are missing.
         KeyboardInterrupt: after everything that was half done has been cleaned away. Whole segments of films stay in a
             hidden folder, and the next call goes on after them.
     """
+    check_reachable(request.output)
     found = find_inputs(request.inputs, exclude=request.output or DEFAULT_OUTPUT)
     codec = request.recipe.settings.get("codec", "libx264")
 
@@ -48,6 +51,7 @@ def run(request: RunRequest, host: PluginHost, listener: Listener | None = None)
         return output_suffix(path, codec)
 
     jobs = plan(found, request.output, video_suffix, request.preview, request.compare)
+    check_writable(request.output, jobs, overwrite=request.overwrite)
     spare_memory(any(is_video(job.input) for job in jobs))
     session = Session(
         request.recipe,

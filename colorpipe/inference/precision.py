@@ -36,7 +36,7 @@ CLOSE_WITHIN = 0.05
 BUDGET = 0.4
 """Seconds after which a pass of the trial ends at the next layer. Of four passes: two to get ready, two that count."""
 HOPELESS = 3.0
-"""bfloat16 is given up in the midst of a pass once it has needed this many times as long as fp32 for the same layers."""
+"""bfloat16 is given up in the midst of a pass once it has needed so many times as long as fp32 for the same layers."""
 _COMPARED = 1 << 16
 """Values of a layer that are compared."""
 _FORMAT = 2

@@ -241,16 +241,10 @@ class Session:
 
         Raises:
             InputError: the file cannot be read.
+            UsageError: it is a film.
         """
-        if isinstance(picture, (str, Path)):
-            from colorpipe.media import first_frame
-
-            frame = first_frame(Path(picture), self.media)
-        else:
-            frame = _frame_of(picture)
+        frame = _picture(Path(picture), self.media) if isinstance(picture, (str, Path)) else _frame_of(picture)
         result = self.frame(frame, None if hints is None else Path(hints))
-        if result.encoding.family == "yuv":
-            return np.rint(color.yuv_to_rgb(result) * 255).astype(np.uint8)
         return color.interleaved(result.colour or (result.luma,) * 3)
 
 
@@ -334,6 +328,19 @@ def _reference_digest(reference: Lab, colorizer: type[Colorizer]) -> str:
     if reference.ab is None:
         raise UsageError("the reference is grey", hint="give a colour picture")
     return hashlib.sha256(reference.L.tobytes() + reference.ab.tobytes()).hexdigest()
+
+
+def _picture(path: Path, options: MediaOptions) -> Frame:
+    """A still from a file."""
+    from colorpipe.media import open_source
+
+    with open_source(path, options) as source:
+        if source.info.medium == "video":
+            raise UsageError(
+                f"{path} is a film, and this call gives one picture",
+                hint=f"colorpipe.run({str(path)!r}) makes the film; Session.film(frames) gives its frames in colour",
+            )
+        return next(iter(source))
 
 
 def _frame_of(array: NDArray[Any]) -> Frame:

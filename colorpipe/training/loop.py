@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-import csv
-import io
 import logging
-import math
+import os
 import shutil
-import time
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +17,11 @@ import torch
 from torch import Tensor, nn
 
 from colorpipe.errors import DeviceError, TrainingError
-from colorpipe.files import write_whole, written_whole
 from colorpipe.plugins.training_task import Task, TrainingOptions
+from colorpipe.training.callbacks import CheckpointCallback, Progress, starting_scores
+from colorpipe.training.clock import Clock
 from colorpipe.training.data import BatchOrder, Pictures, Samples, collate, find_pictures, repeated, split
+from colorpipe.training.memory import keep_memory
 from colorpipe.training.run_files import RunFiles, TrainingResult, warn
 from colorpipe.weights.checkpoints import save_weights
 
@@ -45,19 +44,33 @@ def run(task: Task, data: Path, files: RunFiles) -> TrainingResult:
     disable_possible_user_warnings()
     logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
     lightning.seed_everything(options.seed, verbose=False)
-    pictures = Pictures(find_pictures(data), task.picture_side, files.folder, warn, task.padded)
+    others = [] if options.validation is None else find_pictures(options.validation)
+    apart = {path.resolve() for path in others}
+    named = [path for path in find_pictures(data) if path.resolve() not in apart]
+    pictures = Pictures(named, task.picture_side, files.folder, warn, task.padded)
     training, validation = split(pictures.names, options.held_out, options.held_out_share)
     task.prepare(pictures, training)
     if options.repeat is not None:
         training += repeated(options.repeat, pictures.names, training)
     clock = Clock(options)
     module = Module(task, clock)
-    held_out = _Held(pictures, validation)
-    keeper = CheckpointCallback(files, clock, _batches(held_out, INTERIM))
-    resumed = options.resume and files.checkpoint.exists()
-    if resumed:
-        clock.load_state_dict(_read(files.checkpoint)["clock"])
+    held_out = scored = _Held(pictures, validation)
+    if options.validation is not None:
+        outside = Pictures(
+            others, task.picture_side, files.folder / "validation", warn, task.padded, purpose="score by"
+        )
+        scored = _Held(outside, list(range(len(outside))))
+    keeper = CheckpointCallback(files, clock, _batches(scored, INTERIM))
+    checkpoint = _checkpoint(options, files)
+    if checkpoint is None:
+        files.finished.unlink(missing_ok=True)  # of weights that this run will replace
+    else:
+        clock.load_state_dict(_read(checkpoint)["clock"])
+        if checkpoint == files.finished:
+            clock.extend()
     accelerator, precision = _device(options)
+    if accelerator == "cpu":
+        keep_memory()
     turns = len(module.task.losses_of)
     if turns > 1 and precision == "16-mixed":
         raise TrainingError("two networks against each other do not train in fp16", hint="use --precision bf16 or fp32")
@@ -75,7 +88,7 @@ def run(task: Task, data: Path, files: RunFiles) -> TrainingResult:
         accelerator=accelerator,
         devices=1,
         precision=precision,
-        max_steps=options.steps * turns,  # Lightning counts the steps of each optimizer
+        max_steps=clock.last * turns,  # Lightning counts the steps of each optimizer
         max_epochs=-1,
         limit_val_batches=0,  # scores are of the averaged weights: the keeper sees to them
         gradient_clip_val=CLIP if turns == 1 else None,
@@ -91,51 +104,28 @@ def run(task: Task, data: Path, files: RunFiles) -> TrainingResult:
         trainer.fit(
             module,
             stream,
-            ckpt_path=files.checkpoint if resumed else None,
+            ckpt_path=checkpoint,
             weights_only=False,  # our own file of a moment ago: it holds the optimizer's and Lightning's own objects
         )
     module.use_average()
-    scores = module.score(_batches(held_out, len(validation)))
+    scores = module.score(_batches(scored, len(scored)))
+    held_out_scores = None if scored is held_out else module.score(_batches(held_out, len(held_out)))
     tensors, metadata = task.export(module.network)
     save_weights(files.output, tensors, metadata)
     keeper.plot()
+    if files.checkpoint.exists():  # what --resume extends the run from
+        os.replace(files.checkpoint, files.finished)
     shutil.rmtree(files.folder)
-    return TrainingResult(files.output, clock.step, clock.seconds / 60, scores)
+    start = starting_scores(files.log, clock.begun)
+    minutes = clock.seconds / 60
+    return TrainingResult(files.output, clock.step, minutes, scores, held_out_scores, start, len(scored), len(held_out))
 
 
-class Clock:
-    """How far a run is, over all its parts; what the schedule hangs on."""
-
-    def __init__(self, options: TrainingOptions) -> None:
-        self.options = options
-        self.step = 0
-        self.seconds = 0.0
-        self._since: float | None = None
-
-    def tick(self, step: int) -> None:
-        """Note that ``step`` steps are done."""
-        now = time.monotonic()
-        self.seconds += 0.0 if self._since is None else now - self._since
-        self._since, self.step = now, step
-
-    @property
-    def progress(self) -> float:
-        """0..1: the share of the steps or of the minutes that is used up, whichever is more."""
-        share = self.step / self.options.steps
-        if self.options.minutes is not None:
-            share = max(share, self.seconds / 60 / self.options.minutes)
-        return min(share, 1.0)
-
-    def side(self, step: int) -> int:
-        """Side of the crops of batch ``step``."""
-        late = max(step / self.options.steps, self.progress) >= 1 - self.options.final_share
-        return self.options.final_side if late else self.options.side
-
-    def state_dict(self) -> dict[str, float]:
-        return {"step": self.step, "seconds": self.seconds}
-
-    def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        self.step, self.seconds = int(state["step"]), float(state["seconds"])
+def _checkpoint(options: TrainingOptions, files: RunFiles) -> Path | None:
+    """What a run goes on from: its own last checkpoint, or the one that a finished run has left."""
+    if not options.resume:
+        return None
+    return next((path for path in (files.checkpoint, files.finished) if path.exists()), None)
 
 
 class Module(lightning.LightningModule):
@@ -159,9 +149,11 @@ class Module(lightning.LightningModule):
     @property
     def rate(self) -> float:
         """Factor of the learning rates at the step that is next."""
-        return self.task.schedule(self.clock.step, self.clock.progress)
+        return self.task.schedule(self.clock.step - self.clock.begun, self.clock.progress)
 
     def configure_optimizers(self) -> Any:
+        optimizers = self.task.optimizers(self.network)
+        self.peaks = [[group["lr"] for group in optimizer.param_groups] for optimizer in optimizers]
         return [
             {
                 "optimizer": optimizer,
@@ -170,8 +162,16 @@ class Module(lightning.LightningModule):
                     "interval": "step",
                 },
             }
-            for optimizer in self.task.optimizers(self.network)
+            for optimizer in optimizers
         ]
+
+    def on_train_start(self) -> None:
+        """The peak rates that were asked for, not the checkpoint's: a resumed run may be given others."""
+        schedulers: Any = self.lr_schedulers()
+        for scheduler, peaks in zip(
+            schedulers if isinstance(schedulers, list) else [schedulers], self.peaks, strict=True
+        ):
+            scheduler.base_lrs = list(peaks)
 
     def training_step(self, batch: tuple[Tensor, Tensor], index: int) -> Tensor | None:
         losses = self.task.losses(self.network, *batch, step=self.clock.step)
@@ -239,117 +239,6 @@ class Module(lightning.LightningModule):
         torch.set_rng_state(checkpoint["torch_rng"])
 
 
-class CheckpointCallback(lightning.Callback):
-    """Checkpoints, log, plot; validation; the end of a run whose minutes are used up or that no longer improves."""
-
-    def __init__(self, files: RunFiles, clock: Clock, held_out: Any) -> None:
-        self.files = files
-        self.clock = clock
-        self.held_out = held_out
-        self.saved = time.monotonic()
-        self.best: tuple[float, int] = (math.inf, 0)
-
-    def on_train_start(self, trainer: Any, module: Any) -> None:
-        self.clock.tick(self.clock.step)
-        kept = [row for row in _rows(self.files.log) if int(row["step"]) <= self.clock.step]
-        _write_rows(self.files.log, kept if self.clock.step else [])
-
-    def on_train_batch_end(self, trainer: Any, module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
-        module.after_step()
-        step, options = self.clock.step, module.task.options
-        if step % min(25, options.validate_every) == 0 or step == options.steps:
-            losses = dict(zip(module.task.losses_of, torch.stack(module.losses).mean(0).tolist(), strict=True))
-            module.losses.clear()
-            for name, value in losses.items():
-                if not math.isfinite(value):
-                    raise TrainingError(f"the {name} is {value} at step {step}", hint="resume with a lower --rate")
-            self._log(step, module, losses)
-        if step % options.validate_every == 0:
-            self._validate(trainer, module)
-        if time.monotonic() - self.saved >= options.checkpoint_minutes * 60:
-            self.save(trainer)
-        if self.clock.progress >= 1:
-            trainer.should_stop = True
-
-    def _log(self, step: int, module: Module, losses: Mapping[str, float]) -> None:
-        options = module.task.options
-        row = {"step": step, "seconds": round(self.clock.seconds, 1), "samples": step * options.batch}
-        told = {name: f"{value:.6f}" for name, value in losses.items()}
-        _append(self.files.log, {**row, "rate": f"{options.rate * module.rate:.3e}", **told})
-
-    def _validate(self, trainer: Any, module: Any) -> None:
-        options = module.task.options
-        with module.averaged():
-            module.scores = module.score(self.held_out)
-            value = module.scores[module.task.monitor]
-            if options.keep_best and value < self.best[0]:
-                save_weights(self.files.best, *module.task.export(module.network))
-        scores = {f"val_{name}": f"{value:.4f}" for name, value in module.scores.items()}
-        _append(self.files.log, {"step": self.clock.step, "seconds": round(self.clock.seconds, 1), **scores})
-        self.best = (value, 0) if value < self.best[0] else (self.best[0], self.best[1] + 1)
-        if options.patience is not None and self.best[1] >= options.patience:
-            trainer.should_stop = True
-        self.plot()
-
-    def save(self, trainer: Any) -> None:
-        """Write the checkpoint beside the last one, then put it in its place."""
-        with written_whole(self.files.checkpoint) as part:
-            trainer.save_checkpoint(part)
-        self.saved = time.monotonic()
-
-    def state_dict(self) -> dict[str, Any]:
-        return {"best": self.best}
-
-    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        self.best = state_dict["best"]
-
-    def plot(self) -> None:
-        """The loss and the scores over the steps, as a picture beside the log."""
-        from matplotlib.figure import Figure
-
-        rows = _rows(self.files.log)
-        names = [name for name in (rows[0] if rows else {}) if name.startswith(("loss", "val_"))]
-        series = {n: [(int(r["step"]), float(r[n])) for r in rows if r.get(n)] for n in names}
-        losses = {n: s for n, s in series.items() if n.startswith("loss") or n == "val_loss"}
-        others = {n: s for n, s in series.items() if n not in losses and s}
-        figure = Figure(figsize=(8, 3 + 1.6 * len(others)), layout="constrained")
-        axes = np.atleast_1d(figure.subplots(1 + len(others), 1, sharex=True))
-        for axis, group in zip(axes, [losses, *({n: s} for n, s in others.items())], strict=True):
-            for name, points in group.items():
-                axis.plot(*np.array(points or np.empty((0, 2))).T, label=name, marker="." if "val" in name else None)
-            axis.legend()
-            axis.grid(alpha=0.3)
-        axes[-1].set_xlabel("step")
-        with written_whole(self.files.plot) as part:
-            figure.savefig(part, format="png")
-
-
-class Progress(lightning.Callback):
-    """A bar with step, loss and time left; nothing where standard error is no terminal."""
-
-    def __init__(self, options: TrainingOptions, clock: Clock) -> None:
-        from rich.console import Console
-        from rich.progress import BarColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
-        from rich.progress import Progress as Bar
-
-        console = Console(stderr=True)
-        self.options, self.clock = options, clock
-        columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn(), TimeRemainingColumn())
-        self.bar = Bar(*columns, console=console, disable=not console.is_terminal)
-        self.row = self.bar.add_task("training", total=1.0)
-
-    def on_train_start(self, trainer: Any, module: Any) -> None:
-        self.bar.start()
-
-    def on_train_batch_end(self, trainer: Any, module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
-        scores = "  ".join(f"{name} {value:.3g}" for name, value in module.scores.items())
-        text = f"step {self.clock.step}/{self.options.steps}  {scores}"
-        self.bar.update(self.row, completed=self.clock.progress, description=text)
-
-    def teardown(self, trainer: Any, module: Any, stage: str) -> None:
-        self.bar.stop()
-
-
 class _Held(torch.utils.data.Dataset[Tensor]):
     """Held-out pictures, (side, side, 3) uint8."""
 
@@ -408,24 +297,3 @@ def _read(checkpoint: Path) -> dict[str, Any]:
     except Exception as error:
         raise TrainingError(f"cannot read the checkpoint {checkpoint}: {error}", hint="delete it") from error
     return state
-
-
-def _rows(log: Path) -> list[dict[str, str]]:
-    if not log.exists():
-        return []
-    with log.open(newline="") as handle:
-        return list(csv.DictReader(handle))
-
-
-def _append(log: Path, row: Mapping[str, Any]) -> None:
-    """Add a row; the file is written anew, because a validation brings columns that a first row did not have."""
-    _write_rows(log, [*_rows(log), {name: str(value) for name, value in row.items()}])
-
-
-def _write_rows(log: Path, rows: list[dict[str, str]]) -> None:
-    names = dict.fromkeys(name for row in rows for name in row)
-    text = io.StringIO(newline="")
-    writer = csv.DictWriter(text, list(names) or ["step"], restval="")
-    writer.writeheader()
-    writer.writerows(rows)
-    write_whole(log, text.getvalue().encode())
