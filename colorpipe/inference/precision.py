@@ -98,7 +98,7 @@ def _measure(network: torch.nn.Module, predict: Callable[[CpuPrecision], NDArray
     return Measured("bf16", f"rounded arithmetic: {times:.1f} times as fast here, and the colours look the same")
 
 
-class _Enough(Exception):  # noqa: N818 - no error: it ends a pass
+class _Enough(BaseException):  # no error, and none that a plugin should catch
     """The budget of a pass is used up, or its result is settled."""
 
 

@@ -17,8 +17,9 @@ import numpy as np
 import torch
 
 from colorpipe.errors import DeviceError, PluginError, UsageError
+from colorpipe.inference import guard
 from colorpipe.inference import precision as measuring
-from colorpipe.types import Batch, Chroma, ChromaDistribution, Lab
+from colorpipe.types import Batch, ChromaDistribution, Lab
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -115,7 +116,8 @@ class Runtime:
         self.watch: Callable[[ChromaDistribution], None] | None = None
         """Is told of each distribution before it is decoded, N as many as were asked for."""
         with measuring.one_thread():
-            network = colorizer.build(weights)
+            with guard.named(colorizer, "build"):
+                network = colorizer.build(weights)
             if network is not None:
                 network = network.eval().requires_grad_(False).to(self.device)
                 colorizer.network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -157,7 +159,8 @@ class Runtime:
         start = time.perf_counter()
         self.reference = reference
         if self.colorizer.learns_from_reference:
-            self.colorizer.learn(reference, self.device)
+            with guard.named(self.colorizer, "learn"):
+                self.colorizer.learn(reference, self.device)
             if self.device.type == "cuda":
                 torch.cuda.synchronize(self.device)
         self.learning = time.perf_counter() - start
@@ -180,7 +183,7 @@ class Runtime:
         try:
             self._run(np.full((self.batch, 1, side, side), 50, np.float32), None, self.precision)
         except Exception as error:
-            if _out_of_memory(error):
+            if guard.out_of_memory(error):
                 raise
             self.colorizer.network = network
             reason = str(error).strip().splitlines() or [type(error).__name__]
@@ -220,7 +223,7 @@ class Runtime:
                 for chroma in self._calls(L, hints, reference, parts, size):
                     results += chroma
             except (RuntimeError, MemoryError) as error:
-                if not _out_of_memory(error):
+                if not guard.out_of_memory(error):
                     raise
                 self._make_room(L.shape)
         return results
@@ -266,22 +269,22 @@ class Runtime:
         count, size = len(L), size or self.batch
         hinted = None if hints is None else self._tensor(hints, size)
         batch = Batch(self._tensor(L, size), hinted, reference or self.reference)
-        with torch.autocast(self.device.type, DTYPES[precision], enabled=precision != "fp32"):
+        with (
+            guard.named(self.colorizer, "predict"),
+            torch.autocast(self.device.type, DTYPES[precision], enabled=precision != "fp32"),
+        ):
             predicted = self.colorizer.predict(batch)
+        guard.check_prediction(self.colorizer, predicted, size, distribution=True)
         if isinstance(predicted, ChromaDistribution):
             if self.watch is not None:
                 self.watch(replace(predicted, logits=predicted.logits[:count]))
             if self.decoder is None:
                 raise PluginError(f"{self.colorizer.name} predicts a distribution and has no decoder attached")
-            predicted = self.decoder.decode(predicted)
-        if not isinstance(predicted, Chroma):
-            raise PluginError(f"{self.colorizer.name} returned {type(predicted).__name__}, not Chroma")
+            with guard.named(self.decoder, "decode"):
+                predicted = self.decoder.decode(predicted)
+            guard.check_prediction(self.decoder, predicted, size, distribution=False)
         ab = predicted.ab[:count].float().permute(0, 2, 3, 1).contiguous().cpu().numpy()
-        if not np.isfinite(ab).all():
-            raise PluginError(
-                f"{self.colorizer.name} gave chroma that is not a number",
-                hint="try --precision fp32; if that fails too, the weights are damaged",
-            )
+        guard.check_chroma(self.colorizer, ab)
         return list(ab)
 
     def _tensor(self, values: Float, size: int) -> torch.Tensor:
@@ -321,13 +324,6 @@ def keep_threads(number: int) -> None:
     """From now on torch uses so many threads for what this thread calls, whatever others set."""
     torch.get_num_threads()  # a thread's first question sets its number to the default, over what was set before
     torch.set_num_threads(number)
-
-
-def _out_of_memory(error: BaseException) -> bool:
-    if isinstance(error, (torch.OutOfMemoryError, MemoryError)):
-        return True
-    text = str(error).lower()
-    return "out of memory" in text or "can't allocate memory" in text
 
 
 def describe(device: torch.device) -> str:

@@ -28,6 +28,7 @@ from colorpipe.errors import OptionError, UsageError
 from colorpipe.guidance.reference import read_lab
 from colorpipe.inference.runtime import Precision, Runtime, choose_devices
 from colorpipe.pipeline.frame import Pipeline
+from colorpipe.plugins import fingerprint
 from colorpipe.plugins.host import DEFAULT_COLORIZER, PluginHost
 from colorpipe.settings import MediaOptions, MergeOptions
 from colorpipe.types import Encoding, Frame, Lab, Recipe, Stage
@@ -120,7 +121,7 @@ class Session:
         self.media, self.merge = media, merge
         self.recipe = dataclasses.replace(
             recipe,
-            colorizer=self._stage(colorizer),
+            colorizer=self._stage(colorizer, self._side_files(weights)),
             decoder=None if decoder is None else self._stage(decoder),
             preprocessors=tuple(self._stage(preprocessor) for preprocessor in preprocessors),
             weights=weights.name if weights else None,
@@ -135,8 +136,13 @@ class Session:
         self._asked = dataclasses.replace(self.recipe, precision=recipe.precision)
         self.digest = self._asked.digest()
 
-    def _stage(self, plugin: Plugin) -> Stage:
-        return Stage(plugin.name, plugin.options.as_dict(), self.host.version(type(plugin)))
+    def _stage(self, plugin: Plugin, more: str = "") -> Stage:
+        return Stage(plugin.name, plugin.options.as_dict(), f"{self.host.version(type(plugin))} {more}".strip())
+
+    def _side_files(self, weights: Weights | None) -> str:
+        """What tells other content of ``Model.files``; empty where there are none."""
+        model = self.host.models.get(weights.name) if weights else None
+        return f"files:{fingerprint.of_files(model.files)}" if model is not None and model.files else ""
 
     def _reference(
         self, given: str | Path | Lab | None, recipe: Recipe, colorizer: type[Colorizer], media: MediaOptions
