@@ -18,7 +18,8 @@ import dataclasses
 import math
 import types
 import typing
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Literal, TypeVar, Union
@@ -186,6 +187,96 @@ def fields(cls: type[Options]) -> list[Field]:
             Field(field.name, kind, field.default, meta["help"], optional, *bounds, choices, meta["qualified"])
         )
     return resolved
+
+
+@dataclass(frozen=True)
+class Owner:
+    """Who has options: a plugin of a call, or the core."""
+
+    cls: type[Options]
+    plugin: str = ""
+    """The plugin's name; empty for the core."""
+    kind: str = ""
+    """The plugin's kind, which tells two plugins of one name apart."""
+
+
+@dataclass(frozen=True)
+class NamedField:
+    """An option with the names that it has in a call."""
+
+    owner: int
+    """Index of its owner."""
+    field: Field
+    names: tuple[str, ...]
+    """As flags without dashes, the bare one first. A field of the core has a bare name. A plugin's has a qualified one,
+    ``PLUGIN-option``, and the bare one where nobody else has it."""
+    shadows: tuple[str, ...] = ()
+    """Of a field of the core: the qualified names of the plugins' fields that would have its bare name."""
+
+
+def named_fields(owners: Sequence[Owner], reserved: Iterable[str] = ()) -> list[NamedField]:
+    """Every option of a call with its names: the one place that decides what a name means, for the command line, for
+    Python and for the methods of a comparison.
+
+    The core's names are never a plugin's. A name that two plugins have belongs to neither, and both are qualified.
+
+    Args:
+        reserved: Names that no option can have: a command's own.
+    """
+    declared = [(index, field) for index, owner in enumerate(owners) for field in fields(owner.cls)]
+    core = set(reserved) | {form for index, field in declared if not owners[index].plugin for form in forms(field)}
+    bare = Counter(form for index, field in declared if owners[index].plugin for form in forms(field))
+    shared = Counter(owner.plugin for owner in owners)
+    made, shadowed = [], dict[str, list[str]]()
+    for index, field in declared:
+        owner, names = owners[index], [field.flag]
+        if owner.plugin:
+            prefix = owner.plugin if shared[owner.plugin] == 1 else f"{owner.kind}-{owner.plugin}"
+            qualified = f"{prefix}-{field.flag}"
+            free = all(form not in core and bare[form] == 1 for form in forms(field))
+            names = [*names, qualified] if free else [qualified]
+            if not free:
+                shadowed.setdefault(field.flag, []).append(qualified)
+        made.append(NamedField(index, field, tuple(names)))
+    return [
+        one if owners[one.owner].plugin else dataclasses.replace(one, shadows=tuple(shadowed.get(one.field.flag, ())))
+        for one in made
+    ]
+
+
+def distribute(values: Mapping[str, Any], owners: Sequence[Owner]) -> tuple[list[dict[str, Any]], list[str]]:
+    """Option values by name, as in ``named_fields`` with underscores, -> the values of each owner, and what to tell.
+
+    Raises:
+        OptionError: nobody knows a name, or several plugins do.
+    """
+    taken: list[dict[str, Any]] = [{} for _ in owners]
+    known = named_fields(owners)
+    places = {name.replace("-", "_"): one for one in known for name in one.names}
+    notes = []
+    for name, value in values.items():
+        place = places.get(name)
+        if place is None:
+            rivals = [one.names[0].replace("-", "_") for one in known if one.field.name == name]
+            if rivals:
+                raise OptionError(f"several plugins have an option {name!r}", hint=f"write {' or '.join(rivals)}")
+            chosen = ", ".join(dict.fromkeys(owner.plugin for owner in owners if owner.plugin))
+            there = ", ".join(sorted({one.field.name for one in known}))
+            raise OptionError(f"none of {chosen} has an option {name!r}", hint=f"there are {there}")
+        taken[place.owner][place.field.name] = value
+        if place.shadows:
+            notes.append(shadow_note(place, name, [other.replace("-", "_") for other in place.shadows]))
+    return taken, notes
+
+
+def shadow_note(place: NamedField, name: str, others: Sequence[str]) -> str:
+    """What to tell a person who gave an option of the core that a chosen plugin has too."""
+    return f"{name} is colorpipe's own: {place.field.help}; the plugin's option is {' or '.join(others)}"
+
+
+def forms(field: Field) -> list[str]:
+    """What a field's bare flag can look like."""
+    return [field.flag, f"no-{field.flag}"] if field.type is bool else [field.flag]
 
 
 def _resolve(hint: Any, where: str) -> tuple[type, bool, tuple[str, ...]]:

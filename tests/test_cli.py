@@ -9,7 +9,7 @@ import pytest
 import typer
 
 import colorpipe
-from colorpipe import hookimpl
+from colorpipe import Session, hookimpl
 from colorpipe.cli import app
 from colorpipe.plugins.host import PluginHost
 from colorpipe.testing.suite import HEAVY
@@ -142,6 +142,24 @@ def test_the_core_is_never_shadowed(cli: Cli, tint: Path, workplace: Path) -> No
     assert "--tint-quality" in panel
     assert "--quality," not in panel
     assert "--no-cool" in panel
+
+
+def test_a_name_of_the_core_is_the_core_s_from_python_too_and_that_is_said(
+    cli: Cli, tint: Path, workplace: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    write_grey(workplace / "g.png")
+    words = ["run", "g.png", "--plugin", tint, "--colorizer", "tint"]
+    status, _, told = cli(*words, "--quality", "80", "--tint-quality", "2", "--save-recipe", "r.json")
+    assert status == 0
+    assert "--quality is colorpipe's own" in told
+    assert "the plugin's option is --tint-quality" in told
+    given = json.loads(Path("r.json").read_text())
+    assert "own" not in cli(*words, "--quality", "70", "-q", "-o", "again.png")[2]
+    session = Session("tint", host=PluginHost.load([tint]), quality=80, tint_quality=2)
+    assert session.recipe.settings["quality"] == given["settings"]["quality"] == 80
+    assert session.recipe.colorizer.options["quality"] == given["colorizer"]["options"]["quality"] == 2
+    assert "quality is colorpipe's own: quality of JPEG" in caplog.text
+    assert "the plugin's option is tint_quality" in caplog.text
 
 
 def test_a_bare_flag_of_two_plugins_asks_which(cli: Cli, tint: Path, workplace: Path) -> None:

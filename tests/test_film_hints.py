@@ -21,6 +21,7 @@ from colorpipe.guidance.sidecars import SidecarFiles
 from colorpipe.media.inputs import Job, find_inputs
 from colorpipe.media.video import segments
 from colorpipe.media.video.source import open_video
+from colorpipe.pipeline.session import Session
 from colorpipe.plugins.interfaces import Colorizer
 from colorpipe.settings import MediaOptions
 from colorpipe.temporal import (
@@ -231,6 +232,27 @@ def test_without_steady_colour_hints_are_for_their_frame_alone_and_that_is_said(
     assert changed(frames_of(plain), frames_of(led)) == [9]
     assert not plain.notes
     assert led.notes == ("with --temporal none, hint and reference files count for the very frame that they name",)
+
+
+@pytest.mark.parametrize("temporal", ["6", "none"])
+def test_a_session_takes_the_files_beside_a_film_as_a_run_does(film: Path, tmp_path: Path, temporal: str) -> None:
+    paint(film.with_name("film.9.hints.png"), middle(9), RED)
+    paint(film.with_name("film.99.hints.png"), middle(9), RED)
+    outcome = colorize(film, tmp_path / "run", temporal=temporal)
+    recipe = Recipe(Stage("spreader"), settings={"temporal": temporal}, precision="fp32")
+    session = Session(recipe, host=host_with(Spreader), batch=1)
+
+    def made(sidecars: SidecarFiles | None) -> tuple[np.ndarray, tuple[str, ...]]:
+        with open_video(film, session.media) as frames:
+            coloured = session.film(frames, sidecars)
+            return np.stack([np.stack(frame.colour or ()) for frame in coloured]), coloured.notes
+
+    led, notes = made(None)
+    assert (led == frames_of(outcome)).all()
+    assert notes == outcome.notes
+    assert "film.99.hints.png names frame 99 and was not used: the film's last frame is 25" in notes
+    plain, _ = made(SidecarFiles())
+    assert changed(plain, led) == ([9] if temporal == "none" else list(range(9, CUT)))
 
 
 def test_hints_are_nothing_to_a_method_that_takes_none(film: Path, tmp_path: Path) -> None:

@@ -8,7 +8,8 @@ import torch
 from skimage.metrics import peak_signal_noise_ratio
 
 from colorpipe import color
-from colorpipe.training.validation import ValidationBatch, colourfulness, lab_to_rgb, psnr, rgb_to_lab, to_ab
+from colorpipe.color.spaces_torch import lab_to_rgb, rgb_to_lab
+from colorpipe.training.validation import ValidationBatch, colourfulness, psnr, to_ab
 
 
 def pictures(count: int = 3) -> torch.Tensor:

@@ -11,11 +11,25 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from colorpipe.errors import UsageError
+
 if TYPE_CHECKING:
     from rich.console import Console
 
 PLAIN_WIDTH = 160
 """Columns of a table that goes to a file or another program, which have no width of their own."""
+
+
+def flag(
+    help: str, panel: str, *names: str, metavar: str | None = None, show_default: bool = False, min: int | None = None
+) -> Any:
+    """A command's own flag, for a field of its dataclass: ``Annotated[type, flag(...)]``.
+
+    Args:
+        names: As Typer takes them; none takes the field's name.
+    """
+    return typer.Option(*names, help=help, rich_help_panel=panel, metavar=metavar, show_default=show_default, min=min)
+
 
 PluginFiles = Annotated[
     list[Path] | None,
@@ -73,3 +87,9 @@ def log_lines(*, quiet: bool) -> Iterator[None]:
     finally:
         logger.removeHandler(handler)
         logger.setLevel(before)
+
+
+def check_quiet(quiet: bool, verbose: bool) -> None:
+    """One of the two, or neither."""
+    if quiet and verbose:
+        raise UsageError("--quiet and --verbose exclude each other")

@@ -6,8 +6,9 @@ A flag that was not given is ``None``, so that a recipe's value can be told from
 
 from __future__ import annotations
 
+import dataclasses
 import inspect
-from collections import Counter
+import typing
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,8 +17,9 @@ from typing import Annotated, Any, Literal
 import typer
 
 from colorpipe import options
+from colorpipe.cli import console
 from colorpipe.errors import UsageError
-from colorpipe.options import Field, Options, OptionsT
+from colorpipe.options import Field, NamedField, Options, OptionsT
 from colorpipe.plugins.host import PluginHost
 from colorpipe.plugins.interfaces import Plugin
 
@@ -56,6 +58,7 @@ class Flag:
     field: Field
     names: tuple[str, ...]
     """The flags without dashes, the shortest first."""
+    named: NamedField
 
     @property
     def parameter(self) -> inspect.Parameter:
@@ -101,40 +104,34 @@ def shown(value: Any) -> str:
 
 
 def flags(groups: Sequence[Group], reserved: Iterable[str]) -> list[Flag]:
-    """All flags of some groups.
-
-    A core group's fields are bare flags. A plugin's field always has a qualified flag and has the bare one where no
-    other chosen plugin and nothing in the core has it.
+    """All flags of some groups, named as ``options.named_fields`` says.
 
     Args:
         reserved: Flags (without dashes) of the command's own parameters.
     """
-    resolved = [(group, field) for group in groups for field in options.fields(group.cls)]
-    core = set(reserved) | {form for group, field in resolved if not group.prefix for form in _forms(field)}
-    bare = Counter(form for group, field in resolved if group.prefix for form in _forms(field))
-    shared = Counter(group.prefix for group in groups)
-    made = []
-    for group, field in resolved:
-        names = [field.flag]
-        if group.prefix:
-            prefix = group.prefix if shared[group.prefix] == 1 else group.key.replace(":", "-")
-            free = all(form not in core and bare[form] == 1 for form in _forms(field))
-            names = [*names, f"{prefix}-{field.flag}"] if free else [f"{prefix}-{field.flag}"]
-        made.append(Flag(group, field, tuple(names)))
-    return made
-
-
-def _forms(field: Field) -> list[str]:
-    """What a field's bare flag can look like."""
-    return [field.flag, f"no-{field.flag}"] if field.type is bool else [field.flag]
+    owners = [options.Owner(group.cls, group.prefix, group.key.partition(":")[0]) for group in groups]
+    return [Flag(groups[one.owner], one.field, one.names, one) for one in options.named_fields(owners, reserved)]
 
 
 def extend(core: Callable[..., Any], groups: Sequence[Group], **bound: Any) -> Callable[..., Any]:
     """A function for Typer: ``core``'s parameters and a flag for every option of ``groups``.
 
-    ``core`` takes what was given in its parameter ``given``, and ``bound`` as it is.
+    A parameter of ``core`` whose type is a dataclass stands for a flag for each field of it. ``core`` takes what was
+    given of ``groups`` in its parameter ``given``, and ``bound`` as it is.
     """
-    own = [p for p in inspect.signature(core, eval_str=True).parameters.values() if p.name not in (GIVEN, *bound)]
+    declared = inspect.signature(core, eval_str=True).parameters.values()
+    own: list[inspect.Parameter] = []
+    made: dict[str, tuple[type[Any], list[str]]] = {}
+    """Parameter -> its dataclass and the flags that fill it."""
+    for parameter in declared:
+        if parameter.name in (GIVEN, *bound):
+            continue
+        if isinstance(parameter.annotation, type) and dataclasses.is_dataclass(parameter.annotation):
+            parts = _parameters(parameter.annotation)
+            own += parts
+            made[parameter.name] = parameter.annotation, [part.name for part in parts]
+        else:
+            own.append(parameter)
     added = flags(groups, reserved_names(own))
 
     def command(**values: Any) -> Any:
@@ -144,7 +141,11 @@ def extend(core: Callable[..., Any], groups: Sequence[Group], **bound: Any) -> C
             if value is not None:
                 owner = flag.group.prefix or f"--{flag.field.flag}"
                 given[flag.group.key][flag.field.name] = flag.field.convert(value, owner)
-        return core(**values, **bound, **{GIVEN: given})
+                if flag.named.shadows and not values.get("quiet"):
+                    others = [f"--{other}" for other in flag.named.shadows]
+                    console.warn(options.shadow_note(flag.named, f"--{flag.field.flag}", others))
+        filled = {name: cls(**{part: values.pop(part) for part in parts}) for name, (cls, parts) in made.items()}
+        return core(**values, **filled, **bound, **{GIVEN: given})
 
     command.__doc__ = core.__doc__
     command.__name__ = core.__name__
@@ -153,6 +154,17 @@ def extend(core: Callable[..., Any], groups: Sequence[Group], **bound: Any) -> C
         [p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in own] + [flag.parameter for flag in added]
     )
     return command
+
+
+def _parameters(cls: type[Any]) -> list[inspect.Parameter]:
+    """A parameter for each field of a dataclass of flags."""
+    hints = typing.get_type_hints(cls, include_extras=True)
+    return [
+        inspect.Parameter(
+            field.name, inspect.Parameter.KEYWORD_ONLY, default=field.default, annotation=hints[field.name]
+        )
+        for field in dataclasses.fields(cls)
+    ]
 
 
 def reserved_names(parameters: Iterable[inspect.Parameter]) -> set[str]:
@@ -218,7 +230,7 @@ def explain(flag: str, host: PluginHost, chosen: Sequence[type[Plugin]], command
 
 
 def _all_names(cls: type[Plugin]) -> set[str]:
-    forms = [form for field in options.fields(cls.Options) for form in _forms(field)]
+    forms = [form for field in options.fields(cls.Options) for form in options.forms(field)]
     return {*forms, *(f"{cls.name}-{form}" for form in forms), *(f"no-{cls.name}-{form}" for form in forms)}
 
 

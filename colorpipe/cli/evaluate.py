@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal, cast
+from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
 from colorpipe.cli import console, dynamic, places
 from colorpipe.cli.dynamic import Given, Group
-from colorpipe.errors import UsageError
-from colorpipe.evaluation.protocols import DEFAULT_PROTOCOL, PROTOCOLS
+from colorpipe.cli.evaluate_flags import EvaluateFlags
+from colorpipe.evaluation.protocols import PROTOCOLS
 from colorpipe.plugins.host import DEFAULT_COLORIZER, PluginHost
 from colorpipe.settings import Limits
 
@@ -44,7 +44,6 @@ weights=NAME|FILE, decoder=NAME, preprocessor=NAME+NAME and reference=FILE.
 {"".join(f"{protocol.name}: {protocol.summary}{chr(10) * 2}" for protocol in PROTOCOLS.values())}
 Exit status: 0 all was scored, 1 something failed and is named, 2 the call was wrong, 130 interrupted.
 """
-METHOD, REPORT, MACHINE = "Method and measure", "Report", "Machine"
 HTML_PICTURES = 60
 """Pictures that a page shows; of the others it has the scores."""
 
@@ -65,130 +64,53 @@ def evaluate(
             show_default=False,
         ),
     ],
-    colorizer: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="SPEC",
-            rich_help_panel=METHOD,
-            show_default=False,
-            help=f"A method, with options. Repeatable. \\[default: {DEFAULT_COLORIZER}]",
-        ),
-    ] = None,
-    evaluator: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="SPEC",
-            rich_help_panel=METHOD,
-            show_default=False,
-            help="A measure, with options. Repeatable. \\[default: psnr, ssim, de00, colourfulness; of films "
-            "psnr, de00, colourfulness, cdc, flicker, warp-error]",
-        ),
-    ] = None,
-    protocol: Annotated[
-        str | None,
-        typer.Option(
-            metavar="NAME",
-            rich_help_panel=METHOD,
-            show_default=False,
-            help=f"What exactly is measured; see below. \\[default: {DEFAULT_PROTOCOL}, of films alone video.v1]",
-        ),
-    ] = None,
-    no_baseline: Annotated[
-        bool,
-        typer.Option("--no-baseline", rich_help_panel=METHOD, help="Leave out what was left grey, and films' truth"),
-    ] = False,
-    training: Annotated[
-        str | None,
-        typer.Option(
-            metavar="FILE|-",
-            rich_help_panel=METHOD,
-            show_default=False,
-            help="Only write which inputs the protocol leaves for training, one a line; - is stdout.",
-        ),
-    ] = None,
-    plugin: console.PluginFiles = None,
-    device: Annotated[
-        str, typer.Option(metavar="NAME", rich_help_panel=MACHINE, help="auto, cpu, cuda, cuda:N or mps")
-    ] = "auto",
-    precision: Annotated[
-        Literal["auto", "fp32", "bf16", "fp16"],
-        typer.Option(rich_help_panel=MACHINE, help="Arithmetic of the networks"),
-    ] = "auto",
-    json: Annotated[
-        str | None,
-        typer.Option(
-            metavar="FILE|-",
-            rich_help_panel=REPORT,
-            show_default=False,
-            help="Write everything as JSON; - is stdout, and no table.",
-        ),
-    ] = None,
-    csv: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="FILE",
-            rich_help_panel=REPORT,
-            show_default=False,
-            help="Write a line for each picture and method as CSV",
-        ),
-    ] = None,
-    html: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="DIR",
-            rich_help_panel=REPORT,
-            show_default=False,
-            help="Write DIR/index.html: table, pictures before and after, plots; one file that needs no other",
-        ),
-    ] = None,
-    quiet: Annotated[
-        bool, typer.Option("--quiet", "-q", rich_help_panel=REPORT, help="Say only the table and what failed")
-    ] = False,
-    verbose: Annotated[
-        bool, typer.Option("--verbose", "-v", rich_help_panel=REPORT, help="Say a line for each picture and method")
-    ] = False,
+    flags: EvaluateFlags,
     *,
     given: Given,
 ) -> None:
     """Compare methods on colour pictures or films."""
-    from colorpipe.evaluation import export, scoring
+    from colorpipe.evaluation import scoring
     from colorpipe.settings import MediaOptions
 
-    if quiet and verbose:
-        raise UsageError("--quiet and --verbose exclude each other")
-    if training is not None:
-        places.write(
-            "--training", training, "".join(f"{path}\n" for path in scoring.left_for_training(inputs, protocol))
-        )
+    if flags.training is not None:
+        left = scoring.left_for_training(inputs, flags.protocol)
+        places.write("--training", flags.training, "".join(f"{path}\n" for path in left))
         return
-    for flag, place in (("--json", json), ("--csv", csv), ("--html", html and html / "index.html")):
+    for flag, place in (("--json", flags.json), ("--csv", flags.csv), ("--html", flags.page)):
         places.check(flag, place)
     limits = dynamic.merged(Limits, "eval", {}, given["limits"])
-    with _listener(quiet, verbose) as listener:
+    with _listener(flags.quiet, flags.verbose) as listener:
         evaluation = scoring.evaluate(
             inputs,
-            colorizer or [DEFAULT_COLORIZER],
-            evaluator,
-            protocol,
-            baseline=not no_baseline,
-            device=device,
-            precision=precision,
+            flags.colorizer or [DEFAULT_COLORIZER],
+            flags.evaluator,
+            flags.protocol,
+            baseline=not flags.no_baseline,
+            device=flags.device,
+            precision=flags.precision,
             host=cast(PluginHost, context.obj),
             media=MediaOptions(**limits.as_dict()),
-            images=HTML_PICTURES if html is not None else 0,
+            images=HTML_PICTURES if flags.html is not None else 0,
             listener=listener,
         )
-    if json != "-":
-        _show(evaluation, quiet)
-    if json is not None:
-        places.write("--json", json, export.json_text(evaluation))
-    if csv is not None:
-        places.write("--csv", csv, export.csv_text(evaluation))
-    if html is not None:
+    _write(evaluation, flags)
+    raise typer.Exit(1 if evaluation.failures else 0)
+
+
+def _write(evaluation: Evaluation, flags: EvaluateFlags) -> None:
+    """The table, and the reports that were asked for."""
+    from colorpipe.evaluation import export
+
+    if flags.json != "-":
+        _show(evaluation, flags.quiet)
+    if flags.json is not None:
+        places.write("--json", flags.json, export.json_text(evaluation))
+    if flags.csv is not None:
+        places.write("--csv", flags.csv, export.csv_text(evaluation))
+    if flags.page is not None:
         from colorpipe.evaluation.report import page
 
-        places.write("--html", html / "index.html", page(evaluation))
-    raise typer.Exit(1 if evaluation.failures else 0)
+        places.write("--html", flags.page, page(evaluation))
 
 
 def _show(evaluation: Evaluation, quiet: bool) -> None:

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal, cast
+from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
 from colorpipe._version import __version__
 from colorpipe.cli import console, dynamic, places
 from colorpipe.cli.dynamic import Given, Group
+from colorpipe.cli.run_flags import RunFlags
 from colorpipe.errors import UsageError
 from colorpipe.media.inputs import DEFAULT_OUTPUT
 from colorpipe.options import fields
@@ -36,7 +36,6 @@ colorpipe run album/ --preprocessor denoise --T 0.2 --saturation 1.2
 
 colorpipe run film.mp4 --preview 10            what the film will look like, in a minute
 """
-METHOD, INPUT_OUTPUT, MACHINE, REPORT = "Method", "Input and output", "Machine", "Reporting"
 
 
 @dataclass(frozen=True)
@@ -129,155 +128,7 @@ def run(
             metavar="INPUT...", help="Pictures, films, folders (with all below) or glob patterns", show_default=False
         ),
     ],
-    output: Annotated[
-        Path | None,
-        typer.Option(
-            "--output",
-            "-o",
-            metavar="OUT",
-            rich_help_panel=INPUT_OUTPUT,
-            show_default=False,
-            help=f"Folder for the results, or a file name for one input \\[default: {DEFAULT_OUTPUT}/]",
-        ),
-    ] = None,
-    overwrite: Annotated[
-        bool,
-        typer.Option("--overwrite", rich_help_panel=INPUT_OUTPUT, help="Do again what is done; replace what is there."),
-    ] = False,
-    compare: Annotated[
-        bool,
-        typer.Option(
-            "--compare",
-            rich_help_panel=INPUT_OUTPUT,
-            help="Also write before and after, side by side: NAME.compare.jpg, for films NAME.compare.EXT",
-        ),
-    ] = False,
-    preview: Annotated[
-        float | None,
-        typer.Option(
-            metavar="SECONDS",
-            rich_help_panel=INPUT_OUTPUT,
-            show_default=False,
-            help="Of each film only so many seconds, evenly spread over it, without sound, as NAME.preview.EXT. "
-            "Photos are done as always.",
-        ),
-    ] = None,
-    hints: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="FILE",
-            rich_help_panel=INPUT_OUTPUT,
-            show_default=False,
-            help="Colour hints for one photo, or for the first frame of one film: a PNG, transparent where nothing is "
-            "painted; a film's are carried to the end of the shot. \\[default: NAME.hints.png beside it; beside a "
-            "film also NAME.000123.hints.png, by frame]",
-        ),
-    ] = None,
-    reference: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="FILE",
-            rich_help_panel=INPUT_OUTPUT,
-            show_default=False,
-            help="A colour picture to take colour from, for methods that do; NAME.000123.reference.png beside a film "
-            "takes its place from that frame to the end of the shot",
-        ),
-    ] = None,
-    recipe: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="FILE", rich_help_panel=METHOD, show_default=False, help="Repeat a recipe; other flags change it."
-        ),
-    ] = None,
-    save_recipe: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="FILE", rich_help_panel=METHOD, show_default=False, help="Write what this call asks for as a recipe"
-        ),
-    ] = None,
-    colorizer: Annotated[
-        str | None,
-        typer.Option(
-            metavar="NAME",
-            rich_help_panel=METHOD,
-            show_default=False,
-            help=f"The method. \\[default: {DEFAULT_COLORIZER}]",
-        ),
-    ] = None,
-    weights: Annotated[
-        str | None,
-        typer.Option(
-            metavar="NAME|FILE",
-            rich_help_panel=METHOD,
-            show_default=False,
-            help="Its weights, by name (see `colorpipe models`) or from a file",
-        ),
-    ] = None,
-    decoder: Annotated[
-        str | None,
-        typer.Option(
-            metavar="NAME",
-            rich_help_panel=METHOD,
-            show_default=False,
-            help="How a predicted distribution becomes one colour",
-        ),
-    ] = None,
-    preprocessor: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="NAME",
-            rich_help_panel=METHOD,
-            show_default=False,
-            help="A step before the network. Repeatable, in order.",
-        ),
-    ] = None,
-    plugin: console.PluginFiles = None,
-    device: Annotated[
-        str | None,
-        typer.Option(
-            metavar="NAME",
-            rich_help_panel=MACHINE,
-            show_default=False,
-            help="auto, cpu, cuda, cuda:N or mps, each of them one device; cuda:0,cuda:1 share the work. "
-            "\\[default: auto]",
-        ),
-    ] = None,
-    require_gpu: Annotated[
-        bool, typer.Option("--require-gpu", rich_help_panel=MACHINE, help="Fail rather than run on the CPU")
-    ] = False,
-    precision: Annotated[
-        Literal["auto", "fp32", "bf16", "fp16"] | None,
-        typer.Option(rich_help_panel=MACHINE, show_default=False, help="Arithmetic of the network. \\[default: auto]"),
-    ] = None,
-    batch: Annotated[
-        str, typer.Option(metavar="auto|N", rich_help_panel=MACHINE, help="Pictures a network call")
-    ] = "auto",
-    jobs: Annotated[
-        int | None,
-        typer.Option(
-            metavar="N",
-            min=1,
-            rich_help_panel=MACHINE,
-            show_default=False,
-            help="Inputs in work at once. \\[default: by processors]",
-        ),
-    ] = None,
-    fail_fast: Annotated[
-        bool, typer.Option("--fail-fast", rich_help_panel=REPORT, help="Stop at the first input that fails")
-    ] = False,
-    json: Annotated[
-        str | None,
-        typer.Option(
-            metavar="FILE|-",
-            rich_help_panel=REPORT,
-            show_default=False,
-            help="Write one JSON object an input as it ends; - is stdout.",
-        ),
-    ] = None,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", rich_help_panel=REPORT, help="Say only what failed")] = False,
-    verbose: Annotated[
-        bool, typer.Option("--verbose", "-v", rich_help_panel=REPORT, help="Say a line for each input")
-    ] = False,
+    flags: RunFlags,
     *,
     given: Given,
     choice: Choice,
@@ -287,40 +138,34 @@ def run(
     from colorpipe.batch.runner import run as run_all
     from colorpipe.cli.progress import Reporter, json_lines
 
-    if quiet and verbose:
-        raise UsageError("--quiet and --verbose exclude each other")
-    if preview is not None and not 0 < preview < math.inf:
-        raise UsageError(f"--preview takes a number of seconds above 0, not {preview:g}")
     host = cast(PluginHost, context.obj)
-    asked = _recipe(choice, host, given, weights, device, precision)
-    if save_recipe is not None:
-        places.write("--save-recipe", save_recipe, asked.to_json() + "\n")
-    if not quiet:
+    asked = _recipe(choice, host, given, flags)
+    if flags.save_recipe is not None:
+        places.write("--save-recipe", flags.save_recipe, asked.to_json() + "\n")
+    if not flags.quiet:
         _warn(host, choice)
     request = RunRequest(
         inputs=inputs,
         recipe=asked,
-        output=output,
-        hints=hints,
-        reference=reference,
-        require_gpu=require_gpu,
-        batch=_batch(batch),
-        jobs=jobs,
-        overwrite=overwrite,
-        fail_fast=fail_fast,
-        compare=compare,
-        preview=preview,
+        output=flags.output,
+        hints=flags.hints,
+        reference=flags.reference,
+        require_gpu=flags.require_gpu,
+        batch=flags.pictures,
+        jobs=flags.jobs,
+        overwrite=flags.overwrite,
+        fail_fast=flags.fail_fast,
+        compare=flags.compare,
+        preview=flags.preview,
     )
-    with json_lines(json) as lines, Reporter(lines, quiet=quiet, verbose=verbose) as reporter:
+    with json_lines(flags.json) as lines, Reporter(lines, quiet=flags.quiet, verbose=flags.verbose) as reporter:
         outcomes = run_all(request, host, reporter)
-        reporter.summary(outcomes, str(output or DEFAULT_OUTPUT))
+        reporter.summary(outcomes, str(flags.output or DEFAULT_OUTPUT))
     failed = any(outcome.status == "failed" for outcome in outcomes)
     raise typer.Exit(1 if failed else 0)
 
 
-def _recipe(
-    choice: Choice, host: PluginHost, given: Given, weights: str | None, device: str | None, precision: str | None
-) -> Recipe:
+def _recipe(choice: Choice, host: PluginHost, given: Given, flags: RunFlags) -> Recipe:
     """The recipe that was given, or an empty one, with the flags over it.
 
     Raises:
@@ -348,10 +193,10 @@ def _recipe(
         colorizer=stage(choice.colorizer),
         decoder=stage(choice.decoder) if choice.decoder else None,
         preprocessors=tuple(stage(chosen) for chosen in choice.preprocessors),
-        weights=weights or kept,
+        weights=flags.weights or kept,
         settings=settings,
-        device=device or old.device,
-        precision=precision or old.precision,
+        device=flags.device or old.device,
+        precision=flags.precision or old.precision,
         seed=old.seed,
         version=__version__,
     )
@@ -385,12 +230,3 @@ def _read_recipe(files: Sequence[str]) -> Recipe | None:
         raise UsageError(f"--recipe {files[-1]}: {error.strerror}") from None
     except ValueError as error:  # also of text that is not UTF-8
         raise UsageError(f"--recipe {files[-1]}: {error}", hint="`--save-recipe FILE` writes one") from None
-
-
-def _batch(text: str) -> int | None:
-    """``auto`` is None."""
-    if text == "auto":
-        return None
-    if not text.isdecimal() or int(text) < 1:
-        raise UsageError(f"--batch takes auto or a whole number from 1, not {text!r}")
-    return int(text)

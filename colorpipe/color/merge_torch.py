@@ -16,7 +16,7 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
-from colorpipe.color import resample, spaces
+from colorpipe.color import resample, spaces, spaces_torch
 from colorpipe.color.resample import Upsampling
 from colorpipe.color.spaces import Float, Gamut, Keep
 from colorpipe.types import Encoding, Frame
@@ -31,7 +31,6 @@ class DeviceMerge:
     def __init__(self, device: torch.device) -> None:
         self.device = device
         self._tables: dict[Encoding, Tensor] = {}
-        self._rgb_from_xyz = self._tensor((spaces.RGB_FROM_XYZ * spaces.WHITE).astype(np.float32))
         self._luminance = self._tensor(spaces.XYZ_FROM_RGB[1].astype(np.float32))
         self._luma = self._tensor(np.array(spaces.GREY_WEIGHTS["rec601"], np.float32))
 
@@ -67,7 +66,7 @@ class DeviceMerge:
         parts = []
         for top in range(0, size[0], rows):
             strip = slice(top, top + rows)
-            rgb = self._rgb(_lightness(grey[strip]), chroma[:, strip], gamut)
+            rgb = self._rgb(spaces_torch.lightness_of(grey[strip]), chroma[:, strip], gamut)
             if keep == "luma":
                 rgb = self._with_luma(rgb, grey[strip])
             parts.append(_codes(rgb * encoding.peak, encoding))
@@ -105,10 +104,7 @@ class DeviceMerge:
 
     def _rgb(self, L: Tensor, ab: Tensor, gamut: Gamut) -> Tensor:
         """L (h, w) and ab (2, h, w) -> sRGB (3, h, w) 0..1."""
-        fy = (L + 16) / 116
-        f = torch.stack([fy + ab[0] / 500, fy, fy - ab[1] / 200])
-        xyz = torch.where(f > 0.2068966, f**3, (f - 16 / 116) / 7.787)
-        light = torch.einsum("rx,xhw->rhw", self._rgb_from_xyz, xyz)
+        light = spaces_torch.lab_to_light(L, ab[0], ab[1])
         clipped = light.clamp(0, 1)
         if gamut == "fit":
             wanted = torch.einsum("r,rhw->hw", self._luminance, light).clamp(0, 1)
@@ -116,7 +112,7 @@ class DeviceMerge:
             darker = clipped * (wanted / got.clamp(min=1e-9))
             lighter = clipped + (1 - clipped) * ((wanted - got) / (1 - got).clamp(min=1e-9))
             clipped = torch.where(got > wanted, darker, lighter).clamp(0, 1)
-        return torch.where(clipped <= 0.0031308, clipped * 12.92, 1.055 * clipped ** (1 / 2.4) - 0.055)
+        return spaces_torch.encode(clipped)
 
     def _with_luma(self, rgb: Tensor, luma: Tensor) -> Tensor:
         difference = rgb - torch.einsum("r,rhw->hw", self._luma, rgb)
@@ -127,7 +123,7 @@ class DeviceMerge:
     def _chroma_planes(self, luma: Tensor, ab: Tensor, encoding: Encoding, gamut: Gamut) -> tuple[Any, Any]:
         if luma.shape != ab.shape[1:]:  # in whole codes, as the CPU averages them
             luma = (_average(luma.float()[None], tuple(ab.shape[1:]))[0] + 0.5).floor()
-        rgb = self._rgb(_lightness(self._table(encoding)[luma.long()]), ab, gamut)
+        rgb = self._rgb(spaces_torch.lightness_of(self._table(encoding)[luma.long()]), ab, gamut)
         matrix = self._tensor(spaces.chroma_matrix(encoding))
         codes = torch.einsum("cr,rhw->chw", matrix[:, :3], rgb) + matrix[:, 3, None, None]
         u, v = _codes(codes, encoding)
@@ -139,12 +135,6 @@ def _codes(values: Tensor, encoding: Encoding) -> NDArray[Any]:
     kind = torch.uint8 if encoding.bits == 8 else torch.int32
     codes: NDArray[Any] = values.round().clamp(0, encoding.peak).to(kind).cpu().numpy()
     return codes if encoding.bits == 8 else codes.astype(np.uint16)
-
-
-def _lightness(grey: Tensor) -> Tensor:
-    """Grey 0..1 -> L 0..100."""
-    Y = torch.where(grey <= 0.04045, grey / 12.92, ((grey + 0.055) / 1.055) ** 2.4)
-    return torch.where(Y > 0.008856, 116 * Y ** (1 / 3) - 16, 903.3 * Y)
 
 
 def _resize(planes: Tensor, size: tuple[int, int]) -> Tensor:

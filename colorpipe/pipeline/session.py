@@ -15,6 +15,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import hashlib
+import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -41,6 +42,9 @@ if TYPE_CHECKING:
     from colorpipe.plugins.interfaces import Colorizer, Decoder, Plugin, Preprocessor
 
 
+log = logging.getLogger(__name__)
+
+
 class Session:
     """The stages of one recipe with the network loaded, for as many pictures as you like.
 
@@ -52,8 +56,9 @@ class Session:
         device, precision, batch: As on the command line.
         host: Plugins; None loads what is installed.
         reference: A colour picture, a file or ``Lab``, for methods that take or learn from one.
-        options: Options of the chosen plugins and of merging, by name: ``T=0.38``, ``saturation=1.2``. A name that
-            several of them know is qualified: ``greyscale_formula="rec709"``.
+        options: Options of the chosen plugins, of merging and of writing files, by name: ``T=0.38``,
+            ``saturation=1.2``. As on the command line, a name that colorpipe itself has is never a plugin's, and one
+            that several plugins have is qualified: ``greyscale_formula="rec709"``.
 
     Raises:
         UsageError, PluginError, WeightsError, DeviceError: as their docstrings say.
@@ -66,7 +71,7 @@ class Session:
     runtimes: tuple[Runtime, ...]
     """One for each device. A run spreads its calls over them; ``frame`` and ``colorize`` use the first."""
 
-    def __init__(
+    def __init__(  # large: the public call, with a recipe's parts by name
         self,
         colorizer: str | Recipe = DEFAULT_COLORIZER,
         *,
@@ -306,15 +311,21 @@ def recipe_of(
 
     Raises:
         UsageError: a name is not that of a plugin of its kind.
-        OptionError: nobody knows an option, or several do.
+        OptionError: nobody knows an option, or several plugins do.
     """
     stages: list[tuple[type[Plugin], str]] = [(host.preprocessor(name), name) for name in preprocessors]
     stages.append((host.colorizer(colorizer), colorizer))
     decoder = decoder or host.colorizer(colorizer).default_decoder
     if decoder:
         stages.append((host.decoder(decoder), decoder))
-    per_stage, settings = _distribute(values, [cls for cls, _ in stages], core)
-    made = [Stage(name, taken) for (_, name), taken in zip(stages, per_stage, strict=True)]
+    plugins = list(dict.fromkeys(cls for cls, _ in stages))
+    owners = [options.Owner(cls.Options, cls.name, cls.kind) for cls in plugins]
+    taken, notes = options.distribute(values, [*owners, *map(options.Owner, core)])
+    for note in notes:
+        log.warning("%s", note)
+    per_plugin = dict(zip(plugins, taken, strict=False))
+    settings = {name: value for own in taken[len(plugins) :] for name, value in own.items()}
+    made = [Stage(name, dict(per_plugin[cls])) for cls, name in stages]
     return Recipe(
         colorizer=made[len(preprocessors)],
         decoder=made[-1] if decoder else None,
@@ -367,41 +378,5 @@ def _make(cls: type[Any], stage: Stage) -> Any:
 
 
 def _settings(recipe: Recipe, cls: type[options.Options]) -> dict[str, Any]:
-    return {name: value for name, value in recipe.settings.items() if name in _names(cls)}
-
-
-def _names(cls: type[options.Options]) -> set[str]:
-    return {field.name for field in options.fields(cls)}
-
-
-def _distribute(
-    values: Mapping[str, Any], stages: Sequence[type[Any]], core: Sequence[type[options.Options]]
-) -> tuple[list[dict[str, Any]], dict[str, Any]]:
-    """Option values by bare or qualified name -> per stage, and the core's settings.
-
-    Raises:
-        OptionError: nobody knows the name, or several do.
-    """
-    taken: list[dict[str, Any]] = [{} for _ in stages]
-    settings: dict[str, Any] = {}
-    for name, value in values.items():
-        homes: list[tuple[dict[str, Any], str]] = []
-        if any(name in _names(cls) for cls in core):
-            homes.append((settings, name))
-        for home, cls in zip(taken, stages, strict=True):
-            known = _names(cls.Options)
-            prefix = cls.name.replace("-", "_") + "_"
-            if name.startswith(prefix) and name.removeprefix(prefix) in known:
-                homes.insert(0, (home, name.removeprefix(prefix)))
-            elif name in known:
-                homes.append((home, name))
-        if not homes:
-            chosen = ", ".join(cls.name for cls in stages)
-            there = sorted({name for cls in (*(stage.Options for stage in stages), *core) for name in _names(cls)})
-            raise OptionError(f"none of {chosen} has an option {name!r}", hint=f"there are {', '.join(there)}")
-        bare = [home for home in homes if home[1] == name]
-        if len(bare) > 1:
-            raise OptionError(f"several stages have an option {name!r}", hint="qualify it: PLUGIN_NAME_" + name)
-        home, field = homes[0]
-        home[field] = value
-    return taken, settings
+    known = {field.name for field in options.fields(cls)}
+    return {name: value for name, value in recipe.settings.items() if name in known}

@@ -10,21 +10,18 @@ import time
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
 
 from colorpipe.errors import TrainingError
 from colorpipe.files import write_whole, written_whole
+from colorpipe.plugins.training_task import TrainingOptions
 from colorpipe.training.meanings import told
+from colorpipe.training.module import Clock, Module
 from colorpipe.training.run_files import RunFiles
 from colorpipe.weights.checkpoints import save_weights
-
-if TYPE_CHECKING:
-    from colorpipe.plugins.training_task import TrainingOptions
-    from colorpipe.training.clock import Clock
-    from colorpipe.training.loop import Module
 
 with warnings.catch_warnings():  # its dependencies' deprecations are not the user's concern
     warnings.simplefilter("ignore")

@@ -14,14 +14,14 @@ from typing import Any
 import cv2
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from colorpipe.errors import DeviceError, TrainingError
 from colorpipe.plugins.training_task import Task, TrainingOptions
 from colorpipe.training.callbacks import CheckpointCallback, Progress, starting_scores
-from colorpipe.training.clock import Clock
 from colorpipe.training.data import BatchOrder, Pictures, Samples, collate, find_pictures, repeated, split
 from colorpipe.training.memory import keep_memory
+from colorpipe.training.module import CLIP, Clock, Module
 from colorpipe.training.run_files import RunFiles, TrainingResult, warn
 from colorpipe.weights.checkpoints import save_weights
 
@@ -30,8 +30,6 @@ with warnings.catch_warnings():  # its dependencies' deprecations are not the us
     import lightning.pytorch as lightning
     from lightning.pytorch.utilities import disable_possible_user_warnings
 
-CLIP = 1.0
-"""Norm to which gradients are cut."""
 VALIDATION_BATCH = 16
 INTERIM = 160
 """Held-out pictures scored during a run; all of them are scored at its end."""
@@ -61,13 +59,7 @@ def run(task: Task, data: Path, files: RunFiles) -> TrainingResult:
         )
         scored = _Held(outside, list(range(len(outside))))
     keeper = CheckpointCallback(files, clock, _batches(scored, INTERIM))
-    checkpoint = _checkpoint(options, files)
-    if checkpoint is None:
-        files.finished.unlink(missing_ok=True)  # of weights that this run will replace
-    else:
-        clock.load_state_dict(_read(checkpoint)["clock"])
-        if checkpoint == files.finished:
-            clock.extend()
+    checkpoint = _take_up(options, files, clock)
     accelerator, precision = _device(options)
     if accelerator == "cpu":
         keep_memory()
@@ -75,30 +67,8 @@ def run(task: Task, data: Path, files: RunFiles) -> TrainingResult:
     if turns > 1 and precision == "16-mixed":
         raise TrainingError("two networks against each other do not train in fp16", hint="use --precision bf16 or fp32")
     order = BatchOrder(training, options.batch, options.seed, clock.step, clock.side)
-    workers = options.workers if options.workers is not None else (0 if accelerator == "cpu" else 8)
-    stream: Any = torch.utils.data.DataLoader(
-        Samples(pictures, options.seed, task.stride, options.age, task.see),  # type: ignore[arg-type]  # indexed by Draw
-        batch_sampler=order,
-        collate_fn=collate,
-        num_workers=workers,
-        persistent_workers=workers > 0,
-        generator=torch.Generator(),  # its own: a loader that is begun anew would move torch's, and a resumed curve
-    )
-    trainer = lightning.Trainer(
-        accelerator=accelerator,
-        devices=1,
-        precision=precision,
-        max_steps=clock.last * turns,  # Lightning counts the steps of each optimizer
-        max_epochs=-1,
-        limit_val_batches=0,  # scores are of the averaged weights: the keeper sees to them
-        gradient_clip_val=CLIP if turns == 1 else None,
-        logger=False,
-        enable_checkpointing=False,
-        enable_progress_bar=False,
-        enable_model_summary=False,
-        use_distributed_sampler=False,
-        callbacks=[keeper, Progress(options, clock)],
-    )
+    stream = _stream(Samples(pictures, options.seed, task.stride, options.age, task.see), order, options, accelerator)
+    trainer = _trainer(accelerator, precision, clock.last * turns, turns, [keeper, Progress(options, clock)])
     with warnings.catch_warnings(), _interruptible(keeper, trainer):
         warnings.filterwarnings("ignore", module=r"lightning.*")
         trainer.fit(
@@ -116,127 +86,51 @@ def run(task: Task, data: Path, files: RunFiles) -> TrainingResult:
     if files.checkpoint.exists():  # what --resume extends the run from
         os.replace(files.checkpoint, files.finished)
     shutil.rmtree(files.folder)
-    start = starting_scores(files.log, clock.begun)
-    minutes = clock.seconds / 60
+    start, minutes = starting_scores(files.log, clock.begun), clock.seconds / 60
     return TrainingResult(files.output, clock.step, minutes, scores, held_out_scores, start, len(scored), len(held_out))
 
 
-def _checkpoint(options: TrainingOptions, files: RunFiles) -> Path | None:
-    """What a run goes on from: its own last checkpoint, or the one that a finished run has left."""
-    if not options.resume:
+def _take_up(options: TrainingOptions, files: RunFiles, clock: Clock) -> Path | None:
+    """What a run goes on from, with its clock set by it: its own last checkpoint, or that of a finished run."""
+    checkpoint = next((path for path in (files.checkpoint, files.finished) if path.exists()), None)
+    if checkpoint is None or not options.resume:
+        files.finished.unlink(missing_ok=True)  # of weights that this run will replace
         return None
-    return next((path for path in (files.checkpoint, files.finished) if path.exists()), None)
+    clock.load_state_dict(_read(checkpoint)["clock"])
+    if checkpoint == files.finished:
+        clock.extend()
+    return checkpoint
 
 
-class Module(lightning.LightningModule):
-    """Ties a task to Lightning: its networks, their moving average, one optimizer for each loss."""
+def _stream(samples: Samples, order: BatchOrder, options: TrainingOptions, accelerator: str) -> Any:
+    workers = options.workers if options.workers is not None else (0 if accelerator == "cpu" else 8)
+    return torch.utils.data.DataLoader(
+        samples,  # type: ignore[arg-type]  # indexed by Draw
+        batch_sampler=order,
+        collate_fn=collate,
+        num_workers=workers,
+        persistent_workers=workers > 0,
+        generator=torch.Generator(),  # its own: a loader that is begun anew would move torch's, and a resumed curve
+    )
 
-    def __init__(self, task: Task, clock: Clock) -> None:
-        super().__init__()
-        self.task = task
-        self.clock = clock
-        self.network = task.network()
-        self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self.average = [p.detach().clone() for p in self._trained()]
-        self.losses: list[Tensor] = []
-        """Of each step since the log's last row, (turns,)."""
-        self.scores: dict[str, float] = {}
-        self.automatic_optimization = len(task.losses_of) == 1
 
-    def _trained(self) -> list[nn.Parameter]:
-        return [p for p in self.network.parameters() if p.requires_grad]
-
-    @property
-    def rate(self) -> float:
-        """Factor of the learning rates at the step that is next."""
-        return self.task.schedule(self.clock.step - self.clock.begun, self.clock.progress)
-
-    def configure_optimizers(self) -> Any:
-        optimizers = self.task.optimizers(self.network)
-        self.peaks = [[group["lr"] for group in optimizer.param_groups] for optimizer in optimizers]
-        return [
-            {
-                "optimizer": optimizer,
-                "lr_scheduler": {
-                    "scheduler": torch.optim.lr_scheduler.LambdaLR(optimizer, lambda _: self.rate),
-                    "interval": "step",
-                },
-            }
-            for optimizer in optimizers
-        ]
-
-    def on_train_start(self) -> None:
-        """The peak rates that were asked for, not the checkpoint's: a resumed run may be given others."""
-        schedulers: Any = self.lr_schedulers()
-        for scheduler, peaks in zip(
-            schedulers if isinstance(schedulers, list) else [schedulers], self.peaks, strict=True
-        ):
-            scheduler.base_lrs = list(peaks)
-
-    def training_step(self, batch: tuple[Tensor, Tensor], index: int) -> Tensor | None:
-        losses = self.task.losses(self.network, *batch, step=self.clock.step)
-        if self.automatic_optimization:
-            loss = next(losses)
-            self.losses.append(loss.detach().clone()[None])  # a mean may hold on to all that it was taken over
-            return loss
-        taken = []
-        for optimizer, schedule, loss in zip(self.optimizers(), self.lr_schedulers(), losses, strict=True):  # type: ignore[arg-type]
-            self.zero_grad()  # of the others too: each loss reaches every network
-            self.manual_backward(loss)
-            self.clip_gradients(optimizer, CLIP, "norm")
-            optimizer.step()
-            schedule.step()
-            taken.append(loss.detach())
-        self.losses.append(torch.stack(taken))
-        return None
-
-    def after_step(self) -> None:
-        """Move clock and average on. Called by the keeper: Lightning's own hook comes after the callbacks'."""
-        self.clock.tick(self.global_step // len(self.task.losses_of))
-        self.average = [a.to(p.device) for a, p in zip(self.average, self._trained(), strict=True)]
-        decay = min(self.task.average, (1 + self.clock.step) / (10 + self.clock.step))
-        torch._foreach_lerp_(self.average, [p.detach() for p in self._trained()], 1 - decay)
-
-    @contextlib.contextmanager
-    def averaged(self) -> Iterator[None]:
-        """The network with averaged weights, for a while."""
-        own = [p.detach().clone() for p in self._trained()]
-        self.use_average()
-        try:
-            yield
-        finally:
-            self._set(own)
-
-    def use_average(self) -> None:
-        self._set(self.average)
-
-    @torch.no_grad()
-    def _set(self, values: list[Tensor]) -> None:
-        for parameter, value in zip(self._trained(), values, strict=True):
-            parameter.copy_(value)
-
-    def score(self, batches: Any) -> dict[str, float]:
-        """Scores averaged over the pictures of ``batches``."""
-        totals: dict[str, float] = {}
-        count = 0
-        self.network.eval()
-        with torch.no_grad(), self.trainer.precision_plugin.forward_context():
-            for rgb in batches:
-                for name, value in self.task.validate(self.network, rgb.to(self.device)).items():
-                    totals[name] = totals.get(name, 0.0) + float(value) * len(rgb)
-                count += len(rgb)
-        self.network.train()
-        return {name: value / count for name, value in totals.items()}
-
-    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        checkpoint["average"] = self.average
-        checkpoint["clock"] = self.clock.state_dict()
-        checkpoint["losses"] = self.losses
-        checkpoint["torch_rng"] = torch.get_rng_state()
-
-    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        self.average, self.losses = checkpoint["average"], checkpoint["losses"]
-        torch.set_rng_state(checkpoint["torch_rng"])
+def _trainer(accelerator: str, precision: Any, steps: int, turns: int, callbacks: list[Any]) -> Any:
+    """Lightning's trainer with everything off that the callbacks see to."""
+    return lightning.Trainer(
+        accelerator=accelerator,
+        devices=1,
+        precision=precision,
+        max_steps=steps,  # Lightning counts the steps of each optimizer
+        max_epochs=-1,
+        limit_val_batches=0,  # scores are of the averaged weights: the keeper sees to them
+        gradient_clip_val=CLIP if turns == 1 else None,
+        logger=False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        use_distributed_sampler=False,
+        callbacks=callbacks,
+    )
 
 
 class _Held(torch.utils.data.Dataset[Tensor]):

@@ -12,7 +12,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from colorpipe.color import RGB_FROM_XYZ, WHITE, XYZ_FROM_RGB, Float
+from colorpipe.color import Float
+from colorpipe.color.spaces_torch import lab_to_rgb, rgb_to_lab
 from colorpipe.types import ChromaDistribution
 
 
@@ -21,26 +22,6 @@ def to_ab(logits: Tensor, centres: Tensor, T: float, vibrance: float = 1.0) -> T
     if T == 0:
         return centres[logits.argmax(1)].permute(0, 3, 1, 2)
     return ChromaDistribution.strengthen(torch.einsum("nqhw,qc->nchw", (logits / T).softmax(1), centres), vibrance)
-
-
-def rgb_to_lab(rgb: Tensor) -> Tensor:
-    """(N,3,h,w) sRGB 0..1 -> Lab (N,3,h,w); the formulas of :func:`colorpipe.color.rgb_to_lab`."""
-    light = torch.where(rgb <= 0.04045, rgb / 12.92, ((rgb + 0.055) / 1.055) ** 2.4)
-    matrix = torch.tensor(XYZ_FROM_RGB / WHITE[:, None], dtype=rgb.dtype, device=rgb.device)
-    xyz = torch.einsum("nchw,dc->ndhw", light, matrix)
-    x, y, z = torch.where(xyz > 0.008856, xyz.clamp(min=0) ** (1 / 3), 7.787 * xyz + 16 / 116).unbind(1)
-    return torch.stack([116 * y - 16, 500 * (x - y), 200 * (y - z)], 1)
-
-
-def lab_to_rgb(lab: Tensor) -> Tensor:
-    """Lab (N,3,h,w) -> sRGB (N,3,h,w), clipped to 0..1."""
-    L, a, b = lab.unbind(1)
-    fy = (L + 16) / 116
-    f = torch.stack([fy + a / 500, fy, fy - b / 200], 1)
-    xyz = torch.where(f > 0.2068966, f**3, (f - 16 / 116) / 7.787)
-    matrix = torch.tensor(RGB_FROM_XYZ * WHITE, dtype=lab.dtype, device=lab.device)
-    light = torch.einsum("nchw,dc->ndhw", xyz, matrix).clamp(min=0)
-    return torch.where(light <= 0.0031308, light * 12.92, 1.055 * light ** (1 / 2.4) - 0.055).clamp(0, 1)
 
 
 def psnr(rgb: Tensor, truth: Tensor) -> Tensor:

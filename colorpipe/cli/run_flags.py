@@ -1,0 +1,127 @@
+"""The flags that ``colorpipe run`` has whatever the method; those of plugins and files stand beside them."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Literal
+
+from colorpipe.cli import console
+from colorpipe.cli.console import flag
+from colorpipe.errors import UsageError
+from colorpipe.media.inputs import DEFAULT_OUTPUT
+from colorpipe.plugins.host import DEFAULT_COLORIZER
+
+METHOD, INPUT_OUTPUT, MACHINE, REPORT = "Method", "Input and output", "Machine", "Reporting"
+
+
+@dataclass(frozen=True)
+class RunFlags:
+    """What was given, checked.
+
+    Raises:
+        UsageError: a value cannot be meant, or two flags exclude each other.
+    """
+
+    output: Annotated[
+        Path | None,
+        flag(
+            f"Folder for the results, or a file name for one input \\[default: {DEFAULT_OUTPUT}/]",
+            INPUT_OUTPUT,
+            "--output",
+            "-o",
+            metavar="OUT",
+        ),
+    ] = None
+    overwrite: Annotated[bool, flag("Do again what is done; replace what is there.", INPUT_OUTPUT, "--overwrite")] = (
+        False
+    )
+    compare: Annotated[
+        bool,
+        flag(
+            "Also write before and after, side by side: NAME.compare.jpg, for films NAME.compare.EXT",
+            INPUT_OUTPUT,
+            "--compare",
+        ),
+    ] = False
+    preview: Annotated[
+        float | None,
+        flag(
+            "Of each film only so many seconds, evenly spread over it, without sound, as NAME.preview.EXT. "
+            "Photos are done as always.",
+            INPUT_OUTPUT,
+            metavar="SECONDS",
+        ),
+    ] = None
+    hints: Annotated[
+        Path | None,
+        flag(
+            "Colour hints for one photo, or for the first frame of one film: a PNG, transparent where nothing is "
+            "painted; a film's are carried to the end of the shot. \\[default: NAME.hints.png beside it; beside a "
+            "film also NAME.000123.hints.png, by frame]",
+            INPUT_OUTPUT,
+            metavar="FILE",
+        ),
+    ] = None
+    reference: Annotated[
+        Path | None,
+        flag(
+            "A colour picture to take colour from, for methods that do; NAME.000123.reference.png beside a film "
+            "takes its place from that frame to the end of the shot",
+            INPUT_OUTPUT,
+            metavar="FILE",
+        ),
+    ] = None
+    recipe: Annotated[Path | None, flag("Repeat a recipe; other flags change it.", METHOD, metavar="FILE")] = None
+    save_recipe: Annotated[Path | None, flag("Write what this call asks for as a recipe", METHOD, metavar="FILE")] = (
+        None
+    )
+    colorizer: Annotated[str | None, flag(f"The method. \\[default: {DEFAULT_COLORIZER}]", METHOD, metavar="NAME")] = (
+        None
+    )
+    weights: Annotated[
+        str | None,
+        flag("Its weights, by name (see `colorpipe models`) or from a file", METHOD, metavar="NAME|FILE"),
+    ] = None
+    decoder: Annotated[str | None, flag("How a predicted distribution becomes one colour", METHOD, metavar="NAME")] = (
+        None
+    )
+    preprocessor: Annotated[
+        list[str] | None, flag("A step before the network. Repeatable, in order.", METHOD, metavar="NAME")
+    ] = None
+    plugin: console.PluginFiles = None
+    device: Annotated[
+        str | None,
+        flag(
+            "auto, cpu, cuda, cuda:N or mps, each of them one device; cuda:0,cuda:1 share the work. \\[default: auto]",
+            MACHINE,
+            metavar="NAME",
+        ),
+    ] = None
+    require_gpu: Annotated[bool, flag("Fail rather than run on the CPU", MACHINE, "--require-gpu")] = False
+    precision: Annotated[
+        Literal["auto", "fp32", "bf16", "fp16"] | None, flag("Arithmetic of the network. \\[default: auto]", MACHINE)
+    ] = None
+    batch: Annotated[str, flag("Pictures a network call", MACHINE, metavar="auto|N", show_default=True)] = "auto"
+    jobs: Annotated[
+        int | None, flag("Inputs in work at once. \\[default: by processors]", MACHINE, metavar="N", min=1)
+    ] = None
+    fail_fast: Annotated[bool, flag("Stop at the first input that fails", REPORT, "--fail-fast")] = False
+    json: Annotated[
+        str | None, flag("Write one JSON object an input as it ends; - is stdout.", REPORT, metavar="FILE|-")
+    ] = None
+    quiet: Annotated[bool, flag("Say only what failed", REPORT, "--quiet", "-q")] = False
+    verbose: Annotated[bool, flag("Say a line for each input", REPORT, "--verbose", "-v")] = False
+
+    def __post_init__(self) -> None:
+        console.check_quiet(self.quiet, self.verbose)
+        if self.preview is not None and not 0 < self.preview < math.inf:
+            raise UsageError(f"--preview takes a number of seconds above 0, not {self.preview:g}")
+        if self.batch != "auto" and not (self.batch.isdecimal() and int(self.batch) >= 1):
+            raise UsageError(f"--batch takes auto or a whole number from 1, not {self.batch!r}")
+
+    @property
+    def pictures(self) -> int | None:
+        """Pictures a network call; None for ``auto``."""
+        return None if self.batch == "auto" else int(self.batch)
