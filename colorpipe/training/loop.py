@@ -54,10 +54,8 @@ def run(task: Task, data: Path, files: RunFiles) -> TrainingResult:
     module = Module(task, clock)
     held_out = scored = _Held(pictures, validation)
     if options.validation is not None:
-        outside = Pictures(
-            others, task.picture_side, files.folder / "validation", warn, task.padded, purpose="score by"
-        )
-        scored = _Held(outside, list(range(len(outside))))
+        other = Pictures(others, task.picture_side, files.folder / "validation", warn, task.padded, "score by")
+        scored = _Held(other, list(range(len(other))))
     keeper = CheckpointCallback(files, clock, _batches(scored, INTERIM))
     checkpoint = _take_up(options, files, clock)
     accelerator, precision = _device(options)
