@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from colorpipe._version import __version__
 
 _HOMES = {
+    "colorpipe.batch.api": ("run",),
     "colorpipe.evaluation.results": ("Evaluation",),
     "colorpipe.evaluation.scoring": ("evaluate",),
     "colorpipe.errors": (
@@ -32,6 +33,7 @@ _HOME = {name: module for module, names in _HOMES.items() for name in names}
 __all__ = ["__version__", *sorted(_HOME)]
 
 if TYPE_CHECKING:
+    from colorpipe.batch.api import run as run
     from colorpipe.errors import ColorpipeError as ColorpipeError
     from colorpipe.errors import DeviceError as DeviceError
     from colorpipe.errors import InputError as InputError

@@ -261,6 +261,9 @@ class Recipe:
     """Of the colour reference, where one was given."""
     version: str = ""
     """colorpipe's."""
+    in_effect: Mapping[str, Any] = field(default_factory=dict)
+    """What ``auto`` and the weights' own values came to where the recipe was made: ``precision``, ``T``, ``vibrance``,
+    and on what: ``versions``, ``machine``. It does not count for ``digest``."""
 
     def to_json(self) -> str:
         return json.dumps(dataclasses.asdict(self), indent=2, sort_keys=True, default=str)
@@ -292,6 +295,7 @@ class Recipe:
         """
         settings = {name: value for name, value in self.settings.items() if name not in _LIMITS}
         decisive = dataclasses.asdict(dataclasses.replace(self, device="", weights=None, settings=settings))
+        del decisive["in_effect"]
         return hashlib.sha256(json.dumps(decisive, sort_keys=True, default=str).encode()).hexdigest()
 
 

@@ -22,7 +22,7 @@ from colorpipe.errors import OutputError
 from colorpipe.files import sha256, unwritable
 
 NAME = ".colorpipe.jsonl"
-State = Literal["new", "done", "stale", "foreign"]
+State = Literal["new", "done", "stale", "foreign", "touched"]
 
 
 class Journal:
@@ -45,7 +45,7 @@ class Journal:
 
     def state(self, source: Path, output: Path, guides: Mapping[str, str] | None = None) -> State:
         """``new``: nothing is there. ``done``: this source, by this recipe. ``stale``: colorpipe's, but of another
-        source or recipe, or unfinished. ``foreign``: not colorpipe's.
+        source or recipe, or unfinished. ``touched``: colorpipe's, and changed since. ``foreign``: not colorpipe's.
 
         Args:
             guides: ``SidecarFiles.identity`` of the source: with other hint files it is another source.
@@ -57,10 +57,24 @@ class Journal:
         entry = self._entries.get(self._key(output))
         if entry is None:
             return "foreign"
+        if entry["event"] == "done" and _is_touched(output, entry):
+            return "touched"
         if entry["event"] != "done" or entry["recipe"] != self.recipe or entry["size"] != output.stat().st_size:
             return "stale"
         same = entry["source"].get("guides", {}) == (guides or {}) and _same(source, entry["source"])
         return "done" if same else "stale"
+
+    def is_of_another_recipe(self, output: Path) -> bool:
+        """Whether a result is there, untouched, that another recipe made; decided without reading it."""
+        with self._lock:
+            self._read()
+        entry = self._entries.get(self._key(output))
+        if entry is None or entry["event"] != "done" or entry["recipe"] == self.recipe:
+            return False
+        try:
+            return output.stat().st_size == entry["size"]
+        except OSError:  # it is gone
+            return False
 
     def begin(self, source: Path, output: Path) -> None:
         """Call before the result appears in its place."""
@@ -72,11 +86,14 @@ class Journal:
         Args:
             known: The source's ``identity`` when it was read, with its ``guides``, if any; None takes it now.
         """
+        status = output.stat()
         self._append(
             {
                 "event": "done",
                 "output": self._key(output),
-                "size": output.stat().st_size,
+                "size": status.st_size,
+                "mtime_ns": status.st_mtime_ns,
+                "sha256": sha256(output),
                 "recipe": self.recipe,
                 "source": identity(source) if known is None else known,
             }
@@ -143,6 +160,16 @@ def identity(source: Path, *, digest: bool = True) -> dict[str, Any]:
     status = source.stat()
     known = {"path": str(source), "size": status.st_size, "mtime_ns": status.st_mtime_ns}
     return {**known, "sha256": sha256(source)} if digest else known
+
+
+def _is_touched(output: Path, entry: dict[str, Any]) -> bool:
+    """Whether a result's content is no longer what was written. An entry of an earlier version knows its size alone."""
+    status = output.stat()
+    if status.st_size != entry["size"]:
+        return True
+    if "sha256" not in entry or status.st_mtime_ns == entry.get("mtime_ns"):
+        return False
+    return sha256(output) != entry["sha256"]
 
 
 def _same(source: Path, known: dict[str, Any]) -> bool:

@@ -38,7 +38,7 @@ class Reader:
                 colorizer = type(self._pipeline.runtime.colorizer)
                 state.sidecars = SidecarFiles.of(job.input, colorizer, context.request.hints)
                 sidecars = state.sidecars.identity
-                state.skipped = context.is_done(context.journal(job), job.input, job.output, sidecars)
+                state.skipped = context.is_done(context.journal(job), job.input, job.output, sidecars, state.notes)
             if not (state.skipped or state.error):
                 self._read(state)
             context.ready.put(Item(state))

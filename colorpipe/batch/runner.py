@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import gc
+import logging
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -31,6 +32,8 @@ from colorpipe.pipeline.session import Session
 from colorpipe.plugins.host import PluginHost
 from colorpipe.types import Outcome
 
+log = logging.getLogger(__name__)
+
 
 def run(request: RunRequest, host: PluginHost, listener: Listener | None = None) -> list[Outcome]:
     """Colorize every input and tell each one's fate, in the order of the inputs.
@@ -40,6 +43,20 @@ def run(request: RunRequest, host: PluginHost, listener: Listener | None = None)
             plugin, weights that are missing.
         KeyboardInterrupt: after everything that was half done has been cleaned away. Whole segments of films stay in a
             hidden folder, and the next call goes on after them.
+    """
+    jobs = prepare(request)
+    spare_memory(any(is_video(job.input) for job in jobs))
+    session = session_for(request, host)
+    if request.save_recipe is not None:
+        request.save_recipe(session.pinned().to_json() + "\n")
+    return _Run(RunContext(request, session, jobs, listener or NullListener()), jobs).go()
+
+
+def prepare(request: RunRequest) -> list[Job]:
+    """Inputs and where their results go, with the output looked at.
+
+    Raises:
+        UsageError, OutputError: nothing could be started.
     """
     check_reachable(request.output)
     found = find_inputs(request.inputs, exclude=request.output or DEFAULT_OUTPUT)
@@ -52,15 +69,18 @@ def run(request: RunRequest, host: PluginHost, listener: Listener | None = None)
 
     jobs = plan(found, request.output, video_suffix, request.preview, request.compare)
     check_writable(request.output, jobs, overwrite=request.overwrite)
-    spare_memory(any(is_video(job.input) for job in jobs))
-    session = Session(
+    return jobs
+
+
+def session_for(request: RunRequest, host: PluginHost) -> Session:
+    """The session of a request."""
+    return Session(
         request.recipe,
         batch=request.batch,
         require_gpu=request.require_gpu,
         host=host,
         reference=request.reference,
     )
-    return _Run(RunContext(request, session, jobs, listener or NullListener()), jobs).go()
 
 
 class _Run:
@@ -97,6 +117,7 @@ class _Run:
         """Tell the listener what is used, and the runtimes how much will come."""
         session, listener = self._context.session, self._context.listener
         listener.started(len(self._jobs))
+        self._warn_of_replacing()
         # The network sees few frames of a film with steady colour, one by one.
         every = session.merge.key_distance is None
         long = [every and is_video(job.input) and job.preview is None for job in self._jobs]
@@ -106,6 +127,22 @@ class _Run:
         precision = runtime.precision + (f" ({runtime.reason})" if runtime.reason else "")
         devices = ", ".join(describe(one.device) for one in session.runtimes)
         listener.used(devices, precision, session.recipe.weights or "none")
+
+    def _warn_of_replacing(self) -> None:
+        """Say before the start how many results of other settings this run replaces, and how to keep both."""
+        context = self._context
+        if context.request.overwrite:
+            return
+        jobs = [job for job in self._jobs if not job.error]
+        count = sum(context.journal(job).is_of_another_recipe(job.output) for job in jobs)
+        if count:
+            root = context.request.output or DEFAULT_OUTPUT
+            results = "1 result" if count == 1 else f"{count} results"
+            log.warning(
+                "%s in %s made with other settings will be replaced; to keep both, give another folder to -o",
+                results,
+                root,
+            )
 
     def _thread(self, work: Callable[[], None]) -> threading.Event:
         """Start a thread; return an event set on exit.

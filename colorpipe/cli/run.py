@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, cast
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
@@ -140,8 +141,8 @@ def run(
 
     host = cast(PluginHost, context.obj)
     asked = _recipe(choice, host, given, flags)
-    if flags.save_recipe is not None:
-        places.write("--save-recipe", flags.save_recipe, asked.to_json() + "\n")
+    saved = flags.save_recipe
+    places.check("--save-recipe", saved)
     if not flags.quiet:
         _warn(host, choice)
     request = RunRequest(
@@ -157,7 +158,12 @@ def run(
         fail_fast=flags.fail_fast,
         compare=flags.compare,
         preview=flags.preview,
+        save_recipe=None if saved is None else functools.partial(places.write, "--save-recipe", saved),
     )
+    if flags.dry_run:
+        from colorpipe.cli import dry_run
+
+        raise typer.Exit(dry_run.tell(request, host, verbose=flags.verbose))
     with json_lines(flags.json) as lines, Reporter(lines, quiet=flags.quiet, verbose=flags.verbose) as reporter:
         outcomes = run_all(request, host, reporter)
         reporter.summary(outcomes, str(flags.output or DEFAULT_OUTPUT))
@@ -199,7 +205,20 @@ def _recipe(choice: Choice, host: PluginHost, given: Given, flags: RunFlags) -> 
         precision=flags.precision or old.precision,
         seed=old.seed,
         version=__version__,
+        **_pins(old, choice, flags),
     )
+
+
+def _pins(old: Recipe, choice: Choice, flags: RunFlags) -> dict[str, Any]:
+    """What the recipe that was given is held to, but for what flags change."""
+    if not (old.in_effect and choice.colorizer.before):
+        return {}
+    in_effect = {name: value for name, value in old.in_effect.items() if not (name == "precision" and flags.precision)}
+    return {
+        "in_effect": in_effect,
+        "weights_sha256": None if flags.weights else old.weights_sha256,
+        "reference_sha256": None if flags.reference else old.reference_sha256,
+    }
 
 
 def _warn(host: PluginHost, choice: Choice) -> None:

@@ -37,6 +37,15 @@ class RunFlags:
     overwrite: Annotated[bool, flag("Do again what is done; replace what is there.", INPUT_OUTPUT, "--overwrite")] = (
         False
     )
+    dry_run: Annotated[
+        bool,
+        flag(
+            "Make nothing: say what would be made, skipped, replaced and refused, how long it would take and how much "
+            "room",
+            INPUT_OUTPUT,
+            "--dry-run",
+        ),
+    ] = False
     compare: Annotated[
         bool,
         flag(

@@ -146,8 +146,12 @@ class Runtime:
         found = measuring.fastest(self.colorizer.network, self._sample)
         return found.precision, found.reason
 
-    def _sample(self, precision: measuring.CpuPrecision) -> Float:
-        """The chroma of a picture of waves, (h', w', 2), in a precision that is not chosen yet."""
+    def sample(self) -> Float:
+        """The chroma of a picture of waves, (h', w', 2): for who wants to see what the network gives."""
+        return self._sample(self.precision)
+
+    def _sample(self, precision: Literal["fp32", "bf16", "fp16"]) -> Float:
+        """``sample`` in a precision that may not be chosen yet."""
         size = self.input_size
         side = size.side or -(-min(size.limit or 256, 256) // size.multiple) * size.multiple
         x = np.linspace(0, 1, side, dtype=np.float32)

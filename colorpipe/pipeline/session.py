@@ -28,6 +28,7 @@ from colorpipe._version import __version__
 from colorpipe.errors import OptionError, UsageError
 from colorpipe.guidance.reference import read_lab
 from colorpipe.inference.runtime import Precision, Runtime, choose_devices
+from colorpipe.pipeline import pinned
 from colorpipe.pipeline.frame import Pipeline
 from colorpipe.plugins import fingerprint
 from colorpipe.plugins.host import DEFAULT_COLORIZER, PluginHost
@@ -41,6 +42,8 @@ if TYPE_CHECKING:
     from colorpipe.pipeline.film import Film
     from colorpipe.plugins.interfaces import Colorizer, Decoder, Plugin, Preprocessor
 
+
+log = logging.getLogger(__name__)
 
 log = logging.getLogger(__name__)
 
@@ -114,7 +117,7 @@ class Session:
             decoder,
             weights=path,
             device=first,
-            precision=recipe.precision,  # type: ignore[arg-type]
+            precision=_precision(recipe, first),  # type: ignore[arg-type]
             batch=batch,
             reference=lab,
         )
@@ -139,7 +142,16 @@ class Session:
         )
         # As it was asked for: `auto` may be decided otherwise on the machine that goes on with a job.
         self._asked = dataclasses.replace(self.recipe, precision=recipe.precision)
+        self._device = recipe.device
         self.digest = self._asked.digest()
+        for difference in pinned.differences(recipe, self.recipe, runtime):
+            log.warning("the recipe may give other bits here: %s", difference)
+
+    def pinned(self) -> Recipe:
+        """The recipe as it was asked for, with the weights' SHA-256 and what was in effect: ``Session(recipe)`` gives
+        the same bits on the same kind of machine, or says what differs."""
+        effect = pinned.in_effect(self.pipeline.runtime)
+        return dataclasses.replace(self._asked, device=self._device, in_effect=effect)
 
     def _stage(self, plugin: Plugin, more: str = "") -> Stage:
         return Stage(plugin.name, plugin.options.as_dict(), f"{self.host.version(type(plugin))} {more}".strip())
@@ -345,6 +357,14 @@ def _reference_digest(reference: Lab, colorizer: type[Colorizer]) -> str:
     if reference.ab is None:
         raise UsageError("the reference is grey", hint="give a colour picture")
     return hashlib.sha256(reference.L.tobytes() + reference.ab.tobytes()).hexdigest()
+
+
+def _precision(recipe: Recipe, device: str) -> str:
+    """What the recipe asks for; where that is ``auto``, what it came to where it was saved, on such a device."""
+    saved = str(recipe.in_effect.get("machine", {}).get("device", ""))
+    if recipe.precision != "auto" or saved.partition(":")[0] != device.partition(":")[0]:
+        return recipe.precision
+    return str(recipe.in_effect.get("precision", "auto"))
 
 
 def _picture(path: Path, options: MediaOptions) -> Frame:
