@@ -271,3 +271,70 @@ def test_the_pins_do_not_change_a_digest() -> None:
     assert Recipe.from_json(pinned.to_json()) == pinned
     grey = np.tile(np.linspace(0, 255, 64).astype(np.uint8), (48, 1))
     assert np.array_equal(Session(pinned).colorize(grey), session.colorize(grey))
+
+
+# --- words and switches -----------------------------------------------------------------------------------------------
+
+
+def coloured(path: Path) -> None:
+    hues = np.zeros((40, 60, 3), np.uint8)
+    hues[:, :20], hues[:, 20:40], hues[:, 40:] = (40, 60, 180), (60, 150, 70), (170, 90, 50)
+    assert cv2.imwrite(str(path), cv2.GaussianBlur(hues, (0, 0), 3))
+
+
+def sepia(path: Path) -> None:
+    grey = write_grey(path).astype(np.float32)
+    assert cv2.imwrite(str(path), np.dstack([grey * 0.72, grey * 0.89, np.minimum(grey * 1.1, 255)]).astype(np.uint8))
+
+
+def test_colour_pictures_are_told_once_and_may_be_passed_over(album: Path, words: list, cli: Cli) -> None:
+    coloured(album / "colour.png")
+    coloured(album / "more.jpg")
+    sepia(album / "sepia.jpg")
+    status, _, told = cli("run", album, *words)
+    assert (status, "6 done" in told) == (0, True)
+    assert said(told).count("2 pictures were in colour already: given new colours; --only-grey passes over such") == 1
+    status, _, told = cli("run", album, *words, "--only-grey", "-o", "grey", "--json", "run.jsonl")
+    assert status == 0
+    assert "4 done, 2 skipped" in told
+    assert said(told).count("2 pictures were in colour already: passed over") == 1
+    assert sorted(path.name for path in Path("grey").glob("*.*g")) == ["0.png", "1.png", "2.png", "sepia.jpg"]
+    outcomes = {json.loads(line)["input"]: json.loads(line) for line in Path("run.jsonl").read_text().splitlines()}
+    assert outcomes[str(album / "colour.png")]["output"] is None
+
+
+def test_dates_are_kept_where_that_is_asked(album: Path, words: list, cli: Cli) -> None:
+    make_clip(album / "film.mkv")
+    for path in album.iterdir():
+        os.utime(path, (1_000_000_000, 900_000_000))
+    assert cli("run", album, *words, "--keep-dates")[0] == 0
+    results = [album.parent / "colorized" / path.name for path in album.iterdir()]
+    assert {path.stat().st_mtime for path in results} == {900_000_000}
+    assert "4 skipped" in cli("run", album, *words, "--keep-dates")[2]
+    assert cli("run", album, *words, "-o", "new")[0] == 0
+    assert all((album.parent / "new" / path.name).stat().st_mtime > 1_000_000_000 for path in album.iterdir())
+
+
+def test_help_is_short_and_help_all_is_whole(cli: Cli) -> None:
+    status, short, _ = cli("run", "--help")
+    assert status == 0
+    flags = {word for word in short.replace(",", " ").split() if word.startswith("--")}
+    assert {"--output", "--overwrite", "--dry-run", "--preview", "--colorizer", "--saturation", "--help-all"} <= flags
+    assert len(flags - {"--help"}) <= 11
+    status, whole, _ = cli("run", "--help-all")
+    assert status == 0
+    for flag in (
+        "--require-gpu",
+        "--crf",
+        "--T",
+        "--only-grey",
+        "--keep-dates",
+        "--preprocessor",
+        "--json",
+        "--output",
+    ):
+        assert flag in whole
+    _, named, _ = cli("run", "--help", "--colorizer", "zhang")
+    assert "--T" in named
+    assert "--crf" not in named
+    assert "--crf" in cli("run", "--help-all", "--colorizer", "zhang")[1]

@@ -7,11 +7,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
-from colorpipe import PluginError, Session
+from colorpipe import DeviceError, PluginError, Session
+from colorpipe.inference.runtime import Runtime
 from colorpipe.plugins.host import PluginHost
+from colorpipe.types import Batch, Chroma
 from tests.conftest import TINT, Cli
-from tests.helpers import write_grey
+from tests.helpers import Painter, host_with, write_grey
 
 FAULTY = """
 from colorpipe import Chroma, Colorizer, hookimpl
@@ -198,3 +201,47 @@ def test_plugins_test_says_why_loading_failed(workplace: Path, cli: Cli) -> None
 
         for name in [name for name in sys.modules if name.startswith("colorpipe_my_method")]:
             del sys.modules[name]
+
+
+# --- what a method may ask for ----------------------------------------------------------------------------------------
+
+
+class Together(Painter):
+    """A method that is fastest with five pictures a call."""
+
+    name = "together"
+    preferred_batch = 5
+
+    def predict(self, batch: Batch) -> Chroma:
+        self.sizes = [*getattr(self, "sizes", []), len(batch)]
+        return super().predict(batch)
+
+
+def test_a_method_s_own_batch_is_used_unless_another_is_asked_for() -> None:
+    for asked, sizes in ((None, [5, 5]), (2, [2, 2, 2, 2])):
+        runtime = Runtime(Together(), device="cpu", batch=asked)
+        runtime.lanes = 1
+        assert len(runtime.predict(np.full((7, 1, 8, 8), 50, np.float32))) == 7
+        assert runtime.colorizer.sizes == sizes
+
+
+def test_a_method_runs_where_it_can_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    class OnGpu(Painter):
+        name = "on-gpu"
+        devices = frozenset({"cuda"})
+
+    class OnCpu(Painter):
+        name = "on-cpu"
+        devices = frozenset({"cpu"})
+
+    host = host_with(OnGpu, OnCpu)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    assert Session("on-cpu", host=host).recipe.device == "cpu"  # auto, though there is a GPU
+    with pytest.raises(DeviceError, match="on-cpu does not run on --device cuda; it runs on cpu"):
+        Session("on-cpu", host=host, device="cuda")
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    with pytest.raises(
+        DeviceError, match="on-gpu does not run on --device auto; this machine has none: it runs on cuda"
+    ):
+        Session("on-gpu", host=host)

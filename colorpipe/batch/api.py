@@ -31,6 +31,8 @@ def run(
     overwrite: bool = False,
     compare: bool = False,
     preview: float | None = None,
+    only_grey: bool = False,
+    keep_dates: bool = False,
     batch: int | None = None,
     jobs: int | None = None,
     fail_fast: bool = False,
@@ -49,7 +51,8 @@ def run(
         output: A folder, or one file's name for one input; None is ``colorized/``.
         colorizer: Its name, or a whole ``Recipe``.
         weights, preprocessors, decoder, device, precision, require_gpu: As ``Session`` takes them.
-        hints, reference, overwrite, compare, preview, batch, jobs, fail_fast: As the flags of the command.
+        hints, reference, overwrite, compare, preview, only_grey, keep_dates, batch, jobs, fail_fast: As the flags of
+            the command.
         plugins: Files or folders of plugins besides those that are installed.
         host: Plugins that are loaded already, in place of ``plugins``.
         listener: Is told how it goes.
@@ -92,5 +95,7 @@ def run(
         fail_fast=fail_fast,
         compare=compare,
         preview=preview,
+        only_grey=only_grey,
+        keep_dates=keep_dates,
     )
     return run_request(request, loaded, listener)

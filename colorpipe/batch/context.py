@@ -38,6 +38,8 @@ class RunContext:
         """From the readers to the network."""
         self.results: list[Channel[Item | None]] = [Channel(AHEAD, self.stop) for _ in range(self.lanes)]
         """From the network to each writer; None is the end."""
+        self.in_colour = 0
+        """Stills that were in colour before; changed under the lock."""
         self._journals: dict[tuple[Path, str], Journal] = {}
 
     def journal(self, job: Job, what: str = "") -> Journal:

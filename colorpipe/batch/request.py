@@ -32,6 +32,10 @@ class RunRequest:
     fail_fast: bool = False
     compare: bool = False
     """Write also ``NAME.compare.jpg``, or for a film ``NAME.compare.EXT``, beside each result: before and after."""
+    only_grey: bool = False
+    """Pass over stills that are in colour already."""
+    keep_dates: bool = False
+    """Give each result its source's time of change."""
     save_recipe: Callable[[str], None] | None = None
     """Is given the recipe as JSON, with all that was in effect, before the first picture."""
     preview: float | None = None

@@ -111,6 +111,7 @@ class _Run:
                 self._devices.close()
         if self._crash is not None:
             raise self._crash
+        self._tell_of_colour()
         return context.jobs.outcomes
 
     def _announce(self) -> None:
@@ -143,6 +144,14 @@ class _Run:
                 results,
                 root,
             )
+
+    def _tell_of_colour(self) -> None:
+        """Once for all of an album."""
+        count, only_grey = self._context.in_colour, self._context.request.only_grey
+        if count:
+            pictures = "1 picture was" if count == 1 else f"{count} pictures were"
+            done = "passed over" if only_grey else "given new colours; --only-grey passes over such"
+            log.info("%s in colour already: %s", pictures, done)
 
     def _thread(self, work: Callable[[], None]) -> threading.Event:
         """Start a thread; return an event set on exit.

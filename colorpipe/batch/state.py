@@ -40,6 +40,8 @@ class JobState:
     predictor_for: Callable[[Path, Runtime], Callable[..., list[Float]]] | None = None
     """``Session.predictor_for``, which keeps what it learned last: for two shots at once, on each device."""
     skipped: bool = False
+    passed_over: bool = False
+    """Skipped, and without a result."""
     error: str | None = None
     unrecoverable: bool = False
     """The input itself is at fault: there is nothing to go on with next time."""

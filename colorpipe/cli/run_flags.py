@@ -13,6 +13,13 @@ from colorpipe.errors import UsageError
 from colorpipe.media.inputs import DEFAULT_OUTPUT
 from colorpipe.plugins.host import DEFAULT_COLORIZER
 
+SHORT = frozenset(
+    {
+        "output", "overwrite", "dry_run", "preview", "compare", "colorizer", "weights", "device", "help_all",
+        "merge__saturation",
+    }
+)  # fmt: skip
+"""Parameters that ``--help`` shows: what most need. ``--help-all`` shows all, and a plugin that is named its own."""
 METHOD, INPUT_OUTPUT, MACHINE, REPORT = "Method", "Input and output", "Machine", "Reporting"
 
 
@@ -45,6 +52,12 @@ class RunFlags:
             INPUT_OUTPUT,
             "--dry-run",
         ),
+    ] = False
+    only_grey: Annotated[
+        bool, flag("Pass over pictures that are in colour already; sepia counts as grey", INPUT_OUTPUT, "--only-grey")
+    ] = False
+    keep_dates: Annotated[
+        bool, flag("Give each result the date of its original, as file managers show it", INPUT_OUTPUT, "--keep-dates")
     ] = False
     compare: Annotated[
         bool,
@@ -120,6 +133,7 @@ class RunFlags:
     json: Annotated[
         str | None, flag("Write one JSON object an input as it ends; - is stdout.", REPORT, metavar="FILE|-")
     ] = None
+    help_all: Annotated[bool, flag("Show every flag and leave", REPORT, "--help-all")] = False
     quiet: Annotated[bool, flag("Say only what failed", REPORT, "--quiet", "-q")] = False
     verbose: Annotated[bool, flag("Say a line for each input", REPORT, "--verbose", "-v")] = False
 

@@ -22,7 +22,7 @@ from colorpipe.inference import precision as measuring
 from colorpipe.types import Batch, ChromaDistribution, Lab
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterator
     from pathlib import Path
 
     from colorpipe.color import Float
@@ -42,8 +42,13 @@ and writers want the same cores that is most of it: eccv16 beside PNG writers, t
 two threads a call and 0.3 with two calls of one thread."""
 
 
-def choose_device(name: str = "auto", *, require_gpu: bool = False) -> torch.device:
+def choose_device(
+    name: str = "auto", *, require_gpu: bool = False, among: Collection[str] = frozenset(AUTO_BATCH), owner: str = ""
+) -> torch.device:
     """The device of a name: ``auto`` (CUDA, then MPS, then CPU), ``cpu``, ``cuda``, ``cuda:N`` or ``mps``.
+
+    Args:
+        among: Kinds that will do: those that a method, ``owner``, can run on.
 
     Raises:
         UsageError: not a name of a device.
@@ -54,7 +59,12 @@ def choose_device(name: str = "auto", *, require_gpu: bool = False) -> torch.dev
         raise UsageError(f"there is no device {name!r}", hint="devices: auto, cpu, cuda, cuda:N, mps")
     cuda, mps = torch.cuda.is_available(), torch.backends.mps.is_available()
     if kind == "auto":
-        kind = "cuda" if cuda else "mps" if mps else "cpu"
+        there = {"cuda": cuda, "mps": mps, "cpu": True}
+        kind = next((kind for kind, is_there in there.items() if is_there and kind in among), "")
+    if kind not in among:
+        runs_on = " or ".join(sorted(among))
+        reason = f"this machine has none: it runs on {runs_on}" if name == "auto" else f"it runs on {runs_on}"
+        raise DeviceError(f"{owner} does not run on --device {name}; {reason}", hint="choose another --colorizer")
     if kind == "cpu" and require_gpu:
         raise DeviceError("a GPU is required and this machine offers none", hint=_cuda_hint())
     if kind == "cuda" and not cuda:
@@ -66,8 +76,13 @@ def choose_device(name: str = "auto", *, require_gpu: bool = False) -> torch.dev
     return torch.device(kind, int(number)) if number else torch.device(kind)
 
 
-def choose_devices(names: str, *, require_gpu: bool = False) -> list[torch.device]:
+def choose_devices(
+    names: str, *, require_gpu: bool = False, among: Collection[str] = frozenset(AUTO_BATCH), owner: str = ""
+) -> list[torch.device]:
     """The devices of names with commas between: ``cuda:0,cuda:1``. One named twice is used by two threads at once.
+
+    Args:
+        among, owner: As for ``choose_device``.
 
     Raises:
         UsageError: not names, or of devices of several kinds, which would each give their own last bits.
@@ -76,7 +91,7 @@ def choose_devices(names: str, *, require_gpu: bool = False) -> list[torch.devic
     listed = [name.strip() for name in names.split(",")]
     if len(listed) > 1 and not all(listed):
         raise UsageError(f"--device {names}: a name is missing beside a comma", hint="for example: cuda:0,cuda:1")
-    devices = [choose_device(name, require_gpu=require_gpu) for name in listed]
+    devices = [choose_device(name, require_gpu=require_gpu, among=among, owner=owner) for name in listed]
     if len({device.type for device in devices}) > 1:
         raise UsageError(
             f"--device {names}: these are of several kinds, and results differ a little between kinds",
@@ -108,8 +123,8 @@ class Runtime:
     ) -> None:
         self.colorizer = colorizer
         self.decoder = decoder
-        self.device = choose_device(device, require_gpu=require_gpu)
-        self.batch = batch or AUTO_BATCH[self.device.type]
+        self.device = choose_device(device, require_gpu=require_gpu, among=colorizer.devices, owner=colorizer.name)
+        self.batch = batch or colorizer.preferred_batch or AUTO_BATCH[self.device.type]
         self.reference: Lab | None = None
         self.learning = 0.0
         """Seconds of the last ``learn``."""

@@ -110,7 +110,8 @@ class Session:
         if reference is not None and colorizer.learns_from_reference and recipe.weights is None:
             weights = None  # what is learned takes the place of the method's own
         lab, reference_sha256 = self._reference(reference, recipe, type(colorizer), media)
-        first, *others = (str(device) for device in choose_devices(recipe.device, require_gpu=require_gpu))
+        devices = choose_devices(recipe.device, require_gpu=require_gpu, among=colorizer.devices, owner=colorizer.name)
+        first, *others = map(str, devices)
         path = weights.path if weights else None
         runtime = Runtime(
             colorizer,
