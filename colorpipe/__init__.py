@@ -1,7 +1,7 @@
 """colorpipe: colour for black-and-white photographs, folders and films.
 
-The names below are the whole public face. Each is imported when it is first used, so that ``import colorpipe`` and
-``colorpipe --help`` cost neither numpy nor torch.
+What plugins and programs may import stands in ``__all__`` and ``PUBLIC``, and nowhere else. Each name is imported when
+it is first used, so that ``import colorpipe`` and ``colorpipe --help`` cost neither numpy nor torch.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ _HOMES = {
         "ColorpipeError", "UsageError", "OptionError", "PluginError", "InputError", "LimitError", "OutputError",
         "WeightsError", "DeviceError", "TrainingError",
     ),
+    "colorpipe.plugins.contract": ("CONTRACT",),
     "colorpipe.plugins.hookspecs": ("hookimpl",),
     "colorpipe.plugins.interfaces": ("Colorizer", "Decoder", "Evaluator", "Preprocessor"),
     "colorpipe.weights.registry": ("Model",),
@@ -30,7 +31,29 @@ _HOMES = {
     "colorpipe.pipeline.session": ("Session", "colorize"),
 }  # fmt: skip
 _HOME = {name: module for module, names in _HOMES.items() for name in names}
-__all__ = ["__version__", *sorted(_HOME)]
+__all__ = ["__version__", *sorted(_HOME)]  # noqa: PLE0604 - all are strings
+PUBLIC = {
+    "color": (
+        "GREY_WEIGHTS", "Float", "encode", "grey_of", "lab_to_rgb", "lightness_of", "linear", "rgb", "rgb_to_lab",
+        "shrink", "view_size",
+    ),
+    "guidance": ("code_values", "grey_codes", "palette", "patches", "tint"),
+    "inference": ("one_thread",),
+    "testing": (
+        "SUITES", "CheckResult", "ColorizerSuite", "DecoderSuite", "EvaluatorSuite", "PluginSuite", "PreprocessorSuite",
+        "check", "require", "require_close",
+    ),
+    "training": (
+        "Task", "TrainingOptions", "TrainingPictures", "TrainingResult", "ValidationBatch", "as_metadata",
+        "find_pictures", "fit", "load_square", "rebalancing_weights", "save_weights", "smooth_prior", "to_ab",
+    ),
+    "verification": ("Check", "Pair", "Report", "find_pairs", "verify", "verify_pair"),
+    "weights": (
+        "as_metadata", "load_strictly", "read_grey_temperature", "read_temperature", "read_tensors", "read_vibrance",
+        "save_weights",
+    ),
+}  # fmt: skip
+"""Package -> the public ones of its names: ``from colorpipe.color import rgb``. All others may change at any time."""
 
 if TYPE_CHECKING:
     from colorpipe.batch.api import run as run
@@ -50,6 +73,7 @@ if TYPE_CHECKING:
     from colorpipe.options import option as option
     from colorpipe.pipeline.session import Session as Session
     from colorpipe.pipeline.session import colorize as colorize
+    from colorpipe.plugins.contract import CONTRACT as CONTRACT
     from colorpipe.plugins.hookspecs import hookimpl as hookimpl
     from colorpipe.plugins.interfaces import Colorizer as Colorizer
     from colorpipe.plugins.interfaces import Decoder as Decoder
@@ -69,8 +93,15 @@ if TYPE_CHECKING:
 
 
 def __getattr__(name: str) -> Any:
+    if name in PUBLIC:
+        return importlib.import_module(f"colorpipe.{name}")
     if name not in _HOME:
         raise AttributeError(f"module 'colorpipe' has no attribute {name!r}")
     value = getattr(importlib.import_module(_HOME[name]), name)
     globals()[name] = value
     return value
+
+
+def __dir__() -> list[str]:
+    """What completion and ``help`` show."""
+    return sorted({*__all__, *PUBLIC, *(name for name in globals() if name.startswith("__"))})

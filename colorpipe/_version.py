@@ -1,3 +1,3 @@
-"""The version, in one place: the package and its metadata read it here."""
+"""The version, in its one place. Nothing is imported here, so that build tools and every module can read it."""
 
 __version__ = "0.1.0"

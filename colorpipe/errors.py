@@ -21,7 +21,7 @@ from __future__ import annotations
 
 
 class ColorpipeError(Exception):
-    """What went wrong, in one line that names the thing at fault, and what to do about it.
+    """An error in one line: it names the thing at fault and says what to do about it.
 
     ``hint`` is the next step; it is printed after the message.
     """
@@ -79,6 +79,6 @@ class TrainingError(ColorpipeError):
 
 
 def oneline(error: BaseException, most: int = 200) -> str:
-    """What an exception says, in one line of at most so many characters; its type where it says nothing."""
+    """An exception's message in one line of at most ``most`` characters; its type where it has no message."""
     text = " ".join(str(error).split()) or type(error).__name__
     return text if len(text) <= most else f"{text[:most]}.."

@@ -20,12 +20,12 @@ from colorpipe.errors import OutputError
 
 _numbers = itertools.count()
 _NAME_BYTES = 255
-"""What file systems allow."""
+"""The longest name that file systems allow, bytes."""
 _PART = re.compile(r"\.(\d+)\.\d+\.part$")
 
 
 def sha256(path: Path) -> str:
-    """Of a file's content, 64 hexadecimal digits.
+    """SHA-256 of a file's content, 64 hexadecimal digits.
 
     Raises:
         OSError: it cannot be read.
@@ -85,7 +85,7 @@ def hidden(path: Path, kind: str) -> Path:
 
 
 def working_folder(path: Path) -> Path:
-    """Where a result that is made in several steps lies until it is whole."""
+    """The folder of a result that is made in several steps, until it is whole."""
     return hidden(path, "colorpipe")
 
 

@@ -91,7 +91,7 @@ class Field:
         return converted
 
     def parse(self, text: str, owner: str) -> Any:
-        """As ``convert``, of what a person typed: ``yes`` or ``no`` for a switch, ``none`` where None is a value.
+        """``convert`` for typed text: ``yes`` or ``no`` for a switch, ``none`` where None is a value.
 
         Raises:
             OptionError: as ``convert``.
@@ -211,7 +211,7 @@ class NamedField:
     """As flags without dashes, the bare one first. A field of the core has a bare name. A plugin's has a qualified one,
     ``PLUGIN-option``, and the bare one where nobody else has it."""
     shadows: tuple[str, ...] = ()
-    """Of a field of the core: the qualified names of the plugins' fields that would have its bare name."""
+    """The qualified names of the plugins' fields that would have the bare name of this field of the core."""
 
 
 def named_fields(owners: Sequence[Owner], reserved: Iterable[str] = ()) -> list[NamedField]:
@@ -270,12 +270,12 @@ def distribute(values: Mapping[str, Any], owners: Sequence[Owner]) -> tuple[list
 
 
 def shadow_note(place: NamedField, name: str, others: Sequence[str]) -> str:
-    """What to tell a person who gave an option of the core that a chosen plugin has too."""
+    """The message for a person who gave an option of the core that a chosen plugin has too."""
     return f"{name} is colorpipe's own: {place.field.help}; the plugin's option is {' or '.join(others)}"
 
 
 def forms(field: Field) -> list[str]:
-    """What a field's bare flag can look like."""
+    """The forms of a field's bare flag."""
     return [field.flag, f"no-{field.flag}"] if field.type is bool else [field.flag]
 
 

@@ -17,7 +17,7 @@ KEY_DISTANCE = 24
 
 @dataclass(frozen=True)
 class Limits(Options):
-    """What is let in. They guard against files that would fill the memory or never end, and change no result."""
+    """Limits on inputs. They guard against files that would fill the memory or never end, and change no result."""
 
     max_pixels: int = option(250_000_000, "refuse pictures, and frames of films, of more pixels than this", min=1)
     max_seconds: int = option(
@@ -44,9 +44,10 @@ class MediaOptions(Limits):
 class MergeOptions(Options):
     """How chroma is put under the source's luma."""
 
-    upsample: Literal["guided", "bilinear"] | None = option(
+    upsample: Literal["guided", "bilinear", "nearest"] | None = option(
         None,
-        "how chroma reaches full size; guided follows the picture's edges "
+        "how chroma reaches full size; guided follows the picture's edges, bilinear and nearest are the published "
+        "scripts' ways "
         "[default: guided for stills, bilinear for films]",
     )
     keep: Literal["lightness", "luma"] = option(
@@ -55,7 +56,7 @@ class MergeOptions(Options):
     gamut: Literal["fit", "clip"] | None = option(
         None,
         "colour that sRGB cannot show: fit it, keeping the lightness, or clip it as the published scripts do "
-        "[default: fit, but clip for stills with --upsample bilinear]",
+        "[default: fit, but clip for stills with --upsample bilinear or nearest]",
     )
     saturation: float = option(1.0, "chroma is multiplied by this", min=0.0, max=4.0)
     temporal: str = option(

@@ -69,14 +69,14 @@ class Encoding:
 
 @dataclass(frozen=True)
 class Metadata:
-    """What travels with a picture and is not pixels. Blobs are kept byte for byte."""
+    """A picture's metadata. Blobs are kept byte for byte."""
 
     icc: bytes | None = None
     exif: bytes | None = None
     xmp: bytes | None = None
     iptc: bytes | None = None
     extra: Mapping[str, Any] = field(default_factory=dict)
-    """Whatever the source and the sink of one medium agree on (resolution, loop counts)."""
+    """Further facts that source and sink of one medium agree on (resolution, loop counts)."""
 
 
 @dataclass(frozen=True)
@@ -145,7 +145,7 @@ class Lab:
 
 @dataclass(frozen=True)
 class Batch:
-    """What a colorizer is given."""
+    """The input of a colorizer."""
 
     L: torch.Tensor
     """(N, 1, h, w) float, 0..100."""
@@ -165,9 +165,12 @@ class Batch:
         return int(self.L.shape[0])
 
 
+Shrinking = Literal["bicubic", "bilinear", "two-point"]
+
+
 @dataclass(frozen=True)
 class InputSize:
-    """What a network wants to be fed."""
+    """The size of a network's input."""
 
     side: int | None = 256
     """Pictures are squeezed to a square of this side, as the published networks were trained; None keeps their size."""
@@ -175,6 +178,9 @@ class InputSize:
     """With ``side=None``: height and width are resized to multiples of this."""
     limit: int | None = None
     """With ``side=None``: the longer side is shrunk to at most this."""
+    by: Shrinking = "bicubic"
+    """How, as the published script of the network does it: ``bicubic`` and ``bilinear`` with antialiasing, which is
+    Pillow's; ``two-point`` between the two nearest rows and columns without, which is OpenCV's INTER_LINEAR."""
 
 
 VIVID = 80.0
@@ -192,7 +198,9 @@ class ChromaDistribution:
     natural_T: float = 1.0
     """The temperature at which the stock model is decoded; 1 is the softmax as it stands."""
     natural_vibrance: float = 1.0
-    """By how much its makers strengthen weak colours of a mean; 1 leaves it as it is."""
+    """Factor by which weak colours of a mean are strengthened, as its makers advise; 1 leaves them as they are."""
+    natural_grey_T: float | None = None
+    """The temperature where the network is sure that a place is grey; None is ``natural_T`` everywhere."""
 
     def __post_init__(self) -> None:
         shape, bins = _shape(self.logits), _shape(self.bins)
@@ -200,17 +208,19 @@ class ChromaDistribution:
         wanted = (self.logits.shape[1], 2)
         _check(bins == wanted, "ChromaDistribution", f"bins are {wanted}, not {bins}")
         _check(self.natural_T > 0, "ChromaDistribution", f"natural_T is above 0, not {self.natural_T}")
+        grey = self.natural_grey_T
+        _check(grey is None or grey > 0, "ChromaDistribution", f"natural_grey_T is above 0, not {grey}")
         vibrance = self.natural_vibrance
         _check(vibrance >= 1, "ChromaDistribution", f"natural_vibrance is at least 1, not {vibrance}")
 
     @staticmethod
-    def strengthen(ab: torch.Tensor, vibrance: float) -> torch.Tensor:
+    def strengthen(ab: torch.Tensor, vibrance: float | torch.Tensor) -> torch.Tensor:
         """ab (N, 2, h, w) with weak colours made stronger, CIE units: a mean over many hues is paler than any of them.
 
         Chroma c becomes ``vibrance * c / (1 + (vibrance - 1) * c / VIVID)``: nearly ``vibrance * c`` close to grey, c
-        itself at ``VIVID`` and beyond. The hue stays.
+        itself at ``VIVID`` and beyond. The hue stays. ``vibrance`` is one number, or one for each place (N, 1, h, w).
         """
-        if vibrance == 1:
+        if isinstance(vibrance, (int, float)) and vibrance == 1:
             return ab
         chroma = (ab * ab).sum(1, keepdim=True).sqrt()
         return ab * (vibrance / (1 + (vibrance - 1) * chroma / VIVID)).clamp(min=1)
@@ -258,7 +268,7 @@ class Recipe:
     precision: str = "auto"
     seed: int = 0
     reference_sha256: str | None = None
-    """Of the colour reference, where one was given."""
+    """SHA-256 of the colour reference, where one was given."""
     version: str = ""
     """colorpipe's."""
     in_effect: Mapping[str, Any] = field(default_factory=dict)
@@ -310,7 +320,7 @@ class Outcome:
     height: int | None = None
     frames: int = 0
     shots: int = 0
-    """Of a film with steady colour; of a film that was taken up, from there on."""
+    """Shots of a film with steady colour; of a film that was resumed, those from there on."""
     key_frames: int = 0
     """Frames of it that the network saw."""
     seconds: Mapping[str, float] = field(default_factory=dict)
@@ -319,7 +329,7 @@ class Outcome:
     device: str | None = None
     scores: Mapping[str, float] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
-    """What a person should know: a page left out, a stream that could not be copied."""
+    """Remarks for a person: a page left out, a stream that could not be copied."""
     error: str | None = None
 
     def as_dict(self) -> dict[str, Any]:

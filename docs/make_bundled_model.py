@@ -1,10 +1,12 @@
 """Measure the bundled network on pictures that it has not seen, and draw its contact sheet.
 
-    python docs/make_bundled_model.py training-collection/ old-photographs/
+    python docs/make_bundled_model.py outside-photographs/ training-collection/ old-photographs/
 
-Writes docs/bundled-model.md, the figures, and docs/bundled-model.jpg, the first 12 held-out photographs by file name
-(grey, result, truth) and the first 12 old ones (before, after). Which pictures are held out is what ``colorpipe train``
-holds out.
+Writes docs/bundled-model.md, the figures, and docs/bundled-model.jpg, the first 12 outside photographs by file name
+(grey, result, truth) and the first 12 old ones (before, after). Outside photographs are from other sources than what it
+was trained on: they tell what other people's pictures will look like. Beside them stands the part of the training
+collection that ``colorpipe train`` holds out. ``--bands FOLDER`` only prints the figures of any folder of colour
+photographs, by how colourful they truly are.
 """
 
 from __future__ import annotations
@@ -32,8 +34,16 @@ from colorpipe.training.data import find_pictures, split
 
 HERE = Path(__file__).resolve().parent
 HELD_OUT, SHOWN = 500, 12
-METHODS = ("zhang:T=0.09", "zhang", "zhang:T=1")
-MEASURES = ("psnr", "ssim", "de00", "colourfulness", "auc")
+METHODS = ("zhang", "zhang:weights=zhang-compact")
+MEASURES = ("psnr", "ssim", "de00", "colourfulness", "auc", "patchiness")
+BANDS = (
+    (0.0, 1e9, "all"),
+    (40.0, 1e9, "vivid, 40 or more"),
+    (25.0, 40.0, "middling, 25 to 40"),
+    (0.0, 25.0, "muted, below 25"),
+)
+"""By the truth's colourfulness (Hasler and Suesstrunk 2003). A mean of PSNR weighs muted pictures heavily, and what is
+truly muted is where painting too much is seen first."""
 WIDTH = 1500
 GROUPS = ((41.0, 90.0, "light"), (10.0, 41.0, "tan"), (-90.0, 10.0, "brown and dark"))
 """Individual typology angle, degrees, atan((L - 50) / b) (Chardon et al. 1991; bounds of Del Bino and Bernerd 2013): of
@@ -95,37 +105,53 @@ def table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     return "\n".join([*lines, *("| " + " | ".join(row) + " |" for row in rows)])
 
 
-def figures(files: Sequence[Path]) -> str:
-    """The measures of the whole split, through ``colorpipe.evaluate``."""
-    evaluation = colorpipe.evaluate(files, METHODS, MEASURES, "whole-256.v1")
-    columns = {column.label: column for column in evaluation.columns}
-    values = {
-        row.label: {label: evaluation.summary(row, column).value for label, column in columns.items()}
-        for row in evaluation.rows
-    }
-    base = values[GREY]
-    # The truth's colourfulness, from a picture's own and its share of the truth's; means are compared, not shares.
-    vivid = [scored.scores for scored in evaluation.rows[-1].results.values()]
-    truth = float(np.mean([scores["colourfulness"] / scores["colourfulness-share"] for scores in vivid]))
+def figures(files: Sequence[Path], methods: Sequence[str] = METHODS) -> str:
+    """The measures through ``colorpipe.evaluate``, by how colourful the pictures truly are."""
+    evaluation = colorpipe.evaluate(files, methods, MEASURES, "whole-256.v1")
+    scored = {row.label: {case: one.scores for case, one in row.results.items()} for row in evaluation.rows}
+    base = scored[GREY]
+    truth = {case: scores["colourfulness-truth"] for case, scores in base.items()}
     rows = []
-    for label, scores in values.items():
-        psnr, de00 = (float(scores[name] or 0) for name in ("psnr", "de00"))
-        gain, less = psnr - float(base["psnr"] or 0), de00 / float(base["de00"] or 1) - 1
-        rows.append(
-            [
-                f"**{label}**" if label == "zhang" else label,
-                f"{psnr:.2f}",
-                f"{gain:+.2f}",
-                f"{float(scores['ssim'] or 0):.4f}",
-                f"{de00:.2f}",
-                f"{100 * less:+.1f}%",
-                f"{float(scores['colourfulness'] or 0):.1f}",
-                f"{100 * float(scores['colourfulness'] or 0) / truth:.1f}%",
-                f"{100 * float(scores['auc'] or 0):.2f}%",
-            ]
-        )
-    heads = ("", "PSNR, dB", "over grey", "SSIM", "dE00", "against grey", "colourfulness", "of the truth's", "AuC")
-    return table(heads, [*rows, ["the truth", *[""] * 5, f"{truth:.1f}", "100%", ""]])
+    for low, high, band in BANDS:
+        cases = [case for case in base if low <= truth[case] < high]
+        if not cases:
+            continue
+
+        def mean(label: str, name: str, cases: Sequence[str] = cases) -> float:
+            values = [scored[label][case][name] for case in cases if name in scored[label].get(case, {})]
+            return float(np.mean(values)) if values else float("nan")
+
+        for label in scored:
+            gain, less = mean(label, "psnr") - mean(GREY, "psnr"), mean(label, "de00") / mean(GREY, "de00") - 1
+            rows.append(
+                [
+                    f"{band} ({len(cases)})" if label == GREY else "",
+                    "left grey" if label == GREY else label,
+                    f"{mean(label, 'psnr'):.2f}",
+                    "" if label == GREY else f"{gain:+.2f}",
+                    f"{mean(label, 'ssim'):.4f}",
+                    f"{mean(label, 'de00'):.2f}",
+                    "" if label == GREY else f"{100 * less:+.1f}%",
+                    f"{mean(label, 'colourfulness'):.1f}",
+                    f"{100 * mean(label, 'colourfulness') / mean(label, 'colourfulness-truth'):.0f}%",
+                    f"{mean(label, 'auc'):.4f}",
+                    f"{mean(label, 'patchiness') / mean(label, 'patchiness-truth'):.2f}",
+                ]
+            )
+    heads = (
+        "true colourfulness (pictures)",
+        "",
+        "PSNR, dB",
+        "over grey",
+        "SSIM",
+        "dE00",
+        "against grey",
+        "colourfulness",
+        "of the truth's",
+        "AuC",
+        "patchiness / truth's",
+    )
+    return table(heads, rows)
 
 
 def skin(files: Sequence[Path], session: colorpipe.Session) -> str:
@@ -185,28 +211,56 @@ def sheet(colour: Sequence[Path], old: Sequence[Path], session: colorpipe.Sessio
     return np.concatenate([parts[0], np.full((3 * GAP, WIDTH, 3), 255, np.uint8), parts[1]])
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", 1)[0])
-    parser.add_argument("pictures", type=Path, help="the training collection: its held-out part is measured")
-    parser.add_argument("old", type=Path, help="a folder of old black-and-white photographs")
-    given = parser.parse_args()
+def patches(files: Sequence[Path], weights: Sequence[str]) -> str:
+    """Patchiness of the old photographs' results, which needs no truth: plain regions are those of the grey."""
+    from colorpipe_metrics.patches import patchiness, plain_regions
+
+    rows = []
+    for name in weights:
+        session = colorpipe.Session("zhang", weights=name)
+        found = []
+        for path in files:
+            result = frame_of(session.colorize(path))
+            regions = plain_regions(result)  # its lightness is the source's
+            found += [patchiness(result, regions)] if regions else []
+        rows.append([name, f"{np.mean(found):.2f}", f"{np.max(found):.2f}", str(len(found))])
+    return table(("weights", "mean patchiness, CIE units", "worst picture", "pictures with plain regions"), rows)
+
+
+def frame_of(rgb: Image) -> colorpipe.Frame:
+    luma = cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY)
+    return colorpipe.Frame(luma, colorpipe.Encoding("rgb", 8), colour=tuple(np.moveaxis(rgb, 2, 0)))
+
+
+def page(given: argparse.Namespace) -> str:
+    outside = sorted(find_pictures(given.outside), key=lambda path: path.name)
     files = find_pictures(given.pictures)
     training, validation = split([str(path) for path in files], HELD_OUT)
     held = sorted((files[index] for index in validation), key=lambda path: path.name)
-    old = sorted(find_pictures(given.old), key=lambda path: path.name)[:SHOWN]
-
+    old = sorted(find_pictures(given.old), key=lambda path: path.name)
     session = colorpipe.Session()
-    (HERE / "bundled-model.jpg").write_bytes(encode(sheet(held[:SHOWN], old, session)))
+    (HERE / "bundled-model.jpg").write_bytes(encode(sheet(outside[:SHOWN], old[:SHOWN], session)))
     listed = set((HERE.parent / "plugins/colorpipe_zhang/more-often.txt").read_text().split())
     darker = [files[index] for index in training if files[index].name in listed]
-    weights = HERE.parent / "plugins/colorpipe_zhang/weights/compact.safetensors"
-    page = f"""# The bundled network, measured
+    folder = HERE.parent / "plugins/colorpipe_zhang/weights"
+    digests = ", ".join(
+        f"`{file.name}` {hashlib.sha256(file.read_bytes()).hexdigest()[:16]}.."
+        for file in sorted(folder.glob("*.safetensors"))
+    )
+    return f"""# The bundled networks, measured
 
-By `python docs/make_bundled_model.py`, colorpipe {colorpipe.__version__}, {platform.machine()}, on a CPU. Weights:
-SHA-256 `{hashlib.sha256(weights.read_bytes()).hexdigest()[:16]}..`. What the network is, was trained on and does badly:
-[its card](../plugins/colorpipe_zhang/README.md).
+By `python docs/make_bundled_model.py`, colorpipe {colorpipe.__version__}, {platform.machine()}, on a CPU.
+SHA-256: {digests}.
+What the networks are, were trained on and do badly: [their card](../plugins/colorpipe_zhang/README.md).
+Protocol `whole-256.v1`; patchiness is the spread of chroma inside regions that are plain in lightness.
 
-## {len(held)} held-out photographs, protocol `whole-256.v1`
+## {len(outside)} photographs from elsewhere
+
+None of them, nor of their sources, was trained on. T, vibrance and saturation were chosen on these.
+
+{figures(outside)}
+
+## {len(held)} held-out photographs of the training collection
 
 {figures(held)}
 
@@ -214,6 +268,10 @@ SHA-256 `{hashlib.sha256(weights.read_bytes()).hexdigest()[:16]}..`. What the ne
 
 Faces seen from the front that scikit-image's LBP cascade finds, grouped by the typology angle of their skin as it is
 lit in the photograph. Medians; dE00 is the mean over the skin.
+
+Photographs from elsewhere:
+
+{skin(outside, session)}
 
 Held-out photographs:
 
@@ -224,14 +282,36 @@ them:
 
 {skin(darker, session)}
 
-## The first {SHOWN} held-out photographs and the first {SHOWN} old ones, by file name
+## {len(old)} old photographs
+
+{patches(old, ("zhang-base", "zhang-compact"))}
+
+## The first {SHOWN} photographs from elsewhere and the first {SHOWN} old ones, by file name
 
 Grey, result, truth; then before, after.
 
 ![contact sheet](bundled-model.jpg)
 """
-    (HERE / "bundled-model.md").write_text(page)
-    print(page)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", 1)[0])
+    parser.add_argument("outside", type=Path, nargs="?", help="colour photographs from elsewhere")
+    parser.add_argument("pictures", type=Path, nargs="?", help="the training collection: its held-out part is measured")
+    parser.add_argument("old", type=Path, nargs="?", help="a folder of old black-and-white photographs")
+    parser.add_argument("--bands", type=Path, help="only print the figures of this folder, by true colourfulness")
+    parser.add_argument(
+        "--method", action="append", help="with --bands: a method as `colorpipe eval --colorizer` takes it"
+    )
+    given = parser.parse_args()
+    if given.bands is not None:
+        print(figures(sorted(find_pictures(given.bands)), given.method or METHODS))
+        return
+    if given.old is None:
+        parser.error("three folders: outside photographs, the training collection, old photographs; or --bands FOLDER")
+    text = page(given)
+    (HERE / "bundled-model.md").write_text(text)
+    print(text)
 
 
 if __name__ == "__main__":

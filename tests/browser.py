@@ -49,7 +49,7 @@ class Browser:
 
         self._process = subprocess.Popen(
             [program, *FLAGS, f"--user-data-dir={folder}", "about:blank"],
-            pass_fds=(3, 4), preexec_fn=plug, env={**os.environ, "HOME": str(folder)},
+            pass_fds=(3, 4), preexec_fn=plug, env={**os.environ, "HOME": str(folder)},  # noqa: PLW1509 - no thread runs yet
             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
         )  # fmt: skip
         for end in (there, back, *high):

@@ -139,7 +139,7 @@ ODD: dict[str, tuple[Callable[[Path], object], tuple[int, int], str]] = {
     "moving.gif": (_moving, (80, 60), "first of 2 frames"),
     "moving.webp": (_moving, (80, 60), "first of 2 frames"),
     "film.mkv": (lambda path: make_clip(path, ticks=[0, 40]), (64, 48), ""),
-    "broken-off.mkv": (lambda path: _broken_off(path), (64, 48), "the file is cut off"),
+    "broken-off.mkv": (lambda path: _broken_off(path), (64, 48), "the file is cut off"),  # noqa: PLW0108 - it is defined below
     "good.png": (lambda path: save(path, scene(60, 80)), (80, 60), ""),
 }
 """What is unusual and yet is a picture: name -> how it is made, its size, and what is noted."""

@@ -76,6 +76,35 @@ def test_the_weights_own_vibrance_counts_unless_one_is_given() -> None:
         ChromaDistribution(plain.logits, plain.bins, natural_vibrance=0.5)
 
 
+def test_where_grey_is_sure_its_temperature_counts_and_no_vibrance() -> None:
+    given = distribution()
+    near = given.bins.norm(dim=1) <= 11
+    assert 0 < int(near.sum()) < len(near)
+    for favoured, T, vibrance in ((near, 0.3, 1.0), (~near, 0.9, 2.0)):
+        logits = given.logits + 60 * favoured.view(1, -1, 1, 1)
+        one = ChromaDistribution(logits, given.bins, 0.9, natural_vibrance=2.0, natural_grey_T=0.3)
+        wanted = AnnealedMean(AnnealedMean.Options(T=T, vibrance=vibrance, grey_T=T))
+        torch.testing.assert_close(at(None).decode(one).ab, wanted.decode(one).ab, rtol=1e-3, atol=1e-2)
+
+
+def test_greys_temperature_is_never_above_that_of_the_rest() -> None:
+    given = distribution()
+    made = ChromaDistribution(given.logits, given.bins, 1.0, natural_grey_T=0.4)
+    assert torch.equal(at(0.2).decode(made).ab, at(0.2).decode(given).ab)
+    assert not torch.equal(at(0.8).decode(made).ab, at(0.8).decode(given).ab)
+    with pytest.raises(ValueError, match="natural_grey_T is above 0"):
+        ChromaDistribution(given.logits, given.bins, natural_grey_T=0.0)
+
+
+def test_training_scores_what_the_decoder_shows() -> None:
+    from colorpipe.training.validation import to_ab
+
+    given = distribution()
+    options = AnnealedMean.Options(T=0.8, vibrance=1.6, grey_T=0.4)
+    shown = AnnealedMean(options).decode(given).ab
+    torch.testing.assert_close(to_ab(given.logits, given.bins, 0.8, 1.6, 0.4), shown, rtol=1e-3, atol=1e-2)
+
+
 def test_mean_is_at_temperature_1_whatever_the_weights_say() -> None:
     given = distribution(natural_T=0.38)
     given = ChromaDistribution(given.logits, given.bins, 0.38, natural_vibrance=2.0)

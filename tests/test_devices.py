@@ -129,7 +129,7 @@ def pixels(outcomes: list[Outcome]) -> dict[str, np.ndarray]:
 
 def check_that_two_are_as_one(source: Path, output: Path, devices: str, temporal: str = "3") -> list[Outcome]:
     """And that both work at once."""
-    one = pixels(colorize(source, output / "one", Convolved, devices.split(",")[0], temporal))
+    one = pixels(colorize(source, output / "one", Convolved, devices.split(",", maxsplit=1)[0], temporal))
     outcomes = colorize(source, output / "two", Together.expect(), devices, temporal)
     two = pixels(outcomes)
     assert len({id(caller) for caller in Together.callers}) == 2

@@ -73,4 +73,6 @@ def test_every_hook_says_in_a_sentence_what_it_is_for() -> None:
 
 
 def test_the_changelog_knows_this_version() -> None:
-    assert f"## {colorpipe.__version__}" in (ROOT / "CHANGELOG.md").read_text("utf-8")
+    text = (ROOT / "CHANGELOG.md").read_text("utf-8")
+    unreleased = text.partition("## [Unreleased]")[2].partition("\n## [")[0]
+    assert f"## [{colorpipe.__version__}]" in text or colorpipe.__version__ in unreleased

@@ -150,7 +150,7 @@ def test_another_networks_file_is_told_by_its_keys(tmp_path: Path) -> None:
     siggraph = {"model1.0.weight": torch.zeros(64, 4, 3, 3), "model1short10.0.weight": torch.zeros(128, 64, 3, 3)}
     with pytest.raises(WeightsError, match=r"siggraph17's weights.*--colorizer siggraph17"):
         Zhang().build(save(siggraph, tmp_path))
-    with pytest.raises(WeightsError, match=r"neither of zhang's networks.*backbone\.0"):
+    with pytest.raises(WeightsError, match=r"none of zhang's networks.*backbone\.0"):
         Zhang().build(save({"backbone.0": torch.zeros(1)}, tmp_path))
 
 

@@ -26,8 +26,13 @@ pytest.importorskip("lightning")
 
 SAMPLES = Path(__file__).parents[1] / "samples"
 SMALL: dict[str, Any] = {
-    **{"steps": 6, "batch": 3, "side": 32, "final_side": 32, "validate_every": 3},
-    **{"device": "cpu", "precision": "fp32"},
+    "steps": 6,
+    "batch": 3,
+    "side": 32,
+    "final_side": 32,
+    "validate_every": 3,
+    "device": "cpu",
+    "precision": "fp32",
 }
 
 
@@ -231,7 +236,6 @@ def test_the_vaes_loss_is_squared_error_and_the_latent_kl() -> None:
 
 def test_scores_are_over_the_true_lightness() -> None:
     """The truth itself: no error; a network that leaves grey: no gain, no chroma."""
-
     rgb = np.tile(np.array([[200, 90, 60]], np.uint8), (32, 32, 1))[None]
     true = cv2.cvtColor(rgb[0].astype(np.float32) / 255, cv2.COLOR_RGB2LAB)[0, 0, 1:]
 

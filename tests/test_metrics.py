@@ -18,7 +18,8 @@ from skimage.color import deltaE_ciede2000, rgb2lab
 from skimage.metrics import peak_signal_noise_ratio
 
 import colorpipe_metrics as measures
-from colorpipe import ChromaDistribution, Encoding, Evaluator, Frame, OptionError, PluginError
+from colorpipe import ChromaDistribution, Encoding, Evaluator, Frame, Lab, OptionError, PluginError
+from colorpipe.color import lab_to_rgb
 from colorpipe.media import first_frame
 from colorpipe.settings import MediaOptions
 from colorpipe_metrics import prior
@@ -282,21 +283,46 @@ def test_a_result_left_grey_is_its_luma_three_times(cls: type[Evaluator]) -> Non
 
 PERFECT = {"mse": 0, "psnr": 100, "ssim": 1, "de00": 0, "max-channel": 1, "grey-backtrack": 1, "auc": 1} | {
     "grey-backtrack-opencv": 1, "auc-rebalanced": 1, "colourfulness-mean-of-differences": 0,
-    "colourfulness-absolute-mean-of-differences": 0,
+    "colourfulness-absolute-mean-of-differences": 0, "patchiness-mean-of-differences": 0,
 }  # fmt: skip
 
 
 @pytest.mark.parametrize("cls", OF_PICTURES, ids=lambda cls: cls.name)
 @pytest.mark.parametrize("truth", [pair()[1], flat(0, 0, 0), flat(255, 255, 255), flat(9, 80, 200, 1), flat(7, 7, 7)])
 def test_identical_pictures_are_perfect(cls: type[Evaluator], truth: Frame) -> None:
-    found = {name: value for name, value in score(cls, truth, truth).items() if name not in cls.describes}
+    scores = score(cls, truth, truth)
+    found = {name: value for name, value in scores.items() if name not in cls.describes}
     assert found == pytest.approx({name: PERFECT[name] for name in found}, abs=1e-5)
-    assert found
+    assert found or (cls is measures.Patchiness and not scores)  # nothing in noise is plain
 
 
 @pytest.mark.parametrize("cls", measures.colorpipe_evaluators(), ids=lambda cls: cls.name)
 def test_no_pictures_have_no_scores(cls: type[Evaluator]) -> None:
     assert cls().finish() == {}
+
+
+def test_patches_count_on_plain_surfaces_only() -> None:
+    """A wall with a blotch of colour and a textured half whose colours change as its lightness does."""
+    rng = np.random.default_rng(0)
+    lightness = np.full((128, 256), 60.0, np.float32)
+    lightness[:, 128:] += rng.normal(0, 15, (128, 128)).astype(np.float32)
+    ab = np.zeros((128, 256, 2), np.float32)
+    ab[:, 128:] = rng.normal(0, 20, (128, 128, 2))
+
+    def made(blotch: float) -> Frame:
+        colours = ab.copy()
+        colours[40:90, 30:80, 1] = blotch
+        picture = lab_to_rgb(Lab(lightness.clip(5, 95), colours))
+        return frame(np.rint(picture * 255).clip(0, 255).astype(np.uint8))
+
+    plain, patchy, worse = (score(measures.Patchiness, made(blotch), made(0)) for blotch in (0, 10, 20))
+    assert plain["patchiness"] < 0.5
+    assert plain["patchiness"] + 0.2 < patchy["patchiness"] < worse["patchiness"]
+    assert worse["patchiness-truth"] == plain["patchiness"]
+    assert worse["patchiness-mean-of-differences"] == worse["patchiness"] - worse["patchiness-truth"]
+    assert (
+        score(measures.Patchiness, made(20), made(10))["patchiness-share"] == worse["patchiness"] / patchy["patchiness"]
+    )
 
 
 def test_a_photograph_left_grey() -> None:

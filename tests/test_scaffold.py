@@ -5,7 +5,9 @@ import sys
 from pathlib import Path
 
 import pytest
+import yaml
 
+from colorpipe.plugins.contract import CONTRACT
 from colorpipe.plugins.interfaces import KINDS
 from tests.conftest import Cli
 
@@ -51,6 +53,15 @@ def test_its_project_declares_what_an_installer_needs(cli: Cli, workplace: Path)
     cli("plugins", "new", "my_method", "--into", "sub")
     assert project_entry_points(workplace / "sub" / "my_method") == {"my-method": "colorpipe_my_method"}
     assert (workplace / "sub/my_method/README.md").read_text().count("$") == 0
+
+
+def test_it_states_its_contract_and_brings_a_workflow(cli: Cli, workplace: Path) -> None:
+    cli("plugins", "new", "my_method")
+    assert f"\ncolorpipe_contract = {CONTRACT}\n" in Path("my_method/colorpipe_my_method/__init__.py").read_text()
+    workflow = yaml.safe_load(Path("my_method/.github/workflows/tests.yml").read_text())
+    job = workflow["jobs"]["tests"]
+    assert job["runs-on"] == "${{ matrix.os }}"
+    assert [step["run"] for step in job["steps"][-2:]] == ["colorpipe plugins test my-method", "pytest"]
 
 
 @pytest.mark.slow

@@ -283,8 +283,8 @@ def test_a_finished_run_is_extended(data: Path, tmp_path: Path, caplog: pytest.L
         rates = {int(row["step"]): float(row["rate"]) for row in csv.DictReader(handle) if row["rate"]}
     assert rates[12] > rates[8]
     assert again.start["loss"] == pytest.approx(first.scores["loss"], abs=1e-3)
+    training.RunFiles(output).finished.unlink()
     with pytest.raises(TrainingError, match=r"has no checkpoint to go on from .*w\.ckpt is not there"):
-        training.RunFiles(output).finished.unlink()
         training.fit(Noted(options(resume=True)), data, output)
     assert output.exists()
 
@@ -324,8 +324,8 @@ def test_pictures_from_elsewhere_take_the_place_of_the_held_out(data: Path, tmp_
     assert not any("elsewhere" in name for name in trained)
     with training.RunFiles(tmp_path / "w.safetensors").log.open() as handle:
         assert {row["val_loss"] for row in csv.DictReader(handle) if row["val_loss"]} == {"1.0000"}
+    (tmp_path / "empty").mkdir()
     with pytest.raises(TrainingError, match="0 readable pictures are too few to score by; give at least 1"):
-        (tmp_path / "empty").mkdir()
         training.fit(Seen(options(validation=tmp_path / "empty")), album, tmp_path / "v.safetensors")
 
 

@@ -17,7 +17,7 @@ from colorpipe.pipeline.frame import Prepared
 from colorpipe.pipeline.session import Session
 
 Answers = dict[int, "tuple[Float | Exception, float]"]
-"""Of some items, by their place among them: chroma or why there is none, and seconds."""
+"""Place of an item -> its chroma or the error, and seconds."""
 
 
 class DevicePool:

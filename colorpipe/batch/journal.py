@@ -1,4 +1,4 @@
-"""What was done in an output folder, so that a job that is started again goes on where it stopped.
+"""The record of an output folder, so that a job that is started again goes on where it stopped.
 
 One line of JSON per event, appended to ``.colorpipe.jsonl`` in the folder: ``begun`` before a result is put in its
 place, ``done`` after. A result that was begun is colorpipe's own and may be written again; one that the journal does
@@ -152,7 +152,7 @@ def _ends_a_line(file: int) -> bool:
 
 
 def identity(source: Path, *, digest: bool = True) -> dict[str, Any]:
-    """What tells one source from another: size, time of change and SHA-256.
+    """The identity of a source: size, time of change and SHA-256.
 
     Args:
         digest: False leaves SHA-256 out, where what is made is not worth reading the whole source for.

@@ -43,17 +43,17 @@ system says the same."""
 
 
 class OutputLock:
-    """The right to make one result, held against other processes and other claims of this one. See ``take``."""
+    """The right to make one result, held against other processes and other threads of this one. See ``take``."""
 
     def __init__(self, lock: Path, file: int | None, made: list[Path]) -> None:
         self._lock, self._file, self._made = lock, file, made
 
     @classmethod
     def take(cls, result: Path) -> OutputLock | None:
-        """The claim to ``result``, or None while somebody else has it.
+        """The lock on ``result``, or None while somebody else has it.
 
         Folders are made where they are missing; ``release`` removes them again if they stayed empty. Where no lock can
-        be made (a folder that cannot be written to) the claim is given: writing the result will say why not. What
+        be made (a folder that cannot be written to) it is given: writing the result will say why not. What
         killed runs left of this result is removed.
         """
         lock = hidden(result, "lock")
@@ -108,7 +108,7 @@ def holder(result: Path) -> str:
 
 
 def _make_folders(folder: Path) -> list[Path]:
-    """Those that were missing, outermost first."""
+    """Make a folder; return the folders that were missing, outermost first."""
     missing = [parent for parent in (folder, *folder.parents) if not parent.exists()]
     for parent in reversed(missing):
         parent.mkdir(exist_ok=True)

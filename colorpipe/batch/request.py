@@ -1,4 +1,4 @@
-"""What a run is asked for, and who is told how it goes."""
+"""The request of a run, and the listener that follows it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class RunRequest:
-    """What ``colorpipe run`` was asked for."""
+    """The inputs of a run and what to do with them."""
 
     inputs: Sequence[str | Path]
     recipe: Recipe

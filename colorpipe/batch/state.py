@@ -74,7 +74,7 @@ class JobState:
         self.seconds[stage] = self.seconds.get(stage, 0.0) + time.perf_counter() - start
 
     def fail(self, error: Exception) -> None:
-        """This input fails, the others go on. What is not ours is a bug, here or in a plugin: its traceback is kept."""
+        """Note that this input fails; the others go on. An unexpected error is a bug: its traceback is logged."""
         reason = str(error)
         self.unrecoverable = self.unrecoverable or isinstance(error, InputError)
         if isinstance(error, MemoryError):

@@ -28,7 +28,7 @@ _AFTERWARDS = {
     "eval": "no report was written",
     "train": "--resume goes on from the last checkpoint",
 }
-"""What a person should know who interrupted a command."""
+"""Messages for a person who interrupted a command."""
 HELP = "Colour for black-and-white photographs, folders and films."
 EPILOG = "Start with `colorpipe run PHOTO`. `colorpipe COMMAND --help` tells the rest."
 
@@ -56,6 +56,35 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _run(words: list[str]) -> int:
     host = PluginHost.load(Path(file) for file in dynamic.words(words, "--plugin"))
     name = _command_name(words)
+    app, chosen = commands(host, words)
+    command = typer.main.get_command(app)
+    try:
+        with console.log_lines(quiet=not {"-q", "--quiet"}.isdisjoint(words)):
+            asked = ["--help" if word == "--help-all" and name == "run" else word for word in words]
+            status = command.main(asked or ["--help"], prog_name="colorpipe", standalone_mode=False, obj=host)
+    except typer.TyperException as error:
+        unknown = getattr(error, "option_name", None)
+        if type(error).__name__ == "NoSuchOption" and isinstance(unknown, str):
+            explained = dynamic.explain(unknown, host, chosen, name or "")
+            if explained is not None:
+                raise explained from None
+        path = getattr(getattr(error, "ctx", None), "command_path", "colorpipe")
+        raise UsageError(error.format_message().rstrip("."), hint=f"see `{path} --help`") from None
+    if status == INTERRUPTED:
+        raise KeyboardInterrupt
+    return status if isinstance(status, int) else 0
+
+
+def commands(host: PluginHost, words: Sequence[str]) -> tuple[typer.Typer, list[type[Plugin]]]:
+    """All commands, with the flags of the plugins that a command line chooses; and these plugins.
+
+    Args:
+        words: Words after the program's name; the first command among them has its plugins' flags.
+
+    Raises:
+        UsageError: the words choose plugins that do not exist or do not fit together.
+    """
+    name = _command_name(words)
     chosen: list[type[Plugin]] = []
     app = typer.Typer(
         name="colorpipe",
@@ -74,22 +103,7 @@ def _run(words: list[str]) -> int:
     models.add_to(app)
     verify.add_to(app)
     host.add_commands(app)
-    command = typer.main.get_command(app)
-    try:
-        with console.log_lines(quiet=not {"-q", "--quiet"}.isdisjoint(words)):
-            asked = ["--help" if word == "--help-all" and name == "run" else word for word in words]
-            status = command.main(asked or ["--help"], prog_name="colorpipe", standalone_mode=False, obj=host)
-    except typer.TyperException as error:
-        unknown = getattr(error, "option_name", None)
-        if type(error).__name__ == "NoSuchOption" and isinstance(unknown, str):
-            explained = dynamic.explain(unknown, host, chosen, name or "")
-            if explained is not None:
-                raise explained from None
-        path = getattr(getattr(error, "ctx", None), "command_path", "colorpipe")
-        raise UsageError(error.format_message().rstrip("."), hint=f"see `{path} --help`") from None
-    if status == INTERRUPTED:
-        raise KeyboardInterrupt
-    return status if isinstance(status, int) else 0
+    return app, chosen
 
 
 def _command_name(words: Sequence[str]) -> str | None:

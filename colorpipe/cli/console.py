@@ -1,4 +1,4 @@
-"""What commands share in talking to a person: messages on stderr, tables on stdout, neither taking names for markup."""
+"""Output that commands share: messages on stderr, tables on stdout. Neither takes names for markup."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From options dataclasses to flags: a command's own parameters plus those of the chosen plugins.
+"""Flags from options dataclasses: a command's own, and those of the chosen plugins.
 
 Typer reads a function's signature; ``extend`` gives it one that is put together when the command line is known.
 A flag that was not given is ``None``, so that a recipe's value can be told from a default.
@@ -62,7 +62,7 @@ class Flag:
 
     @property
     def parameter(self) -> inspect.Parameter:
-        """As Typer wants it."""
+        """The parameter that Typer reads."""
         field = self.field
         # Numbers arrive as text, so that the field's own check is the only one and says what it always says.
         annotation: Any = Literal[field.choices] if field.choices else str if field.type in (int, float) else field.type

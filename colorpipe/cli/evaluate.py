@@ -128,7 +128,7 @@ def _show(evaluation: Evaluation, quiet: bool) -> None:
 
 
 class _Listener:
-    """What a person sees while it runs, on stderr: a bar on a terminal, and what failed in any case."""
+    """Progress on stderr: a bar on a terminal, and failures in any case."""
 
     def __init__(self, out: Console, bars: Progress, quiet: bool, verbose: bool) -> None:
         self._out, self._bars, self._quiet, self._verbose = out, bars, quiet, verbose

@@ -16,7 +16,7 @@ METHOD, REPORT, MACHINE = "Method and measure", "Report", "Machine"
 
 @dataclass(frozen=True)
 class EvaluateFlags:
-    """What was given, checked.
+    """The flags as given, checked.
 
     Raises:
         UsageError: two flags exclude each other.
@@ -77,5 +77,5 @@ class EvaluateFlags:
 
     @property
     def page(self) -> Path | None:
-        """Where the HTML report goes."""
+        """The path of the HTML report."""
         return None if self.html is None else self.html / "index.html"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, cast
+from urllib.parse import urlsplit
 
 import typer
 
@@ -14,12 +15,19 @@ from colorpipe.plugins.host import PluginHost
 if TYPE_CHECKING:
     from rich.progress import TaskID
 
+    from colorpipe.weights.registry import Model
+    from colorpipe.weights.store import ModelStore
+
+LARGE = 100_000_000
+"""Bytes from which a download is asked about first."""
 SUMMARY = "List, download, import and check weights."
 EPILOG = """[bold]Examples[/bold]
 
 colorpipe models
 
 colorpipe models pull eccv16
+
+colorpipe models pull ddcolor-tiny --yes
 
 colorpipe models import eccv16 ~/Downloads/colorization_release_v2-9b330a0b.pth
 """
@@ -68,6 +76,10 @@ def pull(
     names: Annotated[
         list[str], typer.Argument(metavar="NAME...", help="As `colorpipe models` lists them.", show_default=False)
     ],
+    yes: Annotated[
+        bool,
+        typer.Option("--yes", "-y", help=f"Do not ask before a download of more than {LARGE // 1_000_000} MB."),
+    ] = False,
     plugin: console.PluginFiles = None,
 ) -> None:
     from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
@@ -76,9 +88,10 @@ def pull(
 
     store = ModelStore(cast(PluginHost, context.obj).models)
     models = [store[name] for name in names]  # all are looked up before the first is downloaded
+    wanted = [model for model in models if _agreed(store, model, yes)]
     columns = (TextColumn("{task.description}", markup=False), BarColumn(), DownloadColumn(), TransferSpeedColumn())
     with Progress(*columns, console=console.stderr(), transient=True, disable=not sys.stderr.isatty()) as progress:
-        for model in models:
+        for model in wanted:
             bar = progress.add_task(model.name, total=None)
 
             def show(done: int, total: int, bar: TaskID = bar) -> None:
@@ -87,6 +100,23 @@ def pull(
             path = store.pull(model.name, show)
             progress.remove_task(bar)
             progress.console.print(f"{model.name}: {path} ({model.licence})")
+    if len(wanted) < len(models):
+        raise typer.Exit(1)
+
+
+def _agreed(store: ModelStore, model: Model, yes: bool) -> bool:
+    """Says what a large download is, and asks where somebody is there to answer."""
+    if store.status(model.name) != "absent" or model.size < LARGE or not model.url:
+        return True
+    host, begun = urlsplit(model.url).hostname, store.begun(model.name)
+    there = f", {begun / 1e6:.1f} MB of it are here" if begun else ""
+    console.say(f"{model.name}: {model.size / 1e6:.1f} MB from {host}{there}; licence {model.licence}")
+    if yes or not (sys.stdin.isatty() and sys.stderr.isatty()):
+        return True
+    if typer.confirm("Download it?", default=True, err=True):
+        return True
+    console.say(f"{model.name}: left out")
+    return False
 
 
 def import_file(

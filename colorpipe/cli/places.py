@@ -1,4 +1,4 @@
-"""Where a command's reports go: standard output, a file, or a device or pipe."""
+"""Reports of a command, written to standard output, a file, or a device or pipe."""
 
 from __future__ import annotations
 

@@ -36,7 +36,7 @@ _FACTS = {
     "learns_from_reference": "learns from a colour reference",
     "restores": "changes the result, not only what the network sees",
 }
-"""What a class attribute that is true says of a plugin."""
+"""The meaning of a plugin's class attribute that is true."""
 
 
 def add_to(app: typer.Typer) -> None:
@@ -172,7 +172,7 @@ def new(
 
 
 def _typed(folder: Path) -> str:
-    """As pip takes a folder for a folder, not for a name."""
+    """The folder as pip takes it for a folder, not for a name."""
     return str(folder) if folder.is_absolute() else f"./{folder}"
 
 

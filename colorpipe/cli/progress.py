@@ -1,4 +1,4 @@
-"""What a person sees of a run, on stderr, and what a program sees, as lines of JSON."""
+"""A run's progress: on stderr for a person, as lines of JSON for a program."""
 
 from __future__ import annotations
 

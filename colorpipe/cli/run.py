@@ -253,7 +253,7 @@ def _warn(host: PluginHost, choice: Choice) -> None:
 
 
 def _method(choice: Choice) -> str:
-    """What the help shows flags for."""
+    """The help's line that names the chosen plugins."""
     names = " -> ".join(chosen.cls.name for chosen in choice.stages)
     return (
         f"Method: [bold]{names}[/bold]. Name a --colorizer, --decoder or --preprocessor to see its flags; --help-all "

@@ -25,7 +25,7 @@ METHOD, INPUT_OUTPUT, MACHINE, REPORT = "Method", "Input and output", "Machine",
 
 @dataclass(frozen=True)
 class RunFlags:
-    """What was given, checked.
+    """The flags as given, checked.
 
     Raises:
         UsageError: a value cannot be meant, or two flags exclude each other.

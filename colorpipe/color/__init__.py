@@ -5,6 +5,11 @@ Everything in ``spaces`` is a name of this package.
 May import: ground.
 """
 
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
 from colorpipe.color.spaces import (
     FILM_STRIP,
     GREY_WEIGHTS,
@@ -29,6 +34,7 @@ from colorpipe.color.spaces import (
     grey_table,
     interleaved,
     lab_to_rgb,
+    light_of,
     light_tables,
     lightness,
     lightness_of,
@@ -43,6 +49,9 @@ from colorpipe.color.spaces import (
     warm_up,
     yuv_to_rgb,
 )
+
+if TYPE_CHECKING:
+    from colorpipe.color.resample import shrink, view_size
 
 __all__ = [
     "FILM_STRIP",
@@ -68,6 +77,7 @@ __all__ = [
     "grey_table",
     "interleaved",
     "lab_to_rgb",
+    "light_of",
     "light_tables",
     "lightness",
     "lightness_of",
@@ -78,7 +88,17 @@ __all__ = [
     "quantize",
     "rgb",
     "rgb_to_lab",
+    "shrink",
     "to_codes",
+    "view_size",
     "warm_up",
     "yuv_to_rgb",
 ]
+_HOME = dict.fromkeys(("shrink", "view_size"), "colorpipe.color.resample")
+
+
+def __getattr__(name: str) -> Any:
+    """Names whose modules take long to import are looked up when they are first used."""
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(_HOME[name]), name)

@@ -84,6 +84,8 @@ class DeviceMerge:
         """(2, h, w) -> (2, H, W): see ``resample.upsample``."""
         if method == "bilinear":
             return _resize(_resize(ab, view_size), size)
+        if method == "nearest":
+            return F.interpolate(ab[None], size, mode="nearest")[0]
         if ab.shape[1:] == size:
             return ab
         scale = min(1.0, resample.GUIDE_SIDE / max(guide.shape))

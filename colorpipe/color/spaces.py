@@ -52,7 +52,7 @@ STRIP = 1 << 16
 """Pixels merged at a time: what lies between the steps then stays in a core's cache, and memory does not grow with the
 picture. 1080p, one core: 17 ms in strips, 27 ms whole."""
 FILM_STRIP = 1 << 15
-"""Likewise of a film's chroma: its reader and its encoder want the cache too."""
+"""The same for a film's chroma: its reader and its encoder use the cache too."""
 LIGHT_STEPS = 65535
 """Linear light is encoded through a table of this many steps: at its steepest, near black, half a step is 0.025 of an
 8-bit code."""
@@ -178,10 +178,10 @@ def rgb_to_lab(rgb: Float) -> Lab:
 def lab_to_rgb(lab: Lab) -> Float:
     """Lab -> sRGB (H, W, 3) float, clipped to 0..1: what is outside of the gamut changes its lightness."""
     ab = np.zeros((*lab.L.shape, 2), np.float32) if lab.ab is None else lab.ab
-    return encode(np.clip(_light(lab.L, ab), 0, 1))
+    return encode(np.clip(light_of(lab.L, ab), 0, 1))
 
 
-def _light(L: Float, ab: Float) -> Float:
+def light_of(L: Float, ab: Float) -> Float:
     """Lab -> linear sRGB (..., 3), outside of 0..1 where it does not fit."""
     fy = (L + 16) / 116
     xyz = []
@@ -247,7 +247,7 @@ def _give_back(light: Float, Y: Float) -> None:
 
 def _exact_rgb(L: Float, ab: Float, gamut: Gamut) -> Float:
     """Lab -> sRGB (H, W, 3) 0..1 by the formulas: the steps of a table would show in 16 bits."""
-    light = _light(L, ab)
+    light = light_of(L, ab)
     return np.clip(encode(fit_to_gamut(light) if gamut == "fit" else np.clip(light, 0, 1)), 0, 1)
 
 

@@ -1,4 +1,4 @@
-"""From a file to a task and its truth, as a protocol has it."""
+"""A picture file as a protocol presents it: the grey to colorize, and the ground truth."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Case:
 
     path: Path
     grey: Frame
-    """What a method is given: 8 bits, no colour."""
+    """The input of a method: 8 bits, no colour."""
     truth: Frame
     """The same place of the picture in colour; its luma is the grey that was given."""
     reference: Lab | None

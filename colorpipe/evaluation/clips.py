@@ -1,4 +1,4 @@
-"""From a film to a task and its truth, as a protocol has it."""
+"""A film as a protocol presents it: the grey frames to colorize, and the ground truth."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Clip:
 
     path: Path
     greys: tuple[Frame, ...]
-    """What a method is given: the film's own encoding, no colour."""
+    """The input of a method: the film's own encoding, no colour."""
     truths: tuple[Frame, ...]
     """The same frames with their colour, where the film has any."""
     reference: Lab | None = None
@@ -82,7 +82,7 @@ def _shrunk(frame: Frame, side: int | None) -> Frame:
 
 
 def _resized(plane: color.Plane, height: int, width: int) -> color.Plane:
-    """Of whole pixels' areas; a copy in any case: the decoder's own planes hold all of its picture."""
+    """A plane averaged over whole pixels' areas. Always a copy: the decoder's own planes hold its whole picture."""
     if plane.shape == (height, width):
         return np.array(plane)
     return np.asarray(cv2.resize(plane, (width, height), interpolation=cv2.INTER_AREA))

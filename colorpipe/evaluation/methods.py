@@ -1,4 +1,4 @@
-"""What colorizes a case and is timed: a method, or the grey and the truth that are there to compare with."""
+"""Rows of a comparison: a method, which is timed, or the grey and the ground truth to compare it with."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Colorized:
-    """What a method made of a picture or a clip, and in how many seconds."""
+    """A method's result for a picture or a clip, and its seconds."""
 
     frames: tuple[Frame, ...]
-    """Of a picture one."""
+    """One for a picture."""
     learning: float = 0.0
     colorizing: float = 0.0
     distribution: ChromaDistribution | None = None
     shots: int = 0
     key_frames: int = 0
-    """Of a clip, those that the network saw."""
+    """Frames of a clip that the network saw."""
 
 
 class GreyBaseline:

@@ -1,4 +1,4 @@
-"""What a protocol says."""
+"""A protocol's fields."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ class Protocol:
     """
 
     name: str
-    """As ``--protocol`` takes it, with its version."""
+    """The name that ``--protocol`` takes, with its version."""
     summary: str
     """One line for a person."""
     source: str = ""
     """Whose protocol it is, where it follows another's."""
     medium: Literal["still", "video"] = "still"
-    """What is compared."""
+    """The medium of its inputs."""
     frames: int | None = None
-    """Of a film the first so many are; of a shorter one all."""
+    """Only so many frames of a film are compared, from its first on."""
     side: int | None = 256
     """Pictures are squashed to a square of this side, whatever their shape; None keeps their size. Films are shrunk,
     never enlarged, until the shorter side is this, and keep their shape."""
@@ -44,7 +44,7 @@ class Protocol:
     learn: Region | None = None
     """Whose colours a method that takes or learns from a reference is given, picture by picture; None gives none."""
     score: Region = WHOLE
-    """What is colorized and scored."""
+    """The region that is colorized and scored."""
     share: float = 1.0
     """Part of the inputs that is scored, 0..1; the rest is for training. Which, depends on the file's name alone."""
     seed: int = 0
@@ -52,7 +52,7 @@ class Protocol:
 
     @property
     def unit(self) -> str:
-        """What one input is called."""
+        """The word for one input."""
         return "clip" if self.medium == "video" else "picture"
 
     def is_scored(self, path: Path) -> bool:

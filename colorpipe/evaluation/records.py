@@ -19,7 +19,7 @@ GREY = "(grey)"
 TRUTH = "(truth)"
 """Among images, the picture's own colours."""
 FRAMES = ("frames", "shots", "key_frames")
-"""Of a clip."""
+"""Fields of ``Scored`` that clips have."""
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class Column:
     label: str
     """The score's name; where several measures give a score of that name, the measure's text and the name."""
     measure: str
-    """As it was asked for."""
+    """The text that named it."""
     higher_is_better: bool
     describes: bool = False
     """It says what a result is like, and none is best."""
@@ -38,7 +38,7 @@ class Column:
 
     @property
     def arrow(self) -> str:
-        """Where better is."""
+        """The direction of better values."""
         return "" if self.describes else "↑" if self.higher_is_better else "↓"
 
     @property
@@ -60,9 +60,9 @@ class Scored:
     """Seconds."""
     frames: int = 1
     shots: int = 0
-    """Of a clip with steady colour."""
+    """Shots of a clip with steady colour."""
     key_frames: int = 0
-    """Of a clip, those that the network saw."""
+    """Frames of a clip that the network saw."""
 
     @property
     def seconds(self) -> float:
@@ -74,14 +74,14 @@ class Row:
     """One method, or the grey that is there to compare with."""
 
     label: str
-    """As it was asked for."""
+    """The text that named it."""
     recipe: Recipe | None = None
     """Complete; None for the grey, and for a method that could not be started."""
     start_up: float = 0.0
     learning: float = 0.0
     """Seconds, once, from a reference that was named."""
     results: Mapping[int, Scored] = field(default_factory=dict)
-    """By the picture's index."""
+    """Picture's index -> its scores."""
     over_all: Mapping[str, float] = field(default_factory=dict)
     """Column -> the measure's own score over all of ``results``."""
 
@@ -97,13 +97,13 @@ class Summary:
 
     @property
     def value(self) -> float | None:
-        """What the table shows."""
+        """The value that the table shows."""
         return self.over_all if self.mean is None else self.mean
 
 
 @dataclass(frozen=True)
 class Failure:
-    """What could not be scored, and why."""
+    """An input, method or measure that failed, and why."""
 
     picture: Path | None
     """None: a method or measure as a whole."""
@@ -124,14 +124,14 @@ class Scores:
     columns: tuple[Column, ...]
     rows: tuple[Row, ...]
     pictures: tuple[Path, ...]
-    """Those that were scored, each by one method at least."""
+    """The pictures that at least one method could colorize."""
     failures: tuple[Failure, ...] = ()
     training: tuple[Path, ...] = ()
     """Inputs that the protocol leaves for training."""
     measures: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     """Measure as asked for -> its name, version and options."""
     versions: Mapping[str, str] = field(default_factory=dict)
-    """Of colorpipe and of what computes."""
+    """Versions of colorpipe, Python and the libraries that compute."""
     images: Mapping[tuple[int, str], bytes] = field(default_factory=dict)
     """Picture's index and row's label -> JPEG, where they were to be kept; the truth's label is ``TRUTH``."""
     colourless: tuple[Path, ...] = ()
@@ -161,7 +161,7 @@ class Scores:
         return {label for label, value in values.items() if value == best}
 
     def seconds(self, row: Row) -> list[float]:
-        """Of each of ``timed``."""
+        """Seconds of each picture of ``timed``."""
         return [scored.seconds for scored in self.timed(row)]
 
     def timed(self, row: Row) -> list[Scored]:
@@ -171,7 +171,7 @@ class Scores:
 
     @cached_property
     def shown_columns(self) -> tuple[Column, ...]:
-        """Those that any row has a value for."""
+        """The columns that any row has a value for."""
         return tuple(
             column for column in self.columns if any(self.summary(row, column).value is not None for row in self.rows)
         )
@@ -207,7 +207,7 @@ def _having(row: Row, label: str) -> set[int]:
 
 
 def _in_all(sets: list[set[int]]) -> list[int]:
-    """What is in each of the sets that hold anything."""
+    """The indices that all non-empty sets share, in order."""
     full = [indices for indices in sets if indices]
     return sorted(set.intersection(*full)) if full else []
 

@@ -1,4 +1,4 @@
-"""What came of an evaluation: its scores, as a table and as JSON."""
+"""An evaluation's result: its scores, as a table and as JSON."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ FILM_MEANING = {
     "network_share": "part of the frames that the network saw, over the same clips",
     "colourless": "clips without colour: they have only the scores that need no true colours",
 }
-"""What films have besides."""
+"""Further entries for films."""
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,7 @@ class Evaluation(Scores):
 
     @property
     def meaning(self) -> dict[str, str]:
-        """What each number of ``as_dict`` is."""
+        """Explains each number of ``as_dict``."""
         return MEANING | FILM_MEANING if self.of_films else MEANING
 
     def _row(self, row: Row) -> dict[str, Any]:

@@ -247,7 +247,7 @@ class Scorer:
 
 
 def _means(each: Sequence[Mapping[str, float]]) -> dict[str, float]:
-    """Of each score over the frames that have it."""
+    """The mean of each score over the frames that have it."""
     names = dict.fromkeys(name for scores in each for name in scores)
     return {name: statistics.fmean(scores[name] for scores in each if name in scores) for name in names}
 

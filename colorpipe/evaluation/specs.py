@@ -1,4 +1,4 @@
-"""What a person writes to name a method or a measure: ``NAME`` or ``NAME:KEY=VALUE,KEY=VALUE``.
+"""Specs: the text that names a method or a measure, ``NAME`` or ``NAME:KEY=VALUE,KEY=VALUE``.
 
 ``zhang:T=0.09,saturation=1.2`` is the method with options of its own, of its decoder, of its preprocessors and of
 merging, by bare or qualified name (``annealed_mean_T``), as ``Session`` takes them. Four keys of a method are not
@@ -56,7 +56,7 @@ class Measure:
     evaluator: Evaluator
     version: str
     weights: Weights | None
-    """Of the network that it looks with."""
+    """Weights of the network that it uses."""
 
     def about(self) -> dict[str, Any]:
         """For the record."""

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Cost:
-    """What a method took, a column behind the scores."""
+    """A cost of a method, in a column behind the scores."""
 
     label: str
     of: Callable[[Sequence[Scored]], float | None]
@@ -35,7 +35,7 @@ class Cost:
 
 
 _NATURAL = Console(width=10_000)
-"""Where a table is as wide as it likes."""
+"""A console on which a table has its natural width."""
 
 
 def table(evaluation: Scores, width: int | None = None) -> Table:
@@ -120,7 +120,7 @@ def seconds(value: float) -> str:
 
 
 def notes(evaluation: Scores, width: int | None = None) -> list[str]:
-    """What a reader of the table of that width should know, a line each."""
+    """Notes for a reader of the table of that width, one a line."""
     lines, unit = [evaluation.protocol.summary], evaluation.protocol.unit
     several = len(evaluation.pictures) > 1
     sigma = f"± is the standard deviation over the {unit}s; " if several and _layout(evaluation, width)[1] else ""

@@ -1,4 +1,4 @@
-"""What methods share that learn from one colour picture: its code values, patches, a palette, colour under other light.
+"""Reference pictures: read as Lab; their code values, patches and palette; colour under other light.
 
 Code values are 0..255, in the sRGB transfer curve; grey and RGB alike.
 """
@@ -23,9 +23,9 @@ Array = NDArray[np.float64]
 _CODES = Encoding("rgb", 8)
 
 STARTS = 4
-"""Of k-means: on photographs one in three ends beside the best palette of five colours."""
+"""Starts of k-means: on photographs one in three misses the best palette of five colours."""
 TRIAL, PASSES = 10, 50
-"""Of k-means, at most: for each start, and then for the best of them."""
+"""Passes of k-means, at most: for each start, and then for the best of them."""
 STILL = 0.1
 """Code values: a palette that moves less than this in a pass is done."""
 

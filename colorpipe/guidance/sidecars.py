@@ -1,4 +1,4 @@
-"""Files beside an input that lead its colours: hints, and for a film references, by the frame that they name."""
+"""Sidecar files, which guide an input's colour: hints, and references for a film, by the frame that they name."""
 
 from __future__ import annotations
 
@@ -20,12 +20,15 @@ if TYPE_CHECKING:
     from colorpipe.settings import MediaOptions
 
 _NAME = re.compile(r"\.(?P<frame>[0-9]+)\.(?:(?P<hints>hints\.png)|reference\.(?:png|jpe?g))", re.IGNORECASE)
-"""What follows a film's name without its suffix."""
+"""The part of a sidecar's name that follows the film's without its suffix."""
 
 
 @dataclass(frozen=True)
 class SidecarFiles:
-    """Of one input, what its colorizer takes; frames are counted from 0 in the order shown, a photo's is 0."""
+    """The sidecar files of one input that its colorizer takes.
+
+    Frames are counted from 0 in the order shown; a photo is frame 0.
+    """
 
     hints: Mapping[int, Path] = field(default_factory=dict)
     references: Mapping[int, Path] = field(default_factory=dict)
@@ -63,7 +66,7 @@ class SidecarFiles:
 
     @functools.cached_property
     def identity(self) -> Mapping[str, str]:
-        """What decides the result: SHA-256 by kind and frame; empty where there are none. Read once.
+        """SHA-256 by kind and frame, which decide the result; empty where there are none. Read once.
 
         Raises:
             InputError: one cannot be read.
@@ -79,7 +82,7 @@ class SidecarFiles:
 
     @property
     def frames(self) -> frozenset[int]:
-        """Those that are named."""
+        """The frames that are named."""
         return frozenset(self.hints) | frozenset(self.references)
 
     def check(self, picture: tuple[int, int], options: MediaOptions) -> None:
@@ -98,7 +101,7 @@ class SidecarFiles:
             read_lab(file, options)
 
     def notes(self, frames: int | None, steady: bool) -> Iterator[str]:
-        """What a person should know when a film of so many frames, if that is known, is done."""
+        """Remarks for a person when a film is done."""
         for number, file in sorted([*self.hints.items(), *self.references.items()]):
             if frames is not None and number >= frames:
                 yield f"{file.name} names frame {number} and was not used: the film's last frame is {frames - 1}"

@@ -45,7 +45,7 @@ _FORMAT = 2
 
 @dataclass(frozen=True)
 class Measured:
-    """What was found, and why, for a person."""
+    """The choice, and the reason for a person."""
 
     precision: CpuPrecision
     reason: str
@@ -188,7 +188,7 @@ def _file() -> Path:
 
 
 def _entries() -> dict[str, Any]:
-    """What is remembered; nothing where the file is missing or damaged: it is measured again."""
+    """The remembered entries; none where the file is missing or damaged: it is measured again."""
     with contextlib.suppress(OSError, ValueError):
         entries = json.loads(_file().read_text("utf-8"))
         if isinstance(entries, dict):

@@ -19,7 +19,7 @@ import torch
 from colorpipe.errors import DeviceError, PluginError, UsageError
 from colorpipe.inference import guard
 from colorpipe.inference import precision as measuring
-from colorpipe.types import Batch, ChromaDistribution, Lab
+from colorpipe.types import Batch, ChromaDistribution, Frame, Lab
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
@@ -145,7 +145,7 @@ class Runtime:
         self._pool: ThreadPoolExecutor | None = None
         self._starting = threading.Lock()
         self.precision, self.reason = self._choose(precision)
-        """Of the network's arithmetic; and why, where it was measured."""
+        """The network's precision; and why, where it was measured."""
         if network is not None and self.precision != "fp32":
             with measuring.one_thread():
                 _narrow(network, DTYPES[self.precision])
@@ -211,6 +211,11 @@ class Runtime:
     @property
     def input_size(self) -> InputSize:
         return self.colorizer.input_size
+
+    def input_size_of(self, frame: Frame) -> InputSize:
+        """What the network is fed of a photograph, or of a film's frame."""
+        film = self.colorizer.film_input_size if frame.encoding.family == "yuv" else None
+        return film or self.input_size
 
     @property
     def at_once(self) -> int:
@@ -340,7 +345,7 @@ def _pool(lanes: int, threads: int) -> ThreadPoolExecutor:
 
 
 def keep_threads(number: int) -> None:
-    """From now on torch uses so many threads for what this thread calls, whatever others set."""
+    """Make torch use so many threads for this thread's calls, whatever others set."""
     torch.get_num_threads()  # a thread's first question sets its number to the default, over what was set before
     torch.set_num_threads(number)
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Provenance:
-    """What a result says of its making, so that an archive can tell it from an original."""
+    """A result's statement of how it was made, so that an archive can tell it from an original."""
 
     recipe_digest: str
     """``Recipe.digest()``."""
@@ -29,18 +29,18 @@ class Provenance:
 
 @dataclass(frozen=True)
 class SourceInfo:
-    """What is known before the first frame is read."""
+    """Facts that are known before the first frame is read."""
 
     medium: Literal["still", "video"]
     width: int
-    """As shown: after EXIF orientation; a video's rotation is a tag and is kept as one."""
+    """Size as shown: after EXIF orientation. A video's rotation is a tag and is kept as one."""
     height: int
     frames: int | None = 1
     """None where the container does not tell; otherwise an estimate good enough for a progress bar."""
     rate: Fraction | None = None
     """Average frames per second."""
     notes: tuple[str, ...] = ()
-    """What a person should know, one sentence each: 'first of 3 pages'."""
+    """Remarks for a person, one sentence each: 'first of 3 pages'."""
 
 
 class Source(abc.ABC):
@@ -75,15 +75,15 @@ class Sink(abc.ABC):
     """
 
     path: Path
-    """Where the result will be."""
+    """The path of the result."""
     encoding: Encoding | None = None
-    """What frames must be in, where that is not the source's own (other chroma subsampling); None takes any."""
+    """The encoding that frames must have where it is not the source's (other chroma subsampling); None takes any."""
     notes: tuple[str, ...] = ()
-    """What a person should know: a stream that could not be copied, and why."""
+    """Remarks for a person: a stream that could not be copied, and why."""
     start: int = 0
     """Frames that an earlier run left whole: ``write`` goes on after them."""
     state: bytes = b""
-    """What that run gave ``write`` with the last of them."""
+    """The state that run gave ``write`` with the last of them."""
     kept: int = 0
     """Frames that ``abort`` leaves for the next run to go on after."""
 

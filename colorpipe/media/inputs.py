@@ -1,4 +1,4 @@
-"""From what was named on the command line to inputs, and from inputs to where their results go."""
+"""Inputs: found from the arguments of a command, and each given the path of its result."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ VIDEO_SUFFIXES = frozenset(
         ".mp4", ".mpe", ".mpeg", ".mpg", ".mts", ".mxf", ".ogv", ".qt", ".rm", ".rmvb", ".ts", ".vob", ".webm", ".wmv",
     }
 )  # fmt: skip
-"""What is picked out of folders and patterns. A file that is named itself is always taken."""
+"""Suffixes that are picked out of folders and patterns. A file that is named itself is always taken."""
 WRITABLE_STILLS = frozenset({".jpg", ".jpeg", ".png", ".tif", ".tiff", ".webp", ".avif"})
 """Extensions that a still's result can have; other sources give a .png."""
 _HINTS = ".hints.png"
 _REFERENCE = re.compile(r"\.[0-9]+\.reference\.(png|jpe?g)$")
-"""Of a film's frame."""
+"""A reference for a film's frame."""
 _MAGIC = frozenset("*?[")
 
 
@@ -53,20 +53,20 @@ class Job:
     input: Path
     output: Path
     error: str | None = None
-    """As in ``Found``: this job fails with it."""
+    """The error of ``Found``: this job fails with it."""
     preview: float | None = None
     """Seconds of a film that are made, spread over its length; None for the whole film, and for pictures."""
 
     @property
     def comparison(self) -> Path:
-        """Where before and after stand side by side."""
+        """The path of the picture or film with before and after side by side."""
         return self.output.with_name(
             f"{self.output.stem}.compare{self.output.suffix if is_video(self.output) else '.jpg'}"
         )
 
 
 def is_video(path: Path) -> bool:
-    """By its name, for planning; what a file really is, is told from its content when it is opened."""
+    """Whether a name is a film's, for planning. When a file is opened, its content decides."""
     return path.suffix.lower() in VIDEO_SUFFIXES
 
 
@@ -187,7 +187,7 @@ def plan(
     preview: float | None = None,
     compare: bool = False,
 ) -> list[Job]:
-    """Where each result goes: mirrored under ``output``, or ``output`` itself for one file and a file's name.
+    """The path of each result: mirrored under ``output``, or ``output`` itself for one file and a file's name.
 
     A still keeps its extension where that can be written, else its result is a ``.png``; a film's is up to
     ``video_suffix``. Results that would share a name get different ones: ``a.bmp`` beside ``a.png`` becomes

@@ -1,4 +1,4 @@
-"""What a file is, told from its first bytes: names and suffixes lie."""
+"""The kind of a file, told from its first bytes: names and suffixes can be wrong."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def kind_of(path: Path) -> str:
 
 
 def refusal(path: Path, kind: str) -> InputError:
-    """What to say of a file of another kind than was wanted."""
+    """The message for a file of another kind than was wanted."""
     if kind == "video":
         return InputError(f"{path} is a film, not a picture")
     if kind == UNKNOWN:

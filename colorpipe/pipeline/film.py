@@ -48,7 +48,7 @@ class ColouredFrame:
     view_size: tuple[int, int]
     """Height and width of the view that the chroma comes from."""
     state: bytes | None = b""
-    """What another run needs to go on after this frame; None where it cannot."""
+    """The state from which another run goes on after this frame; None where it cannot."""
 
 
 class FilmPlanner:
@@ -160,7 +160,7 @@ class Film:
     key_frames = 0
     """Frames that the network has seen so far."""
     notes: tuple[str, ...] = ()
-    """What a person should know when the film has ended: a hint file that was not used."""
+    """Remarks for a person, when the film has ended: a hint file that was not used."""
 
     def __init__(
         self,

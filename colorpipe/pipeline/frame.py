@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from colorpipe import color
-from colorpipe.color import resample
+from colorpipe.color import published, resample
 from colorpipe.color.merge_torch import DeviceMerge
 from colorpipe.guidance import hints
 from colorpipe.settings import MediaOptions, MergeOptions
@@ -36,13 +36,13 @@ class Prepared:
     """A frame on its way to the network, with what the network sees of it."""
 
     frame: Frame
-    """What will be written, lacking only colour."""
+    """The frame that will be written; it lacks only colour."""
     L: Float
     """(h, w) 0..100."""
     hints: Float | None = None
     """(3, h, w): a, b and mask."""
     region: tuple[float, float, float, float] = (0, 0, 1, 1)
-    """Where in the network's view the picture lies: top, left, bottom, right."""
+    """The picture's place in the network's view: top, left, bottom, right, as fractions of its sides."""
     reference: Path | None = None
     """In place of the run's, at this place of a film."""
 
@@ -76,7 +76,7 @@ class Pipeline:
         return self.network_view(self.restore(frame, target), source, reference)
 
     def restore(self, frame: Frame, target: Encoding | None = None) -> Frame:
-        """What will be written, lacking only colour: repaired, where the user chose to."""
+        """The frame that will be written, lacking only colour: repaired by the preprocessors that restore."""
         for preprocessor in self.preprocessors:
             frame = preprocessor.convert(frame)
         repairs = [preprocessor for preprocessor in self.preprocessors if preprocessor.restores]
@@ -88,7 +88,7 @@ class Pipeline:
         return replace(frame, encoding=target or frame.encoding, colour=None)
 
     def network_view(self, frame: Frame, hinted: HintSource | None = None, reference: Path | None = None) -> Prepared:
-        """What the network sees of a frame that ``restore`` gave."""
+        """The network's view of a frame that ``restore`` gave."""
         region = (0.0, 0.0, 1.0, 1.0)
         seen: NDArray[Any]
         changes = [preprocessor for preprocessor in self.preprocessors if not preprocessor.restores]
@@ -100,9 +100,13 @@ class Pipeline:
             seen = color.grey_of(lab.L)
         else:  # 8-bit codes shrink as they are, as the published scripts shrink them
             seen = frame.luma if frame.luma.dtype == np.uint8 else color.grey_plane(frame)
-        size = resample.view_size(seen.shape[0], seen.shape[1], self.runtime.input_size)
-        view = resample.shrink(seen, size)
-        L = color.lightness(Frame(view, frame.encoding)).L if view.dtype == np.uint8 else color.lightness_of(view)
+        wanted = self.runtime.input_size_of(frame)
+        size = resample.view_size(seen.shape[0], seen.shape[1], wanted)
+        view = resample.shrink(seen, size, wanted.by)
+        if view.dtype == np.uint8:
+            L = color.lightness(Frame(view, frame.encoding)).L
+        else:
+            L = color.lightness_of(_grey(view, frame.encoding) if seen.dtype == np.uint8 else view)
         painted = None
         if hinted is not None:
             top, left, bottom, right = _box(region, size)
@@ -134,7 +138,12 @@ class Pipeline:
         return self.merge_chroma(prepared.frame, ab, view_size)
 
     def crop_chroma(self, prepared: Prepared, ab: Float) -> tuple[Float, tuple[int, int]]:
-        """The chroma that lies over the picture, and the size of that part of the network's view."""
+        """The chroma that lies over the picture, and the size of that part of the network's view.
+
+        Where the published script lays U and V over the luma, and that is asked for, these take its place.
+        """
+        if self._over_luma(prepared.frame):
+            ab = published.differences(prepared.L, ab)
         return _crop(ab, prepared.L.shape, prepared.region)
 
     def merge_chroma(self, frame: Frame, ab: Float, view_size: tuple[int, int]) -> Frame:
@@ -142,21 +151,38 @@ class Pipeline:
         still = frame.encoding.family == "rgb"
         method = self.merge.upsample or ("guided" if still else "bilinear")
         size = (frame.height, frame.width) if still else frame.encoding.chroma_shape(frame.height, frame.width)
-        # Bilinear and clipped is the published scripts' way: who asks for the one gets their very picture.
-        gamut = self.merge.gamut or ("clip" if still and method == "bilinear" else "fit")
+        gamut = self._gamut(frame)
         if self.merge.saturation != 1:
             ab = ab * np.float32(self.merge.saturation)
+        if self._over_luma(frame):
+            return published.over_luma(frame, resample.smooth_pairs(ab, size))
         if self.on_device is not None:
             return self.on_device(frame, ab, method=method, view_size=view_size, keep=self.merge.keep, gamut=gamut)
         black, white = color.luma_range(frame.encoding)
         full = resample.upsample(ab, frame.luma, size, method, view_size, white - black)
         return color.merge(frame, full, self.merge.keep, gamut)
 
+    def _gamut(self, frame: Frame) -> color.Gamut:
+        """Not guided and clipped is the published scripts' way: who asks for the one gets their very picture."""
+        plain = frame.encoding.family == "rgb" and self.merge.upsample in ("bilinear", "nearest")
+        return self.merge.gamut or ("clip" if plain else "fit")
+
+    def _over_luma(self, frame: Frame) -> bool:
+        """Whether a still is to be the picture of a published script that lays U and V over the luma."""
+        plain = frame.encoding.family == "rgb" and self.merge.upsample in ("bilinear", "nearest")
+        return plain and self._gamut(frame) == "clip" and self.runtime.colorizer.published == "yuv"
+
+
+def _grey(codes: Float, encoding: Encoding) -> Float:
+    """Code values, also between whole ones, -> grey 0..1."""
+    black, white = color.luma_range(encoding)
+    return np.asarray(np.clip((codes - black) / (white - black), 0, 1), np.float32)
+
 
 def _within(
     outer: tuple[float, float, float, float], inner: tuple[float, float, float, float] | None
 ) -> tuple[float, float, float, float]:
-    """Where the picture lies after one more preprocessor placed its input at ``inner`` of its result."""
+    """The picture's place after one more preprocessor put its input at ``inner`` of its result."""
     if inner is None:
         return outer
     top, left, bottom, right = inner

@@ -70,7 +70,7 @@ class Session:
     recipe: Recipe
     """Complete: with versions, the weights' SHA-256, the device and the precision that are in use."""
     digest: str
-    """Of the recipe as it was asked for: what is done by it is not done again, here or on another machine."""
+    """Digest of the requested recipe; outputs with this digest are skipped, here and on other machines."""
     runtimes: tuple[Runtime, ...]
     """One for each device. A run spreads its calls over them; ``frame`` and ``colorize`` use the first."""
 
@@ -125,7 +125,7 @@ class Session:
         self._batch = batch
         self.runtimes = (runtime, *(self._like(runtime, device, path, lab) for device in others))
         self._weights = weights.path if weights and recipe.weights is not None else None
-        """Those that were asked for by name."""
+        """The weights that were asked for by name."""
         self.pipeline = Pipeline(preprocessors, runtime, merge, media)
         self.media, self.merge = media, merge
         self.recipe = dataclasses.replace(
@@ -134,7 +134,7 @@ class Session:
             decoder=None if decoder is None else self._stage(decoder),
             preprocessors=tuple(self._stage(preprocessor) for preprocessor in preprocessors),
             weights=weights.name if weights else None,
-            weights_sha256=weights.sha256 if weights else None,
+            weights_sha256=weights.sha256 if weights else _together(colorizer.own_weights),
             settings={**merge.as_dict(), **media.as_dict()},
             device=",".join([first, *others]),
             precision=runtime.precision,
@@ -278,7 +278,7 @@ def colorize(picture: str | Path | NDArray[Any], colorizer: str = DEFAULT_COLORI
 
 
 class Parts(NamedTuple):
-    """What a recipe names, made; the network is not loaded."""
+    """The live stages of a recipe; the network is not loaded."""
 
     preprocessors: list[Preprocessor]
     colorizer: Colorizer
@@ -345,6 +345,11 @@ def recipe_of(
         preprocessors=tuple(made[: len(preprocessors)]),
         settings=settings,
     )
+
+
+def _together(files: Mapping[str, str]) -> str | None:
+    """One SHA-256 for those of several files; None for none."""
+    return hashlib.sha256(repr(sorted(files.items())).encode()).hexdigest() if files else None
 
 
 def _check_reference_is_used(colorizer: type[Colorizer]) -> None:

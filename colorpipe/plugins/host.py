@@ -20,8 +20,10 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 import pluggy
 
 from colorpipe import options
+from colorpipe._version import __version__
 from colorpipe.errors import ColorpipeError, PluginError, UsageError
 from colorpipe.plugins import fingerprint, hookspecs
+from colorpipe.plugins.contract import contract_mismatch
 from colorpipe.plugins.interfaces import KINDS, Colorizer, Decoder, Evaluator, Plugin, Preprocessor
 
 if TYPE_CHECKING:
@@ -143,9 +145,9 @@ class PluginHost:
     def register(self, module: Any, *, name: str, source: str, version: str = "") -> None:
         """Take in one plugin module (or object with hook implementations).
 
-        A misspelt hook discards the whole plugin, since what it meant to offer is unknown.
+        A misspelt hook, or a contract that this colorpipe does not have, discards the whole plugin.
         """
-        reason = _misspelt(module)
+        reason = contract_mismatch(module) or _misspelt(module)
         if reason:
             self._broken(name, source, reason)
             return
@@ -310,4 +312,6 @@ def _oneline(error: BaseException) -> str:
     if isinstance(error, PluginError):
         return str(error)
     text = " ".join(str(error).split())
+    if isinstance(error, ImportError) and (error.name or "").partition(".")[0] == "colorpipe":
+        text += f" (colorpipe is {__version__}; the plugin may be for another version)"
     return f"{type(error).__name__}: {text}" if text else type(error).__name__

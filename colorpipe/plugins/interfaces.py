@@ -35,7 +35,8 @@ import abc
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar
+from types import MappingProxyType
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from colorpipe.errors import PluginError, TrainingError
 from colorpipe.options import Options as BaseOptions
@@ -54,11 +55,11 @@ class NoOptions(BaseOptions):
 
 
 class Plugin(abc.ABC):
-    """What the four kinds share."""
+    """The base of the four kinds."""
 
     kind: ClassVar[str]
     name: ClassVar[str]
-    """As on the command line: lower case, words joined by hyphens."""
+    """The name on the command line: lower case, words joined by hyphens."""
     summary: ClassVar[str]
     """One line for the table."""
     paper: ClassVar[str] = ""
@@ -99,7 +100,7 @@ class Preprocessor(Plugin):
         return frame
 
     def locate(self, height: int, width: int) -> tuple[float, float, float, float] | None:
-        """Where in ``apply``'s result the original picture lies: top, left, bottom, right as fractions of its sides.
+        """The original picture's place in ``apply``'s result: top, left, bottom, right as fractions of its sides.
 
         None stands for everywhere. Chroma outside is dropped before it is laid over the original.
         """
@@ -111,7 +112,16 @@ class Colorizer(Plugin):
 
     kind = "colorizer"
     input_size: InputSize = InputSize()
-    """Of the class; ``build`` may set the instance's own, where it hangs on the weights."""
+    """``build`` may set the instance's own, where it depends on the weights."""
+    film_input_size: InputSize | None = None
+    """For the frames of a film, where they are fed at another size than photographs."""
+    published: ClassVar[Literal["lab", "yuv"]] = "lab"
+    """What the published script lays over the source: ``lab``, the network's ab over its L; or ``yuv``, the network's U
+    and V over its BT.601 luma, enlarged as Pillow's bilinear does. ``--upsample nearest`` or ``bilinear`` with
+    ``--gamut clip`` makes a still that very picture."""
+    own_weights: Mapping[str, str] = MappingProxyType({})
+    """Name -> SHA-256 of the files that ``build`` found by itself, for a method that is made of others: for the recipe
+    and its digest."""
     yields_distribution: ClassVar[bool] = False
     """True: ``predict`` gives a ChromaDistribution, and a decoder is attached."""
     default_decoder: ClassVar[str | None] = None
@@ -131,7 +141,7 @@ class Colorizer(Plugin):
     """Options of ``colorpipe train``; None for a method that is not trained."""
 
     network: torch.nn.Module | None = None
-    """What ``build`` gave, made fast by the runtime; ``predict`` calls it."""
+    """The network from ``build``, made fast by the runtime; ``predict`` calls it."""
 
     def build(self, weights: Path | None) -> torch.nn.Module | None:
         """The network with its weights, on the CPU, in fp32, in evaluation mode; None for a method without one.
@@ -175,7 +185,7 @@ class Colorizer(Plugin):
         """
 
     def training_task(self, options: BaseOptions) -> Task:
-        """What ``colorpipe train`` fits, for a method with ``TrainOptions``."""
+        """The task that ``colorpipe train`` fits, for a method with ``TrainOptions``."""
         raise TrainingError(f"{self.name} is not trained", hint="see `colorpipe plugins` for methods that are")
 
 
@@ -196,7 +206,7 @@ class Evaluator(Plugin):
     higher_is_better: ClassVar[Mapping[str, bool]] = {}
     """Score name -> direction, for each score it gives."""
     describes: ClassVar[frozenset[str]] = frozenset()
-    """Those of the scores that say what a result is like, not how near it is to the truth: its colourfulness, say.
+    """Scores that describe a result instead of comparing it with the truth: its colourfulness, for example.
     Of all others, identical pictures have the best."""
     needs_distribution: ClassVar[bool] = False
     """True: it scores what ``observe`` is told, and is left out for methods that predict chroma directly."""
@@ -204,13 +214,13 @@ class Evaluator(Plugin):
     """True: it compares frames with those before them. ``update`` is given a clip's frames in order, ``finish`` ends
     the clip; it is left out for photographs."""
     without_truth: ClassVar[frozenset[str]] = frozenset()
-    """Those of the scores that do not hang on the truth's colours, but at most on its luma: what is told of a film that
-    is grey. None of them says whether a colour is right."""
+    """Scores that need no ground-truth colour, at most its luma. A grey film has only these, and none of them says
+    whether a colour is right."""
     default_weights: ClassVar[str | None] = None
-    """Registry name of the weights of the network that it looks with; ``build`` is given their file."""
+    """Registry name of the weights of the network that it uses; ``build`` is given their file."""
 
     def build(self, weights: Path) -> None:
-        """Load the network that it looks with, for an evaluator with ``default_weights``; once, before ``update``.
+        """Load the network that it uses, for an evaluator with ``default_weights``; once, before ``update``.
 
         Raises:
             WeightsError: the file does not hold that network, to the key.
@@ -219,11 +229,14 @@ class Evaluator(Plugin):
 
     @classmethod
     def uses_weights(cls) -> bool:
-        """Whether ``build`` does anything: the measure looks with a network."""
+        """Whether ``build`` does anything: the measure uses a network."""
         return cls.build is not Evaluator.build
 
     def observe(self, distribution: ChromaDistribution) -> None:
-        """What the colorizer predicted for the picture of the next ``update``: N is 1. Only where it predicts one."""
+        """Receives the colorizer's prediction for the picture of the next ``update``; N is 1.
+
+        Called only for a colorizer that predicts a distribution.
+        """
 
     @abc.abstractmethod
     def update(self, result: Frame, truth: Frame) -> Mapping[str, float]:

@@ -7,6 +7,7 @@ from string import Template
 
 from colorpipe._version import __version__
 from colorpipe.errors import OutputError, UsageError
+from colorpipe.plugins.contract import CONTRACT
 from colorpipe.plugins.host import NAME, normalised
 
 _PYPROJECT = """\
@@ -47,7 +48,40 @@ $example
 
 The method is the class `$cls` in `$package/__init__.py`; each field of its `Options` is a flag. Heavy imports (torch,
 numpy, OpenCV) go inside the methods that use them, so that `colorpipe --help` stays fast. `plugins test` checks what
-every plugin promises; `pytest` runs the same checks.
+every plugin promises; `pytest` runs the same checks, and so does `.github/workflows/tests.yml` on GitHub.
+`colorpipe_contract` is the version of the plugin contract that it was written for.
+"""
+
+_WORKFLOW = """\
+name: tests
+
+on:
+  push:
+    branches: [main]
+  pull_request:
+  schedule:
+    - cron: "0 6 1 * *"  # once a month: does it still fit the latest colorpipe?
+
+permissions:
+  contents: read
+
+jobs:
+  tests:
+    runs-on: $${{ matrix.os }}
+    strategy:
+      fail-fast: false
+      matrix:
+        os: [ubuntu-latest, macos-latest, windows-latest]
+        python: ["3.10", "3.14"]
+    steps:
+      - uses: actions/checkout@v4
+      - uses: actions/setup-python@v5
+        with:
+          python-version: $${{ matrix.python }}
+      - run: pip install --extra-index-url https://download.pytorch.org/whl/cpu '.[test]'
+        shell: bash
+      - run: colorpipe plugins test $name
+      - run: pytest
 """
 
 _TESTS = """\
@@ -73,6 +107,8 @@ from colorpipe import Chroma, Colorizer, hookimpl, option
 
 if TYPE_CHECKING:
     from colorpipe import Batch
+
+colorpipe_contract = $contract
 
 
 class $cls(Colorizer):
@@ -114,6 +150,8 @@ from colorpipe import Chroma, Decoder, hookimpl, option
 if TYPE_CHECKING:
     from colorpipe import ChromaDistribution
 
+colorpipe_contract = $contract
+
 
 class $cls(Decoder):
     """The mean of the most probable bins."""
@@ -149,6 +187,8 @@ from dataclasses import dataclass
 
 import colorpipe
 from colorpipe import Lab, Preprocessor, hookimpl, option
+
+colorpipe_contract = $contract
 
 
 class $cls(Preprocessor):
@@ -187,6 +227,8 @@ from colorpipe import Evaluator, hookimpl
 
 if TYPE_CHECKING:
     from colorpipe import Frame, Options
+
+colorpipe_contract = $contract
 
 
 class $cls(Evaluator):
@@ -258,7 +300,7 @@ def write(name: str, kind: str, folder: Path) -> list[Path]:
         )
     module, summary, example = _KINDS[kind]
     words = plugin.replace("-", "_")
-    values = {
+    values: dict[str, object] = {
         "name": plugin,
         "kind": kind,
         "base": kind.capitalize(),
@@ -267,6 +309,7 @@ def write(name: str, kind: str, folder: Path) -> list[Path]:
         "distribution": f"colorpipe-{plugin}",
         "summary": summary,
         "version": __version__,
+        "contract": CONTRACT,
     }
     values["example"] = Template(example).substitute(values)
     texts = {
@@ -274,6 +317,7 @@ def write(name: str, kind: str, folder: Path) -> list[Path]:
         "README.md": _README,
         f"{values['package']}/__init__.py": module,
         f"tests/test_{words}.py": _TESTS,
+        ".github/workflows/tests.yml": _WORKFLOW,
     }
     try:
         for relative, text in texts.items():

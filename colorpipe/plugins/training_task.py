@@ -37,7 +37,7 @@ class TrainingPictures(Protocol):
 
 @dataclass(frozen=True)
 class TrainingOptions(Options):
-    """What every run takes; a plugin's ``TrainOptions`` inherits it and adds its own."""
+    """The options of every run; a plugin's ``TrainOptions`` inherits them and adds its own."""
 
     steps: int = option(4000, "optimizer steps of the whole run; the learning rate falls to 0 by then", min=1)
     minutes: float | None = option(None, "wall time of the whole run, resumed parts included; ends it early", min=0.01)
@@ -73,7 +73,7 @@ class TrainingOptions(Options):
     workers: int | None = option(None, "processes that prepare pictures; none given: 0 on a CPU, 8 else", min=0)
 
     def decisive(self) -> dict[str, Any]:
-        """What the weights depend on, for their metadata; files by their names."""
+        """The options that the weights depend on, for their metadata; files by their names."""
         paths = {name: value.name for name, value in vars(self).items() if isinstance(value, Path)}
         left_out = ["checkpoint_minutes", "resume", "workers"]
         left_out += ["validation"] if self.validation is None else []
@@ -81,7 +81,7 @@ class TrainingOptions(Options):
 
 
 class Task(abc.ABC):
-    """What a trainable plugin knows that the loop does not.
+    """The part of a training that the plugin gives: network, loss, scores and export.
 
     ``options`` is the plugin's ``TrainOptions``. Methods are called in the order in which they stand here; all but
     ``prepare`` on the training device.
@@ -96,7 +96,7 @@ class Task(abc.ABC):
     monitor: str = "loss"
     """The score of ``validate`` that early stopping watches; lower is better."""
     losses_of: Sequence[str] = ("loss",)
-    """What the log calls the values of ``losses``; the last one is ``loss``."""
+    """The names of the values of ``losses`` in the log; the last one is ``loss``."""
     average: float = 0.998
     """Decay of the moving average of the weights, which is what is validated and exported: about the last 500 steps.
     0 takes the weights as they are."""
@@ -162,4 +162,4 @@ class Task(abc.ABC):
 
     @abc.abstractmethod
     def export(self, network: nn.Module) -> tuple[Mapping[str, Tensor], Mapping[str, str]]:
-        """What the weights file holds: tensors by name, and metadata. Float tensors are stored as fp16."""
+        """The content of the weights file: tensors by name, and metadata. Float tensors are stored as fp16."""

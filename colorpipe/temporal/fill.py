@@ -1,4 +1,4 @@
-"""What is not known in some places of a picture, from what is known around them."""
+"""Unknown places of a picture filled from the known ones around them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What leads the network through a shot: painted colours, followed to where their places are now, and a reference."""
+"""The hints of a shot, followed from frame to frame, and its reference."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _NONE = -1
 
 
 class HintTracker:
-    """At one frame, from the one that a file names to the end of its shot.
+    """The hints and the reference at one frame, from the frame that a file names to the end of its shot.
 
     Each painted pixel of the network's view is followed as a point, so that nothing is blurred, or grows, by being
     moved again and again. A point that is hidden, or leaves the picture, is dropped, and stays so.
@@ -52,17 +52,17 @@ class HintTracker:
 
     @property
     def reference(self) -> Path | None:
-        """In place of the run's."""
+        """The reference that replaces the run's."""
         return self._guides.references.get(self._reference)
 
     def packed(self) -> bytes:
-        """For another run that goes on at this frame; empty where nothing leads."""
+        """The state for another run that goes on at this frame; empty where there are no hints."""
         if self._reference == _NONE and not len(self._points):
             return b""
         return _REFERENCE.pack(self._reference) + self._points.astype("<f4").tobytes()
 
     def named(self, frame: int) -> HintTracker:
-        """The lead that this frame's own files give, over what has led so far; this one stays as it is."""
+        """A tracker with this frame's own files over the hints so far; this one stays as it is."""
         lead = HintTracker(self._guides, self._options)
         lead._points, lead._new = self._points, self._guides.hints.get(frame)
         lead._reference = frame if frame in self._guides.references else self._reference
@@ -74,7 +74,7 @@ class HintTracker:
         self._key_places = self._places(step.luma)
 
     def follow(self, step: Step) -> None:
-        """Go on from the frame before to this step's; nothing leads over a cut."""
+        """Go on from the frame before to this step's; no hint crosses a cut."""
         if step.first:
             self._reference, self._points = _NONE, self._points[:0]
         if len(self._points):
@@ -102,7 +102,7 @@ class HintTracker:
     def hints(self, picture: tuple[int, int], size: tuple[int, int]) -> Float | None:
         """The hints for this frame, (3, h, w) as ``hints.load`` gives them; None where there are none.
 
-        A hint file that names it replaces what has led so far where it paints, and adds to it elsewhere.
+        A hint file that names it replaces the hints so far where it paints, and adds to them elsewhere.
         """
         view = _view(self._points, size)
         if self._new is not None:

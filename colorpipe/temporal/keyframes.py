@@ -37,15 +37,15 @@ LOST_AT_END = 0.1
 
 @dataclass(frozen=True)
 class Step:
-    """What a frame's luma tells of its place in the film."""
+    """A frame's place in the film, from its luma."""
 
     luma: Small
     first: bool
-    """Of a shot: no colour comes from before."""
+    """It is a shot's first: no colour comes from before."""
     key: bool
     """The network sees this frame."""
     motion: Motion
-    """From the frame before; of a shot's first frame without meaning."""
+    """From the frame before; meaningless for a shot's first frame."""
     path: FlowChain
     """To the last key frame before this one; of a shot's first frame to itself."""
 

@@ -1,4 +1,4 @@
-"""Where each place of a frame was in the frame before, and how far that can be trusted.
+"""Optical flow: where each place of a frame was in the frame before, and how far that can be trusted.
 
 All on a small 8-bit copy of the luma, (h, w); displacements are (h, w, 2) float32, x and y in its pixels.
 """
@@ -17,7 +17,7 @@ from colorpipe.color import Float, Plane
 from colorpipe.temporal.fill import fill
 
 SIDE = 256
-"""Of the small copy, at most: chroma that has been through a network of 256 has no more detail."""
+"""Longer side of the small copy, at most: chroma from a network of 256 pixels has no more detail."""
 LEAST_SIDE = 32
 """Smaller pictures are bordered to this: the flow's coarsest level needs a few of its patches of 8."""
 SLACK, SHARE = 0.5, 0.01
@@ -51,13 +51,13 @@ class Motion:
     back_trust: Float
     """(h, w) 0..1; 0 where a thing was hidden."""
     ahead: Float
-    """Likewise from the earlier frame to the later."""
+    """The same from the earlier frame to the later."""
     ahead_trust: Float
 
 
 @dataclass(frozen=True)
 class FlowChain:
-    """Where each place of a frame is in a key frame that may be many frames away."""
+    """A chain of flows: where each place of a frame is in a key frame that may be many frames away."""
 
     shift: Float
     """(h, w, 2)"""
@@ -66,7 +66,7 @@ class FlowChain:
 
     @classmethod
     def start(cls, shape: tuple[int, ...]) -> FlowChain:
-        """Of the key frame itself."""
+        """The chain of the key frame itself."""
         return cls(np.zeros((*shape, 2), np.float32), np.ones(shape, np.float32))
 
     def longer(self, shift: Float, trust: Float) -> FlowChain:
@@ -124,7 +124,7 @@ class FlowFinder:
         )
 
     def _slope_of(self, luma: Small) -> Float:
-        """As ``_slope``; of the later frame of the call before it is known."""
+        """``_slope``; for the later frame of the call before, the value is kept."""
         return self._last[1] if self._last is not None and self._last[0] is luma else _slope(luma)
 
     def _find(self, here: Small, there: Small) -> Float:

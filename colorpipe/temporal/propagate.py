@@ -1,4 +1,4 @@
-"""Chroma of key frames carried to the frames between them.
+"""Chroma of key frames propagated to the frames between them.
 
 Chroma is (h, w, 2) float32 in CIE units, at the size of the small luma.
 """
@@ -14,26 +14,26 @@ from colorpipe.temporal.keyframes import Step
 from colorpipe.temporal.optical_flow import FlowChain, warp
 
 MEMORY = 24.0
-"""Frames after which the network's opinion of a shot's cast counts as much as what the shot has been given so far: one
-second."""
+"""Frames after which the network's cast for a shot counts as much as the shot's cast so far: one second."""
 KNOWN = 0.5
 """Trust in what was carried, on average, from which on it counts in full; below, the more of a key frame is new, the
 less."""
 LOCAL = 0.5
-"""Share of the colour that was carried to a key frame in what that is given, place by place, where it is trusted. The
-rest is the network's, with the shot's cast. On six clips flicker is 0.31 of that of every frame by itself with 0, 0.27
-so, and 0.26 with 0.9, where what was once too strong or too pale stays it."""
+"""Share of the propagated colour in a key frame's, place by place, where it is trusted. The rest is the network's, with
+the shot's cast. On six clips, flicker relative to colouring every frame alone is 0.31 with 0, 0.27 with 0.5 and 0.26
+with 0.9, but with 0.9 errors in saturation persist."""
 FOLLOW = 0.75
-"""Exponent of how far a key frame is made as strong in colour as the network would have it: as things come nearer, it
-grows surer. With 0, colourfulness falls up to 9% below that of every frame by itself, so up to 5%, with hardly less for
-1; flicker grows by a twentieth, and where the network's colours are stronger than the true ones PSNR falls."""
+"""Exponent of how far a key frame's saturation follows the network's: the network predicts stronger colour as objects
+approach. With 0, colourfulness falls up to 9% below that of colouring every frame alone; with 0.75, up to 5%; with 1,
+hardly less. Flicker grows by a twentieth, and PSNR falls where the network's colours are stronger than the true ones.
+"""
 MOST_FOLLOWED = 1.15
-"""A key frame is not made stronger in colour than this times what was agreed on, nor weaker."""
+"""A key frame's saturation is changed by at most this factor, up or down."""
 WIDE = 8
-"""What a shot keeps of its colour is taken over Gaussian windows of a standard deviation of 1/8 of the longer side:
-hue and strength of what is seen, not its borders. Of these the network's own are sharper than carried ones."""
+"""A shot's colour is compared over Gaussian windows with a standard deviation of 1/8 of the longer side: hue and
+saturation of things, not their borders. The network's own borders are sharper than propagated ones."""
 MOST_GAIN = np.float32(0.5)
-"""By how much a mixture is made more colourful at most: where two hues are opposite, either would be a lie."""
+"""The most that a mixture's chroma is raised, as a share: between opposite hues, either would be wrong."""
 
 
 class ChromaPropagator:
@@ -47,7 +47,7 @@ class ChromaPropagator:
     """
 
     chroma: Float | None
-    """Of the last key frame, as it was agreed on: with the frames from there on, all that decides what follows."""
+    """Chroma of the last key frame, after ``agree``. With the frames from there on, it decides all that follows."""
 
     def __init__(self, chroma: Float | None = None) -> None:
         self.chroma = chroma
@@ -105,13 +105,13 @@ class ChromaPropagator:
 
 
 def agree(predicted: Float, carried: Float, trust: Float, frames: int) -> Float:
-    """A key frame's chroma: the network's, made to agree with what its shot has been given so far.
+    """A key frame's chroma: the network's, made to agree with the colour of its shot so far.
 
     First over wide windows: the difference to the colour that was carried from the last key frame, ``frames`` away,
     where that is trusted, continued elsewhere, is added by ``MEMORY / (MEMORY + frames)``. So a new thing gets the
-    network's colour with the shot's cast, and the network has its way slowly. Then place by place: what was carried
-    with trust is half of the result, a mean of what the network has said of a thing so far, the latest counting most.
-    What that takes of the strength of its colours, over the whole frame, is given back in part.
+    network's colour with the shot's cast, and the shot gradually converges to the network's prediction. Then place by
+    place: trusted propagated colour is half of the result. It is a mean of the network's predictions so far, of which
+    the latest counts most. The saturation that this costs, over the whole frame, is given back in part.
     """
     difference = fill(carried - predicted, trust)
     difference = np.asarray(cv2.GaussianBlur(difference, (0, 0), max(difference.shape) / WIDE), np.float32)

@@ -52,7 +52,7 @@ class CheckResult:
     """How one check ended."""
 
     name: str
-    """As a sentence."""
+    """The check's name, as a sentence."""
     status: Literal["passed", "failed", "skipped"]
     reason: str = ""
 

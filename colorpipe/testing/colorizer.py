@@ -1,4 +1,4 @@
-"""What every colorizer keeps to."""
+"""The suite of colorizers."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ class ColorizerSuite(PluginSuite[Colorizer]):
         return torch.stack([ramp, torch.zeros(side, side), torch.full((side, side), 100.0)])[:count, None].clone()
 
     def predict(self, L: torch.Tensor, hints: torch.Tensor | None = None) -> Chroma | ChromaDistribution:
-        """What the colorizer makes of a batch, checked for its type."""
+        """The colorizer's prediction for a batch, checked for its type."""
         import torch
 
         colorizer = self.colorizer()
@@ -165,7 +165,7 @@ class ColorizerSuite(PluginSuite[Colorizer]):
 
 
 def _values(found: Chroma | ChromaDistribution) -> torch.Tensor:
-    """What two results are compared by."""
+    """The tensor by which two results are compared."""
     return found.logits if isinstance(found, ChromaDistribution) else found.ab
 
 

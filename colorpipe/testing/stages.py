@@ -1,4 +1,4 @@
-"""What every decoder, preprocessor and evaluator keeps to."""
+"""The suites of decoders, preprocessors and evaluators."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the conformance suites of the four kinds share."""
+"""The part that the conformance suites of the four kinds share."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def heavy_imports(module: str, file: str | None) -> tuple[str, ...]:
 
 
 class PluginSuite(Generic[PluginT]):
-    """What the four kinds share. Inherit from the suite of your kind and set ``plugin``."""
+    """The base of the four suites. Inherit from the suite of your kind and set ``plugin``."""
 
     plugin: type[PluginT]
     host: ClassVar[PluginHost | None] = None

@@ -5,10 +5,20 @@ Importing it is light; Lightning, of the extra ``colorpipe[train]``, is imported
 May import: ground, color, weights, plugins.
 """
 
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
 from colorpipe.plugins.training_task import Task, TrainingOptions, TrainingPictures
 from colorpipe.training.fitting import fit
 from colorpipe.training.run_files import RunFiles, TrainingResult, warn
 from colorpipe.weights.checkpoints import as_metadata, save_weights
+
+if TYPE_CHECKING:
+    from colorpipe.training.data import find_pictures, load_square
+    from colorpipe.training.rebalancing import rebalancing_weights, smooth_prior
+    from colorpipe.training.validation import ValidationBatch, to_ab
 
 __all__ = [
     "RunFiles",
@@ -16,8 +26,29 @@ __all__ = [
     "TrainingOptions",
     "TrainingPictures",
     "TrainingResult",
+    "ValidationBatch",
     "as_metadata",
+    "find_pictures",
     "fit",
+    "load_square",
+    "rebalancing_weights",
     "save_weights",
+    "smooth_prior",
+    "to_ab",
     "warn",
 ]
+_HOME = {
+    "ValidationBatch": "colorpipe.training.validation",
+    "find_pictures": "colorpipe.training.data",
+    "load_square": "colorpipe.training.data",
+    "rebalancing_weights": "colorpipe.training.rebalancing",
+    "smooth_prior": "colorpipe.training.rebalancing",
+    "to_ab": "colorpipe.training.validation",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Names whose modules take long to import are looked up when they are first used."""
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(_HOME[name]), name)

@@ -1,4 +1,4 @@
-"""What happens besides the steps of a training run: checkpoints, log, plot, scores, early end, a bar."""
+"""Callbacks between steps: checkpoints, log, plot, validation, the end of a run, and a progress bar."""
 
 from __future__ import annotations
 

@@ -224,7 +224,7 @@ class Samples:
     age: float
     """Share of samples whose L imitates an old photograph, 0..1."""
     see: Callable[[Float], Float] = lambda L: L
-    """What L (h,w) goes through last."""
+    """The last change of L (h,w), before the network sees it."""
 
     def __getitem__(self, draw: Draw) -> tuple[Float, Float]:
         rng = np.random.default_rng((self.seed, 1 << 32, draw.number))

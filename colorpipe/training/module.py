@@ -81,7 +81,7 @@ class Module(lightning.LightningModule):
         self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.average = [p.detach().clone() for p in self._trained()]
         self.losses: list[Tensor] = []
-        """Of each step since the log's last row, (turns,)."""
+        """Losses of each step since the log's last row, (turns,)."""
         self.scores: dict[str, float] = {}
         self.automatic_optimization = len(task.losses_of) == 1
 

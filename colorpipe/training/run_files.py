@@ -1,4 +1,4 @@
-"""Where a training run keeps its things, and how it ended."""
+"""The files of a training run, and its result."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class TrainingResult:
 
 @dataclass(frozen=True)
 class RunFiles:
-    """Where a run keeps its things, all beside the output."""
+    """The files of a run, all beside its output."""
 
     output: Path
 

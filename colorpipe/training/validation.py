@@ -16,12 +16,26 @@ from colorpipe.color import Float
 from colorpipe.color.spaces_torch import lab_to_rgb, rgb_to_lab
 from colorpipe.types import ChromaDistribution
 
+NEAR_GREY = 11.0
+"""Chroma, CIE units, up to which a bin counts as grey, as for the decoder ``annealed-mean``."""
 
-def to_ab(logits: Tensor, centres: Tensor, T: float, vibrance: float = 1.0) -> Tensor:
-    """Annealed mean: logits (N,Q,h,w) at temperature ``T`` -> ab (N,2,h,w); ``T`` 0 takes the likeliest bin."""
+
+def to_ab(logits: Tensor, centres: Tensor, T: float, vibrance: float = 1.0, grey_T: float | None = None) -> Tensor:
+    """Logits (N,Q,h,w) decoded at temperature ``T`` -> ab (N,2,h,w), as ``annealed-mean`` does it.
+
+    ``T`` 0 takes the likeliest bin. With ``grey_T``, temperature and vibrance act by the probability of grey.
+    """
     if T == 0:
         return centres[logits.argmax(1)].permute(0, 3, 1, 2)
-    return ChromaDistribution.strengthen(torch.einsum("nqhw,qc->nchw", (logits / T).softmax(1), centres), vibrance)
+
+    def mean(at: float) -> Tensor:
+        return torch.einsum("nqhw,qc->nchw", (logits / at).softmax(1), centres)
+
+    if grey_T is None:
+        return ChromaDistribution.strengthen(mean(T), vibrance)
+    near = (centres.norm(dim=1) <= NEAR_GREY).to(logits.dtype)
+    grey = torch.einsum("nqhw,q->nhw", logits.softmax(1), near)[:, None]
+    return ChromaDistribution.strengthen(torch.lerp(mean(T), mean(grey_T), grey), 1 + (vibrance - 1) * (1 - grey))
 
 
 def psnr(rgb: Tensor, truth: Tensor) -> Tensor:

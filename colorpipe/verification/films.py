@@ -178,7 +178,7 @@ def _meaning(encoding: Encoding, tags: VideoTags) -> dict[str, Any]:
 
 
 def _pair(name: str, told: Sequence[str | None], none: str = "none", lost: Status = "differs") -> Check:
-    """What source and result tell: equal, or both values; ``lost`` is the status where the result tells nothing."""
+    """A fact of source and result: equal, or both values; ``lost`` is the status where the result states none."""
     source, result = told
     if source == result:
         return Check(name, "equal", source or none)

@@ -1,4 +1,4 @@
-"""What a comparison found: one ``Check`` for each thing that must hold, together a ``Report``."""
+"""The findings of a comparison: one ``Check`` for each thing that must hold, together a ``Report``."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Report:
     result: Path
     checks: tuple[Check, ...]
     notes: tuple[str, ...] = ()
-    """What the readers said of the files: damage, conversions."""
+    """Remarks of the readers about the files: damage, conversions."""
 
     @property
     def equal(self) -> bool:

@@ -102,7 +102,7 @@ def _linear(bits: int) -> NDArray[np.float64]:
 
 
 def _profile_rounding(profile: bytes | None, encoding: Encoding) -> float:
-    """What a wide profile adds to the tolerance; nothing for sRGB."""
+    """The part of the tolerance that a wide profile adds; 0 for sRGB."""
     if profile is None or vips.is_srgb(profile):
         return 0.0
     table = vips.grey_table(profile, encoding.bits)

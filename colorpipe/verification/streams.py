@@ -52,7 +52,7 @@ def compare_streams(source: Path, result: Path, ours: int, theirs: int) -> Itera
 
 
 def _kind(stream: Stream) -> tuple[str, ...]:
-    """What two streams must share to be one."""
+    """The facts that two streams must share to count as the same."""
     if stream.type == "attachment":
         return "attachment", stream.metadata.get("filename", "")
     cover = "cover" if stream.disposition & Disposition.attached_pic else stream.type

@@ -2,3 +2,23 @@
 
 May import: ground.
 """
+
+from colorpipe.weights.checkpoints import (
+    as_metadata,
+    load_strictly,
+    read_grey_temperature,
+    read_temperature,
+    read_tensors,
+    read_vibrance,
+    save_weights,
+)
+
+__all__ = [
+    "as_metadata",
+    "load_strictly",
+    "read_grey_temperature",
+    "read_temperature",
+    "read_tensors",
+    "read_vibrance",
+    "save_weights",
+]

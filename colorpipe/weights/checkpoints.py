@@ -20,7 +20,7 @@ _WRAPPERS = ("state_dict", "params", "model")
 
 
 _REFUSALS = ("lobal", "GLOBAL", "Can only", "call reduce", "must be imported")
-"""What torch's restricted unpickler says of a sound file that holds more than tensors; its other errors are damage."""
+"""Words of torch's restricted unpickler about a sound file that holds more than tensors; other errors are damage."""
 
 
 _LONGEST_HEADER = 100_000_000
@@ -111,21 +111,47 @@ def _state_dict(content: Any, file: Path) -> tuple[dict[str, torch.Tensor], dict
 
 
 def load_strictly(module: torch.nn.Module, tensors: Mapping[str, torch.Tensor], what: str) -> None:
-    """Put ``tensors`` into ``module``, in its dtypes: every key, no other, each of its shape, all finite.
+    """Put ``tensors`` into ``module``, in its dtypes, as ``take_strictly`` checks them.
 
     The tensors take the place of the module's own and are not copied unless their dtype changes.
-    ``num_batches_tracked``, which inference does not use, may be absent.
 
     Args:
         what: Subject of the error: ``"old.pth as eccv16"``.
 
     Raises:
-        WeightsError: with the first few names of each kind of difference and their number. The module is unchanged.
+        WeightsError: as ``take_strictly``. The module is unchanged.
+    """
+    module.load_state_dict(take_strictly(module.state_dict(), tensors, what), strict=True, assign=True)
+
+
+def published_keys(shapes: Mapping[str, tuple[int, ...]]) -> dict[str, torch.Tensor]:
+    """What ``take_strictly`` expects of a checkpoint with these keys: float32, counters of batches int64."""
+    import torch
+
+    counter = "num_batches_tracked"
+    return {
+        key: torch.empty(shape, dtype=torch.int64 if key.endswith(counter) else torch.float32, device="meta")
+        for key, shape in shapes.items()
+    }
+
+
+def take_strictly(
+    expected: Mapping[str, torch.Tensor], tensors: Mapping[str, torch.Tensor], what: str
+) -> dict[str, torch.Tensor]:
+    """``tensors`` in the dtypes of ``expected``: every key, no other, each of its shape, all finite.
+
+    ``num_batches_tracked``, which inference does not use, may be absent and is then 0.
+
+    Args:
+        expected: A network's ``state_dict``, or ``published_keys``; only shapes and dtypes are looked at.
+        what: Subject of the error: ``"old.pth as eccv16"``.
+
+    Raises:
+        WeightsError: with the first few names of each kind of difference and their number.
     """
     import numpy as np
     import torch
 
-    expected = module.state_dict()
     missing = [name for name in expected if name not in tensors and not name.endswith("num_batches_tracked")]
     extra = [name for name in tensors if name not in expected]
     shared = [name for name in expected if name in tensors]
@@ -161,7 +187,7 @@ def load_strictly(module: torch.nn.Module, tensors: Mapping[str, torch.Tensor], 
     broken = [name for name, tensor in state.items() if not np.isfinite(tensor.float().numpy()).all()]
     if broken:
         raise WeightsError(f"{what}: {len(broken)} tensors are not finite ({', '.join(broken[:_SHOWN])})")
-    module.load_state_dict(state, strict=True, assign=True)
+    return state
 
 
 def read_temperature(metadata: Mapping[str, str], file: Path, default: float = 1.0) -> float:
@@ -180,6 +206,17 @@ def read_vibrance(metadata: Mapping[str, str], file: Path) -> float:
         WeightsError: what is stated is no number in 1..4.
     """
     return _stated(metadata, file, "natural_vibrance", 1.0, lambda value: 1 <= value <= 4, "number in 1..4")
+
+
+def read_grey_temperature(metadata: Mapping[str, str], file: Path) -> float | None:
+    """The temperature for places that are probably grey, for a ``ChromaDistribution``; None where none is stated.
+
+    Raises:
+        WeightsError: what is stated is no temperature.
+    """
+    if "natural_grey_T" not in metadata:
+        return None
+    return _stated(metadata, file, "natural_grey_T", 1.0, lambda value: 0 < value <= 2, "temperature in 0..2")
 
 
 def _stated(

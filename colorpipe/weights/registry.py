@@ -12,14 +12,14 @@ class Model:
     """A registry entry: one file of weights. A plugin returns them from ``colorpipe_models``."""
 
     name: str
-    """As ``--weights`` and ``colorpipe models`` take it."""
+    """The name that ``--weights`` and ``colorpipe models`` take."""
     colorizer: str
     """Name of the colorizer that reads it, or of the evaluator."""
     licence: str
     """SPDX identifier of the weights, which need not be the code's."""
     summary: str
     sha256: str
-    """Of the file, 64 hexadecimal digits, lower case."""
+    """SHA-256 of the file, 64 hexadecimal digits, lower case."""
     size: int
     """Bytes, for a person to know before downloading; not checked."""
     url: str = ""

@@ -7,22 +7,17 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, Protocol
-from urllib.parse import urlsplit
+from typing import Literal, Protocol
 
 from colorpipe import files
 from colorpipe.errors import UsageError, WeightsError, oneline
+from colorpipe.weights.download import Progress, fetch, part_of
 from colorpipe.weights.registry import Model
 
-if TYPE_CHECKING:
-    pass
-
 Status = Literal["bundled", "cached", "absent"]
-Progress = Callable[[int, int], None]
-"""Called with bytes done and bytes in all; the latter is 0 where the server does not tell."""
 
 
 @dataclass(frozen=True)
@@ -66,7 +61,7 @@ class ModelStore:
         return self.models[name]
 
     def status(self, name: str) -> Status:
-        """Where the file is, by its being there; ``path`` and ``verify`` also check what is in it.
+        """Whether the file is here; ``path`` and ``verify`` also check its content.
 
         Raises:
             UsageError: no such name. This holds for all methods that take one.
@@ -102,32 +97,23 @@ class ModelStore:
     def pull(self, name: str, progress: Progress | None = None) -> Path:
         """Download into the cache, unless it is there. The file appears whole and checked, or not at all.
 
+        A download that broke off is taken up where it ended, by the same call later.
+
         Raises:
             WeightsError: it cannot be downloaded, or what came has another SHA-256.
         """
         model = self[name]
         if self.status(name) != "absent" and not _mismatch(self._file(model), model):
             return self._file(model)
-        by_hand = f"fetch it by other means, then `colorpipe models import {name} FILE`"
         if model.bundled is not None:
             return self.path(name)
-        if urlsplit(model.url).scheme != "https":
-            reason = f"{model.url} is not an https address" if model.url else "no address is registered"
-            raise WeightsError(f"cannot download {name}: {reason}", hint=by_hand)
-        import pooch
+        by_hand = f"fetch it by other means, then `colorpipe models import {name} FILE`"
+        return fetch(model, self._file(model), progress, by_hand)
 
-        pooch.get_logger().setLevel("WARNING")
-        downloader = pooch.HTTPDownloader(progressbar=_Bar(progress) if progress else False)
-        try:
-            self.cache.mkdir(parents=True, exist_ok=True)
-            pooch.retrieve(
-                model.url, f"sha256:{model.sha256}", fname=model.filename, path=self.cache, downloader=downloader
-            )
-        except ValueError:  # pooch's word for a hash that does not match
-            raise WeightsError(f"{model.url} does not have the SHA-256 registered for {name}", hint=by_hand) from None
-        except OSError as error:  # network and disk alike: requests' exceptions are OSErrors
-            raise WeightsError(f"cannot download {model.url}: {oneline(error)}", hint=by_hand) from error
-        return self._file(model)
+    def begun(self, name: str) -> int:
+        """Bytes that an earlier download left, to go on from."""
+        part = part_of(self._file(self[name]))
+        return part.stat().st_size if part.is_file() else 0
 
     def import_file(self, name: str, file: Path) -> Path:
         """Copy ``file`` into the cache as the weights ``name``; its SHA-256 must be the registered one.
@@ -158,7 +144,7 @@ class ModelStore:
         return {model.name: _mismatch(self._file(model), model) for model in here}
 
     def resolve(self, weights: str | None, reader: WeightsReader) -> Weights | None:
-        """What ``--weights`` stands for.
+        """The file that ``--weights`` names.
 
         Args:
             weights: A registry name, else a path; None for the reader's own choice.
@@ -210,7 +196,7 @@ _digests: dict[tuple[str, int, int], str] = {}
 
 
 def sha256(file: Path) -> str:
-    """Of the file's content; remembered for this process by path, size and time of change.
+    """SHA-256 of a file's content, remembered for this process by path, size and time of change.
 
     Raises:
         WeightsError: it cannot be read.
@@ -234,23 +220,3 @@ def _mismatch(file: Path, model: Model) -> str:
     if digest == model.sha256:
         return ""
     return f"{file} is damaged: its SHA-256 is {digest[:12]}.., {model.name}'s is {model.sha256[:12]}.."
-
-
-class _Bar:
-    """What pooch wants of a progress bar."""
-
-    def __init__(self, progress: Progress) -> None:
-        self.progress = progress
-        self.total = 0
-        self.done = 0
-
-    def update(self, step: int) -> None:
-        # pooch counts whole chunks, so that the last one goes past the end
-        self.done = min(self.done + step, self.total) if self.total else self.done + step
-        self.progress(self.done, self.total)
-
-    def reset(self) -> None:
-        self.done = 0
-
-    def close(self) -> None:
-        """Nothing is held open."""

@@ -11,6 +11,8 @@ from colorpipe import Decoder, hookimpl, option
 if TYPE_CHECKING:
     from colorpipe import Chroma, ChromaDistribution
 
+colorpipe_contract = 1
+
 _PAPER = "Zhang, Isola and Efros 2016, Colorful Image Colorization, arXiv 1603.08511, section 2.3"
 
 
@@ -36,18 +38,23 @@ class AnnealedMean(Decoder):
             min=1.0,
             max=4.0,
         )
+        grey_T: float | None = option(
+            None,
+            "temperature, and less vibrance, where a place is probably grey; never above T [default: the weights' own]",
+            min=0.0,
+            max=2.0,
+        )
 
     options: Options
 
     def decode(self, distribution: ChromaDistribution) -> Chroma:
         from colorpipe_decoders.decode import annealed_mean
 
-        T, vibrance = self.options.T, self.options.vibrance
-        return annealed_mean(
-            distribution,
-            distribution.natural_T if T is None else T,
-            distribution.natural_vibrance if vibrance is None else vibrance,
-        )
+        asked = self.options
+        T = distribution.natural_T if asked.T is None else asked.T
+        grey_T = distribution.natural_grey_T if asked.grey_T is None else asked.grey_T
+        vibrance = distribution.natural_vibrance if asked.vibrance is None else asked.vibrance
+        return annealed_mean(distribution, T, vibrance, None if grey_T is None else min(grey_T, T))
 
 
 class Mode(Decoder):

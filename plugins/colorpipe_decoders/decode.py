@@ -10,18 +10,45 @@ COLDEST = 1e-6
 """Below this, float32 cannot tell the softmax from its limit."""
 
 
-def annealed_mean(distribution: ChromaDistribution, T: float, vibrance: float = 1.0) -> Chroma:
+NEAR_GREY = 11.0
+"""Chroma, CIE units, up to which a bin counts as grey: the centre of a 10-unit grid and its four neighbours."""
+
+
+def annealed_mean(
+    distribution: ChromaDistribution, T: float, vibrance: float = 1.0, grey_T: float | None = None
+) -> Chroma:
     """The mean of softmax(logits / T): (N, Q, h, w) -> ab (N, 2, h, w), confidence (N, 1, h, w), float32.
 
     f_T(z) = exp(log z / T) / sum exp(log z / T), equation 5 of Zhang, Isola and Efros (2016, arXiv 1603.08511), where z
     is the softmax of the logits; its divisor cancels. T = 0 is the limit, the mode. Confidence is the largest
-    probability after annealing. One product does it all: the bins and a row of ones give the weighted sum and its
-    divisor. The mean of several hues is paler than each: ``vibrance`` gives some of that back
+    probability after annealing. The mean of several hues is paler than each: ``vibrance`` gives some of that back
     (``ChromaDistribution.strengthen``).
+
+    With ``grey_T`` both act by the probability p that a place is grey (``grey_probability``): the mean is
+    (1 - p) of that at T and p of that at ``grey_T``, and only 1 - p of the vibrance is applied. A temperature below T
+    leaves a wall that is probably grey nearly grey, where T alone would give it the mean of its unlikely hues.
     """
     if T < COLDEST:
         found = mode(distribution)
         return Chroma(_strengthened(found.ab, distribution, vibrance), found.confidence)
+    ab, confidence = _mean(distribution, T)
+    if grey_T is None or grey_T == T:
+        return Chroma(_strengthened(ab, distribution, vibrance), confidence)
+    grey = grey_probability(distribution)
+    ab = torch.lerp(ab, _mean(distribution, max(grey_T, COLDEST))[0], grey)
+    return Chroma(_strengthened(ab, distribution, 1 + (vibrance - 1) * (1 - grey)), confidence)
+
+
+def grey_probability(distribution: ChromaDistribution) -> torch.Tensor:
+    """(N, 1, h, w) 0..1, float32: the probability of the bins within ``NEAR_GREY`` of grey, at temperature 1."""
+    weights = _exponentials(distribution.logits, 1.0)
+    near = (distribution.bins.float().norm(dim=1) <= NEAR_GREY).float()
+    sums = torch.matmul(torch.stack([near, torch.ones_like(near)]), weights.flatten(2))  # (N, 2, h*w)
+    return (sums[:, :1] / sums[:, 1:]).reshape(-1, 1, *weights.shape[2:])
+
+
+def _mean(distribution: ChromaDistribution, T: float) -> tuple[torch.Tensor, torch.Tensor]:
+    """ab (N, 2, h, w) and the largest probability (N, 1, h, w). One product gives the weighted sum and its divisor."""
     weights = _exponentials(distribution.logits, T)  # (N, Q, h, w), the largest is 1
     ones = torch.ones_like(distribution.bins[:, :1])
     moments = torch.cat([distribution.bins, ones], 1).float().T  # (3, Q): a, b, 1
@@ -29,7 +56,7 @@ def annealed_mean(distribution: ChromaDistribution, T: float, vibrance: float = 
     sums = torch.matmul(moments, weights.flatten(2))  # (N, 3, h*w)
     sums = sums.reshape(-1, 3, *weights.shape[2:])
     total = sums[:, 2:]
-    return Chroma(_strengthened(sums[:, :2] / total, distribution, vibrance), confidence=1 / total)
+    return sums[:, :2] / total, 1 / total
 
 
 def mode(distribution: ChromaDistribution) -> Chroma:
@@ -39,9 +66,9 @@ def mode(distribution: ChromaDistribution) -> Chroma:
     return Chroma(ab, confidence=1 / _exponentials(distribution.logits, 1.0).sum(1, keepdim=True))
 
 
-def _strengthened(ab: torch.Tensor, distribution: ChromaDistribution, vibrance: float) -> torch.Tensor:
+def _strengthened(ab: torch.Tensor, distribution: ChromaDistribution, vibrance: float | torch.Tensor) -> torch.Tensor:
     """``ab`` with more vibrance, but not beyond the outermost bins."""
-    if vibrance == 1:
+    if isinstance(vibrance, (int, float)) and vibrance == 1:
         return ab
     low, high = (bound.float().view(1, 2, 1, 1) for bound in distribution.bins.aminmax(dim=0))
     return distribution.strengthen(ab, vibrance).clamp(low, high)

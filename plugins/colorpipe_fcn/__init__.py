@@ -5,8 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from colorpipe import Chroma, Colorizer, Model, WeightsError, hookimpl
-from colorpipe.types import InputSize
+from colorpipe import Chroma, Colorizer, InputSize, Model, WeightsError, hookimpl
 from colorpipe_fcn.options import LearnOptions, TrainOptions
 
 if TYPE_CHECKING:
@@ -15,6 +14,8 @@ if TYPE_CHECKING:
     import colorpipe
     from colorpipe import Batch, Lab
     from colorpipe.training import Task
+
+colorpipe_contract = 1
 
 REACH = 110.0
 """CIE units: sRGB's ab lies within 108. A network that learned one picture goes beyond on what it has never seen."""
@@ -36,7 +37,7 @@ class Fcn(Colorizer):
     options: LearnOptions
 
     def build(self, weights: Path | None) -> torch.nn.Module:
-        from colorpipe.weights.checkpoints import load_strictly, read_tensors
+        from colorpipe.weights import load_strictly, read_tensors
         from colorpipe_fcn.network import FCN
 
         if weights is None:  # `learn` gives it its own

@@ -10,13 +10,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from colorpipe import Lab, PluginError
-from colorpipe.color import grey_of, lightness_of
-from colorpipe.color.resample import shrink, view_size
-from colorpipe.inference.precision import one_thread
-from colorpipe.training import Task, as_metadata
-from colorpipe.training.validation import ValidationBatch
-from colorpipe.types import InputSize
+from colorpipe import InputSize, Lab, PluginError
+from colorpipe.color import grey_of, lightness_of, shrink, view_size
+from colorpipe.inference import one_thread
+from colorpipe.training import Task, ValidationBatch, as_metadata
 
 from .network import AB_SCALE, FCN, STRIDE
 from .options import LearnOptions, TrainOptions

@@ -8,8 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 import colorpipe
-from colorpipe import Chroma, Colorizer, Model, WeightsError, hookimpl, option
-from colorpipe.types import InputSize
+from colorpipe import Chroma, Colorizer, InputSize, Model, WeightsError, hookimpl, option
 from colorpipe_generative.options import GanOptions, VaeOptions
 
 if TYPE_CHECKING:
@@ -18,6 +17,8 @@ if TYPE_CHECKING:
     from colorpipe import Batch, Options
     from colorpipe.training import Task
     from colorpipe_generative.network import UNet
+
+colorpipe_contract = 1
 
 _WEIGHTS = Path(__file__).with_name("weights")
 
@@ -30,7 +31,7 @@ class _Generative(Colorizer):
     has_latent: ClassVar[bool]
 
     def build(self, weights: Path | None) -> torch.nn.Module:
-        from colorpipe.weights.checkpoints import load_strictly, read_tensors
+        from colorpipe.weights import load_strictly, read_tensors
 
         if weights is None:
             raise WeightsError(f"{self.name} needs weights", hint=f"--weights {self.default_weights}, or a file")

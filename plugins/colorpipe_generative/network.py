@@ -25,7 +25,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from colorpipe.errors import WeightsError
+from colorpipe import WeightsError
 
 STRIDE = 4
 """ab is this much smaller than L, each way."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from colorpipe.options import option
+from colorpipe import option
 from colorpipe.training import TrainingOptions
 
 

@@ -11,9 +11,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from colorpipe import Lab
 from colorpipe.color import lab_to_rgb, rgb_to_lab
 from colorpipe.training import Task, as_metadata
-from colorpipe.types import Lab
 
 from .network import AB_SCALE, LATENT, STRIDE, Judge, UNet, load_encoder, noise
 from .options import EncoderOptions, GanOptions, VaeOptions

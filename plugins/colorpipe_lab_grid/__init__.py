@@ -5,8 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
-from colorpipe import ChromaDistribution, Colorizer, Model, WeightsError, hookimpl
-from colorpipe.types import InputSize
+from colorpipe import ChromaDistribution, Colorizer, InputSize, Model, WeightsError, hookimpl
 from colorpipe_lab_grid.options import TrainOptions
 
 if TYPE_CHECKING:
@@ -14,6 +13,8 @@ if TYPE_CHECKING:
 
     from colorpipe import Batch, Options
     from colorpipe.training import Task
+
+colorpipe_contract = 1
 
 REPORTED_T = 0.09
 _WEIGHTS = Path(__file__).with_name("weights") / "lab-grid.safetensors"
@@ -33,7 +34,7 @@ class LabGrid(Colorizer):
     TrainOptions = TrainOptions
 
     def build(self, weights: Path | None) -> torch.nn.Module:
-        from colorpipe.weights.checkpoints import load_strictly, read_temperature, read_tensors
+        from colorpipe.weights import load_strictly, read_temperature, read_tensors
         from colorpipe_lab_grid.network import GridNetwork
 
         if weights is None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from colorpipe.options import option
+from colorpipe import option
 from colorpipe.training import TrainingOptions
 
 

@@ -9,9 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from colorpipe.training import Task, as_metadata
-from colorpipe.training.rebalancing import rebalancing_weights, smooth_prior
-from colorpipe.training.validation import ValidationBatch, to_ab
+from colorpipe.training import Task, ValidationBatch, as_metadata, rebalancing_weights, smooth_prior, to_ab
 
 from .network import FIRST, STRIDE, GridNetwork
 from .options import TrainOptions

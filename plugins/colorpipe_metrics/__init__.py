@@ -18,6 +18,8 @@ from colorpipe import Evaluator, PluginError, hookimpl, option
 if TYPE_CHECKING:
     from colorpipe import ChromaDistribution, Frame
 
+colorpipe_contract = 1
+
 _ZHANG = "Zhang, Isola and Efros 2016, Colorful Image Colorization, arXiv 1603.08511"
 _HASLER = "Hasler and Suesstrunk 2003, Measuring colourfulness in natural images, doi 10.1117/12.477378"
 
@@ -310,6 +312,49 @@ class Entropy(PerPicture):
         return {"entropy": observed}
 
 
+class Patchiness(PerPicture):
+    """Spread of chroma inside regions that are plain in lightness, CIE units: 0 (each of one colour) to about 20.
+
+    A surface of one material has one colour, so what varies there is mostly a network's doubt: blotches on walls, skies
+    and water. Regions are superpixels of the truth's L whose L hardly varies (``patches.py``, with its constants).
+
+    - ``patchiness`` and ``patchiness-truth``: of the result and of the truth; a photograph has 1 to 3;
+    - ``patchiness-share``: the first over the second; of a set, of their means. Left out where the truth is grey;
+    - ``patchiness-mean-of-differences``: the absolute difference of the two, averaged over the pictures.
+
+    A result left grey has 0, so it is read beside colourfulness. A picture without plain regions has no score.
+    """
+
+    name = "patchiness"
+    summary = "spread of chroma inside plain regions, of result and truth; near the truth's is good"
+    licence = "Apache-2.0"
+    higher_is_better: ClassVar[Mapping[str, bool]] = {
+        "patchiness": False,
+        "patchiness-truth": False,
+        "patchiness-share": False,
+        "patchiness-mean-of-differences": False,
+    }
+    describes = frozenset({"patchiness", "patchiness-truth", "patchiness-share"})
+    without_truth = frozenset({"patchiness"})
+
+    def score(self, result: Frame, truth: Frame) -> Mapping[str, float]:
+        from colorpipe_metrics import patches
+
+        regions = patches.plain_regions(truth)
+        if not regions:
+            return {}
+        found, true = (patches.patchiness(frame, regions) for frame in (result, truth))
+        share = {"patchiness-share": found / true} if true else {}
+        difference = {"patchiness-mean-of-differences": abs(found - true)}
+        return {"patchiness": found, "patchiness-truth": true, **share, **difference}
+
+    def finish(self) -> Mapping[str, float]:
+        means = dict(super().finish())
+        if means.get("patchiness-truth"):
+            means["patchiness-share"] = means["patchiness"] / means["patchiness-truth"]
+        return means
+
+
 @hookimpl
 def colorpipe_evaluators() -> list[type[Evaluator]]:
     return [
@@ -324,5 +369,6 @@ def colorpipe_evaluators() -> list[type[Evaluator]]:
         ColourfulnessAbsolute,
         AuC,
         AuCRebalanced,
+        Patchiness,
         Entropy,
     ]

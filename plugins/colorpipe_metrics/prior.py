@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from safetensors.numpy import load_file, save_file
 
 from colorpipe.color import Float, rgb_to_lab
-from colorpipe.training.data import find_pictures, load_square
+from colorpipe.training import find_pictures, load_square
 
 FILE = Path(__file__).with_name("prior.safetensors")
 CELL = 10

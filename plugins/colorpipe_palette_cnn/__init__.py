@@ -5,8 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
-from colorpipe import ChromaDistribution, Colorizer, Model, WeightsError, hookimpl
-from colorpipe.types import InputSize
+from colorpipe import ChromaDistribution, Colorizer, InputSize, Model, WeightsError, hookimpl
 from colorpipe_palette_cnn.options import TrainOptions
 
 if TYPE_CHECKING:
@@ -14,6 +13,8 @@ if TYPE_CHECKING:
 
     from colorpipe import Batch, Options
     from colorpipe.training import Task
+
+colorpipe_contract = 1
 
 WHITE = 100.0
 """L of what a picture is padded with."""
@@ -33,7 +34,7 @@ class PaletteCNN(Colorizer):
     TrainOptions = TrainOptions
 
     def build(self, weights: Path | None) -> torch.nn.Module:
-        from colorpipe.weights.checkpoints import load_strictly, read_tensors
+        from colorpipe.weights import load_strictly, read_tensors
         from colorpipe_palette_cnn.network import ConvHead, DenseHead, PaletteNetwork
 
         if weights is None:

@@ -12,9 +12,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from colorpipe.errors import TrainingError
-from colorpipe.training import Task, as_metadata
-from colorpipe.training.validation import ValidationBatch, to_ab
+from colorpipe import TrainingError
+from colorpipe.training import Task, ValidationBatch, as_metadata, to_ab
 
 from .network import DENSE_SIDE, ConvHead, DenseHead, PaletteNetwork
 from .options import TrainOptions

@@ -6,13 +6,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 import colorpipe
-from colorpipe import Chroma, Colorizer, OptionError, hookimpl, option
-from colorpipe.types import InputSize
+from colorpipe import Chroma, Colorizer, InputSize, OptionError, hookimpl, option
 
 if TYPE_CHECKING:
     import torch
 
     from colorpipe import Batch, Lab
+
+colorpipe_contract = 1
 
 
 class PatchKnn(Colorizer):
@@ -45,7 +46,7 @@ class PatchKnn(Colorizer):
     options: Options
 
     def learn(self, reference: Lab, device: torch.device) -> None:
-        from colorpipe.guidance.reference import code_values, palette, patches, tint
+        from colorpipe.guidance import code_values, palette, patches, tint
         from colorpipe_patch_knn.knn import PatchIndex
 
         rgb, grey = code_values(reference, self.options.grey, self.input_size)
@@ -57,7 +58,7 @@ class PatchKnn(Colorizer):
         import numpy as np
         import torch
 
-        from colorpipe.guidance.reference import grey_codes, patches
+        from colorpipe.guidance import grey_codes, patches
         from colorpipe_patch_knn import knn
 
         L = batch.L[:, 0].cpu().float().numpy()  # (N, h, w)

@@ -6,13 +6,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 import colorpipe
-from colorpipe import Chroma, Colorizer, OptionError, hookimpl, option
-from colorpipe.types import InputSize
+from colorpipe import Chroma, Colorizer, InputSize, OptionError, hookimpl, option
 
 if TYPE_CHECKING:
     import torch
 
     from colorpipe import Batch, Lab
+
+colorpipe_contract = 1
 
 
 class PixelMlp(Colorizer):
@@ -49,7 +50,7 @@ class PixelMlp(Colorizer):
     def learn(self, reference: Lab, device: torch.device) -> None:
         import numpy as np
 
-        from colorpipe.guidance.reference import code_values, palette, patches
+        from colorpipe.guidance import code_values, palette, patches
         from colorpipe_pixel_mlp.mlp import Mlp
 
         options = self.options
@@ -70,7 +71,7 @@ class PixelMlp(Colorizer):
         import numpy as np
         import torch
 
-        from colorpipe.guidance.reference import grey_codes, patches, tint
+        from colorpipe.guidance import grey_codes, patches, tint
 
         made = []
         for L in batch.L[:, 0].cpu().float().numpy():  # (h, w)

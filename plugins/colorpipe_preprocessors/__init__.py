@@ -12,6 +12,8 @@ from colorpipe import InputError, Preprocessor, hookimpl, option
 if TYPE_CHECKING:
     from colorpipe import Frame, Lab
 
+colorpipe_contract = 1
+
 _LUMA_OF = {"bt601": "rec601", "bt709": "rec709"}
 """The formula whose grey a film's Y plane is, by its matrix."""
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from colorpipe import Chroma, Colorizer, Model, WeightsError, hookimpl
-from colorpipe.types import InputSize
+from colorpipe import Chroma, Colorizer, InputSize, Model, WeightsError, hookimpl
 
 if TYPE_CHECKING:
     import torch
 
     from colorpipe import Batch
+
+colorpipe_contract = 1
 
 
 class Siggraph17(Colorizer):
@@ -28,7 +29,7 @@ class Siggraph17(Colorizer):
     def build(self, weights: Path | None) -> torch.nn.Module:
         import torch
 
-        from colorpipe.weights.checkpoints import load_strictly, read_tensors
+        from colorpipe.weights import load_strictly, read_tensors
         from colorpipe_siggraph17.network import Siggraph17 as Network
 
         if weights is None:

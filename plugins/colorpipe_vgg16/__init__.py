@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
     from colorpipe import Frame
 
+colorpipe_contract = 1
+
 CLASSES = 1000
 
 
@@ -83,7 +85,7 @@ class VGG16(Evaluator):
     def build(self, weights: Path) -> None:
         import torch
 
-        from colorpipe.weights.checkpoints import load_strictly, read_tensors
+        from colorpipe.weights import load_strictly, read_tensors
         from colorpipe_vgg16 import network
 
         self._names = [] if self.options.names is None else _read_names(self.options.names)

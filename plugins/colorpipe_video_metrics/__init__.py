@@ -11,11 +11,12 @@ from collections.abc import Mapping
 from statistics import fmean
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from colorpipe import Evaluator, hookimpl
-from colorpipe.options import Options
+from colorpipe import Evaluator, Options, hookimpl
 
 if TYPE_CHECKING:
     from colorpipe import Frame
+
+colorpipe_contract = 1
 
 _CDC = "Liu et al. 2021, Temporally Consistent Video Colorization with Deep Feature Propagation and Self-regularization"
 _LAI = "Lai et al. 2018, Learning Blind Video Temporal Consistency, arXiv 1808.00449"

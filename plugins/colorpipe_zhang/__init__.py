@@ -9,8 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from colorpipe import ChromaDistribution, Colorizer, Model, WeightsError, hookimpl
-from colorpipe.types import InputSize
+from colorpipe import ChromaDistribution, Colorizer, InputSize, Model, WeightsError, hookimpl
 from colorpipe_zhang.options import TrainOptions
 
 if TYPE_CHECKING:
@@ -19,8 +18,11 @@ if TYPE_CHECKING:
     from colorpipe import Batch, Options
     from colorpipe.training import Task
 
+colorpipe_contract = 1
+
 BUNDLED = Path(__file__).with_name("weights") / "compact.safetensors"
-# Beside it lies compact.sha256, as `sha256sum compact.safetensors` writes it, so that a new training changes no code.
+BASE = BUNDLED.with_name("base.safetensors")
+# Beside each lies its .sha256, as `sha256sum` writes it, so that a new training changes no code.
 
 
 class Zhang(Colorizer):
@@ -33,36 +35,31 @@ class Zhang(Colorizer):
     input_size = InputSize(side=256)
     yields_distribution = True
     default_decoder = "annealed-mean"
-    default_decoder = "annealed-mean"
     default_weights = "zhang-compact"
     TrainOptions = TrainOptions
+    _natural: tuple[float, float, float | None]
+    """Temperature, vibrance and the temperature of grey that the weights state."""
 
     def build(self, weights: Path | None) -> torch.nn.Module:
-        import torch
-
-        from colorpipe.weights.checkpoints import load_strictly, read_temperature, read_tensors, read_vibrance
-        from colorpipe_zhang.compact import CompactZhang
+        from colorpipe.weights import read_grey_temperature, read_temperature, read_vibrance
         from colorpipe_zhang.eccv16 import Eccv16
+        from colorpipe_zhang.loading import open_file
 
         if weights is None:
             raise WeightsError("zhang needs weights", hint=f"--weights {self.default_weights}, or a file")
-        tensors, metadata = read_tensors(weights)
-        architecture = _architecture(tensors, weights)
-        network: Eccv16 | CompactZhang
-        with torch.device("meta"):  # the file's tensors take every place: random ones would cost time and memory
-            network = Eccv16() if architecture == "eccv16" else CompactZhang(empty=True)
-        load_strictly(network, tensors, f"{weights} as {architecture}")
+        network, metadata = open_file(weights)
         if isinstance(network, Eccv16):
-            self._bins, self._natural = network.bins, (1.0, 1.0)
+            self._bins, self._natural = network.bins, (1.0, 1.0, None)
         else:
-            self._natural = read_temperature(metadata, weights), read_vibrance(metadata, weights)
+            T, vibrance = read_temperature(metadata, weights), read_vibrance(metadata, weights)
+            self._natural = T, vibrance, read_grey_temperature(metadata, weights)
             self._bins = _computed_bins()
-        return network.eval()
+        return network
 
     def untrained(self) -> torch.nn.Module:
         from colorpipe_zhang.compact import CompactZhang
 
-        self._bins, self._natural = _computed_bins(), (1.0, 1.0)
+        self._bins, self._natural = _computed_bins(), (1.0, 1.0, None)
         return CompactZhang().eval()
 
     def predict(self, batch: Batch) -> ChromaDistribution:
@@ -77,18 +74,6 @@ class Zhang(Colorizer):
 
         assert isinstance(options, TrainOptions)
         return ZhangTask(options)
-
-
-def _architecture(tensors: dict[str, torch.Tensor], file: Path) -> str:
-    """``eccv16`` or ``compact``, by names that no other network of the family has."""
-    if any(key.startswith("model1short10.") for key in tensors):
-        raise WeightsError(f"{file} holds siggraph17's weights", hint="use --colorizer siggraph17")
-    if any(key.startswith(("model1.", "model8.")) for key in tensors):
-        return "eccv16"
-    if any(key.startswith(("stem.", "classify.")) for key in tensors):
-        return "compact"
-    few = ", ".join(sorted(tensors)[:3])
-    raise WeightsError(f"{file} holds neither of zhang's networks, eccv16 and compact (its keys: {few}, ..)")
 
 
 def _computed_bins() -> torch.Tensor:

@@ -19,14 +19,13 @@ State-dict names, all of them ``.weight`` and ``.bias``:
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from colorpipe.errors import WeightsError
+from colorpipe import WeightsError
 
 BINS = 313
 STRIDE = 4
@@ -182,20 +181,3 @@ def load_encoder(network: CompactZhang, path: Path) -> None:
         with torch.no_grad():
             layer.weight.copy_(torch.from_numpy(weight))
             layer.bias.copy_(torch.from_numpy(bias))
-
-
-def load_trained(network: CompactZhang, path: Path, encoder_only: bool) -> None:
-    """Start ``network`` from compact weights in ``path``, without what their export added to the logits.
-
-    With ``encoder_only`` the decoder is left as it is. Raises :class:`~colorpipe.errors.WeightsError` if the file
-    holds no compact network.
-    """
-    from colorpipe.weights.checkpoints import load_strictly, read_tensors
-
-    tensors, metadata = read_tensors(path)
-    tensors = {name: tensor.float() for name, tensor in tensors.items()}
-    if "classify.bias" in tensors and "logit_shift" in metadata:
-        tensors["classify.bias"] = tensors["classify.bias"] - torch.tensor(json.loads(metadata["logit_shift"]))
-    if encoder_only:
-        tensors = {**network.state_dict(), **{n: t for n, t in tensors.items() if n.startswith(("stem.", "blocks."))}}
-    load_strictly(network, tensors, f"{path} as compact")

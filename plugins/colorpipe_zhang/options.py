@@ -3,23 +3,38 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
-from colorpipe.options import option
+from colorpipe import option
 from colorpipe.training import TrainingOptions
 
 
 @dataclass(frozen=True)
 class TrainOptions(TrainingOptions):
-    """Options of the compact network's training."""
+    """Options of the training of both networks of our own, compact and base."""
 
+    architecture: Literal["compact", "base"] = option("compact", "the network: compact (4 M) or base (24 M parameters)")
     start: str = option(
         "encoder",
         "where to begin: encoder (the bundled network's, under a new decoder), bundled (all of it), random, or a file: "
-        "compact weights (.safetensors) or MobileNetV2 1.0 (.npz)",
+        "weights of this network (.safetensors), MobileNetV2 1.0 (.npz) for compact, DINOv2 ViT-S/14 (.pth, .npz) for "
+        "base",
+    )
+    teacher: str | None = option(None, "the network whose distribution is taught too: zhang-base, or a file of weights")
+    taught: float = option(0.7, "share of the loss that is the teacher's, where there is one", min=0, max=1)
+    joint: float = option(
+        0.0,
+        "weight of a second loss, the distance of the mean from the true colour in tens of CIE units",
+        min=0,
+        max=10,
     )
     frozen_blocks: int = option(
-        3, "the first encoder blocks (of 17) that keep their weights; all learn from a random start", min=0, max=17
+        3,
+        "compact: the first encoder blocks (of 17) that keep their weights; all learn from a random start",
+        min=0,
+        max=17,
     )
+    tuned_blocks: int = option(0, "base: the last encoder blocks (of 12) that learn too", min=0, max=12)
     encoder_rate: float = option(0.2, "learning rate of the encoder, as a share of --rate", min=0, max=1)
     rebalance: float = option(0.5, "lambda: 0 weighs colours by their rarity, 1 weighs all equally", min=0, max=1)
     rebalance_correction: float = option(
@@ -33,3 +48,6 @@ class TrainOptions(TrainingOptions):
         1.55, "by how much weak colours are strengthened, stored as the file's default", min=1.0, max=4.0
     )
     natural_T: float = option(0.38, "softmax temperature stored as the file's default", min=0.01, max=2.0)
+    natural_grey_T: float | None = option(
+        None, "temperature where a place is probably grey, stored as the file's default", min=0.01, max=2.0
+    )

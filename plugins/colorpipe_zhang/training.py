@@ -1,9 +1,12 @@
-"""Training of the compact network: Zhang, Isola and Efros 2016 (arXiv 1603.08511), with one step added on export.
+"""Training of the compact and the base network: Zhang, Isola and Efros 2016 (arXiv 1603.08511), with one step added.
 
 The loss is theirs: cross entropy against ground truth softly encoded over the five nearest bins, each position
 weighed by the rarity of its colour. A network that minimises it is vivid, but further from the truth than leaving the
 picture grey. On export a constant per class is added to the logits (:func:`bins.logit_shift`) that gives both: it
 goes into the last layer's bias, and the file runs like any other.
+
+Two terms may be added: the distance of the decoded mean from the true colour, and the cross entropy against a teacher's
+distribution (Hinton, Vinyals and Dean 2015, arXiv 1503.02531), which tells more of each place than its one true colour.
 """
 
 from __future__ import annotations
@@ -17,12 +20,15 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from colorpipe.training import Task, as_metadata
-from colorpipe.training.rebalancing import rebalancing_weights, smooth_prior
+from colorpipe.training import Task, as_metadata, rebalancing_weights, smooth_prior
 
-from . import BUNDLED, bins
-from .compact import BINS, CompactZhang, InvertedResidual, load_encoder, load_trained
+from . import BASE, BUNDLED, bins
+from .base import BaseZhang
+from .compact import BINS, CompactZhang, InvertedResidual, load_encoder
+from .dinov2 import load_dinov2
+from .loading import load_trained, open_teacher
 from .options import TrainOptions
+from .quantised import quantise
 
 if TYPE_CHECKING:
     from colorpipe.training import TrainingPictures
@@ -42,8 +48,12 @@ class ZhangTask(Task):
         self.bins, self.shares = torch.from_numpy(table[0].astype(np.int64)), torch.from_numpy(table[1].copy())
         self.centres = torch.from_numpy(bins.bin_centres().copy())
         self.weights = torch.ones(BINS)
+        self.teacher: nn.Module | None = None
 
-    def network(self) -> CompactZhang:
+    def network(self) -> CompactZhang | BaseZhang:
+        return self._base() if self.options.architecture == "base" else self._compact()
+
+    def _compact(self) -> CompactZhang:
         network = CompactZhang()
         start = self.options.start
         if start == "random":
@@ -58,17 +68,34 @@ class ZhangTask(Task):
             block.requires_grad_(False)
         return network
 
+    def _base(self) -> BaseZhang:
+        network = BaseZhang()
+        start = self.options.start
+        if start == "random":
+            return network
+        if start.lower().endswith((".npz", ".pth", ".pt", ".bin")):
+            load_dinov2(network.encoder, Path(start))
+        else:
+            load_trained(network, BASE if start in ("encoder", "bundled") else Path(start), start == "encoder")
+        network.encoder.requires_grad_(False)
+        for block in network.encoder.blocks[len(network.encoder.blocks) - self.options.tuned_blocks :]:
+            block.requires_grad_(True)
+        return network
+
     def prepare(self, pictures: TrainingPictures, training: list[int]) -> None:
         """Class prior over the training pictures, at the resolution of the logits, and the weights it gives."""
         side = self.picture_side // self.stride
         counts = sum((bins.count(pictures.chroma(index, side)) for index in training), np.zeros(BINS))
         prior = smooth_prior(counts, bins.bin_centres(), bins.SIGMA)
         self.weights = torch.from_numpy(rebalancing_weights(prior, self.options.rebalance)).float()
+        if self.options.teacher is not None:
+            self.teacher = open_teacher(self.options.teacher).requires_grad_(False)
 
     def groups(self, network: nn.Module) -> Iterable[Mapping[str, Any]]:
         """A pretrained encoder learns slower than the fresh decoder."""
-        assert isinstance(network, CompactZhang)
-        encoder = [p for part in (network.stem, network.blocks) for p in part.parameters() if p.requires_grad]
+        assert isinstance(network, (CompactZhang, BaseZhang))
+        parts = [network.encoder] if isinstance(network, BaseZhang) else [network.stem, network.blocks]
+        encoder = [p for part in parts for p in part.parameters() if p.requires_grad]
         known = {id(p) for p in encoder}
         decoder = [p for p in network.parameters() if p.requires_grad and id(p) not in known]
         if self.options.start == "random":
@@ -87,12 +114,32 @@ class ZhangTask(Task):
         if self.weights.device != device:
             for name in ("bins", "shares", "centres", "weights"):
                 setattr(self, name, getattr(self, name).to(device))
+            if self.teacher is not None:
+                self.teacher.to(device)
 
     def loss(self, network: nn.Module, L: Tensor, ab: Tensor, step: int) -> Tensor:
-        assert isinstance(network, CompactZhang)
+        assert isinstance(network, (CompactZhang, BaseZhang))
         dy, dx = step % LATTICE, step // LATTICE % LATTICE
-        logits = network.classify(self._features(network, L)[..., dy::LATTICE, dx::LATTICE])
-        return self._cross_entropy(logits, ab[..., dy::LATTICE, dx::LATTICE])
+        features = network.features(L) if isinstance(network, BaseZhang) else self._features(network, L)
+        logits = network.classify(features[..., dy::LATTICE, dx::LATTICE]).float()
+        truth = ab[..., dy::LATTICE, dx::LATTICE]
+        loss = self._cross_entropy(logits, truth)
+        if self.teacher is not None:
+            with torch.no_grad():
+                taught = self.teacher(L)[..., dy::LATTICE, dx::LATTICE].float().softmax(1)
+            # the teacher's file holds true odds; the student's logits are those of rebalanced ones until its export
+            told = (logits - self._log_weights(logits.device)).log_softmax(1)
+            loss = (1 - self.options.taught) * loss - self.options.taught * (taught * told).sum(1).mean()
+        if self.options.joint:
+            odds = (logits - self._log_weights(logits.device)).softmax(1)
+            mean = torch.einsum("nqhw,qc->nchw", odds, self.centres)
+            loss = loss + self.options.joint * F.smooth_l1_loss(mean / 10, truth / 10)
+        return loss
+
+    def _log_weights(self, device: torch.device) -> Tensor:
+        """(1,313,1,1) what rebalancing adds to the logits."""
+        self._to(device)
+        return self.weights.log().view(1, -1, 1, 1)
 
     def _features(self, network: CompactZhang, L: Tensor) -> Tensor:
         """``network.features`` without keeping what frozen layers would need for gradients."""
@@ -119,7 +166,7 @@ class ZhangTask(Task):
 
         The last two as the exported file decodes by itself.
         """
-        from colorpipe.training.validation import ValidationBatch, to_ab
+        from colorpipe.training import ValidationBatch, to_ab
 
         truth = ValidationBatch(rgb, self.see)
         logits = network(truth.seen).float()
@@ -127,7 +174,7 @@ class ZhangTask(Task):
         shifted = logits + self._shift().to(rgb.device).view(1, -1, 1, 1)
         loss = self._cross_entropy(logits, F.avg_pool2d(truth.ab, self.stride))
         options = self.options
-        ab = to_ab(shifted, self.centres, options.natural_T, options.natural_vibrance)
+        ab = to_ab(shifted, self.centres, options.natural_T, options.natural_vibrance, options.natural_grey_T)
         return {"loss": float(loss), **truth.score(ab)}
 
     def _shift(self) -> Tensor:
@@ -142,11 +189,15 @@ class ZhangTask(Task):
         tensors = {name: value.detach().clone() for name, value in network.state_dict().items()}
         tensors["classify.bias"] += self._shift().to(tensors["classify.bias"].device)
         options = self.options.decisive()
-        options["start"] = Path(self.options.start).name
+        for name in ("start", "teacher"):
+            options[name] = options[name] and Path(options[name]).name
+        if isinstance(network, BaseZhang):
+            tensors = quantise(tensors)
         facts = {
-            "architecture": "colorpipe-compact-zhang",
+            "architecture": f"colorpipe-{options['architecture']}-zhang",
             "natural_T": self.options.natural_T,
             "natural_vibrance": self.options.natural_vibrance,
+            **({} if self.options.natural_grey_T is None else {"natural_grey_T": self.options.natural_grey_T}),
             "logit_shift": [round(float(value), 4) for value in self._shift()],
             "log_weights": [round(float(value), 4) for value in self.weights.log()],
             "training": options,

@@ -215,7 +215,7 @@ def _pretty(value: Any) -> str:
 
 
 def _data(evaluation: Evaluation) -> str:
-    """What the script needs, as JSON that cannot end the element that it stands in."""
+    """The script's data, as JSON that cannot end the element that it stands in."""
     labels = [row.label for row in evaluation.rows]
     data = {
         "views": {"grey": GREY, "truth": TRUTH},

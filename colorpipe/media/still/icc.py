@@ -28,7 +28,7 @@ _SRGB = np.array(
     [[0.4360747, 0.3850649, 0.1430804], [0.2225045, 0.7168786, 0.0606169], [0.0139322, 0.0971045, 0.7141733]]
 )
 _STEPS = 1 << 20
-"""Of the tables back to codes, which are uniform in the fourth root of light: one step is 0.11 of a code at most."""
+"""Entries of the tables back to codes, uniform in the fourth root of light: one step is 0.11 of a code at most."""
 
 
 @dataclass(frozen=True)

@@ -133,7 +133,7 @@ def mark(xmp: bytes | None, provenance: Provenance) -> bytes | None:
 
 
 def provenance_of(xmp: bytes) -> Provenance | None:
-    """What ``mark`` stated in an XMP packet; None where nothing is."""
+    """The provenance that ``mark`` wrote into an XMP packet; None where there is none."""
     root = _parse(xmp, {})
     if root is None:
         return None

@@ -45,7 +45,7 @@ cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
 
 @dataclass(frozen=True)
 class _Header:
-    """What is known before the pixels are."""
+    """Facts that are known before the pixels are read."""
 
     width: int
     height: int

@@ -35,7 +35,7 @@ _SRGB_TOLERANCE = 1.5 / 255
 
 
 def complaints(error: pyvips.Error) -> list[str]:
-    """What libvips said, a short phrase each, without the names of its parts."""
+    """The messages of libvips, a short phrase each, without the names of its parts."""
     lines = [line.strip() for line in (error.detail or "").splitlines()]
     return [re.sub(r"^[\w-]+: ", "", line)[:120] for line in lines if line]
 

@@ -93,7 +93,7 @@ def cut_off(path: Path) -> Iterator[str]:
 
 
 def _matroska_size(start: bytes) -> int:
-    """Where the segment ends (RFC 9559), from the first bytes of the file; 0 where it is not told."""
+    """The end of the segment (RFC 9559), from the first bytes of the file; 0 where it is not stated."""
     try:
         place = 4
         length, width = _ebml_number(start, place)

@@ -28,13 +28,13 @@ if TYPE_CHECKING:
 Codec = Literal["libx264", "libx265", "ffv1"]
 
 PRESETS = ("ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "slow", "slower", "veryslow", "placebo")
-"""Of libx264 and libx265."""
+"""Options of libx264 and libx265."""
 _SETTINGS = (
     "width", "height", "pix_fmt", "time_base", "framerate", "sample_aspect_ratio", "thread_type", "flags", "gop_size",
     "bit_rate", "bit_rate_tolerance", "codec_tag", "color_range", "color_primaries", "color_trc", "colorspace",
     "field_order",
 )  # fmt: skip
-"""Of an encoder: all that PyAV's ``add_stream``, ``add_to`` and ``VideoTags.apply`` set."""
+"""The settings of an encoder: all that PyAV's ``add_stream``, ``add_to`` and ``VideoTags.apply`` set."""
 _CHROMA_NAMES = {(2, 2): "410", (2, 0): "411", (1, 1): "420", (1, 0): "422", (0, 1): "440", (0, 0): "444"}
 
 
@@ -51,7 +51,7 @@ class EncoderPlan:
 
     def __init__(self, source: VideoSource, options: MediaOptions, muxer: str) -> None:
         self.notes: list[str] = []
-        """What the encoder cannot keep, one sentence each."""
+        """The properties that the encoder cannot keep, one sentence each."""
         self.codec: Codec = options.codec
         if self.codec != "ffv1" and options.preset not in PRESETS:
             raise UsageError(f"--preset {options.preset}: no such preset", hint=f"one of {', '.join(PRESETS)}")

@@ -67,7 +67,7 @@ class Preview(VideoSource):
         self._piece = max(1, round(each / base))
         """Ticks of a piece."""
         self._pieces = [self._start]
-        """Where each begins."""
+        """The start of each piece, seconds."""
         if length is not None and length > self._piece:
             begin = [round((2 * number + 1) * Fraction(length, 2 * count)) for number in range(count)]
             self._pieces = [self._start + middle - self._piece // 2 for middle in begin]

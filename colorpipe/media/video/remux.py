@@ -19,7 +19,7 @@ from colorpipe.media.base import Provenance
 from colorpipe.media.video.container import film_stream, open_container
 
 SUFFIXES = {".mp4": "mp4", ".m4v": "mp4", ".mov": "mov", ".mkv": "matroska"}
-"""What a film can be written as -> FFmpeg's muxer. AVI is not among them: it has no timestamps, and H.264 with
+"""Suffix of a result -> FFmpeg's muxer. AVI is not among them: it has no timestamps, and H.264 with
 B-frames needs them; nor is WebM, whose codecs are others."""
 ISO = ("mp4", "mov")
 """Muxers of the ISO base media family."""
@@ -30,7 +30,7 @@ _STALE_TAGS = re.compile(
 )
 """Metadata that describes the source file's own bytes and would be false in the result."""
 FAILURES = (av.FFmpegError, OSError, ValueError)
-"""What PyAV raises when a muxer or an encoder refuses."""
+"""Exceptions of PyAV when a muxer or an encoder refuses."""
 
 
 def output_suffix(path: Path, codec: str) -> str:
@@ -118,7 +118,7 @@ class CopiedStreams:
                 self._refused += 1
 
     def late_notes(self) -> Iterator[str]:
-        """What was only known at the end."""
+        """Remarks that are known only at the end."""
         if self._moved:
             yield f"packets of copied streams whose time did not advance, set one tick later: {self._moved}"
         if self._refused:
@@ -246,7 +246,7 @@ def with_provenance(tags: dict[str, str], provenance: Provenance | None, any_key
 
 
 def lost(result: Path, wanted: av.container.OutputContainer, streams: int) -> Iterator[str]:
-    """What a muxer left out without a word: read back from the finished file, one sentence each."""
+    """The parts that a muxer left out without a word: read back from the finished file, one sentence each."""
     with open_container(result) as film:
         found = {key.lower() for key in film.metadata}
         missing = [key for key in wanted.metadata if key.lower() not in found]

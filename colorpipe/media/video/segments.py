@@ -39,10 +39,10 @@ adds the fewest; it is ten seconds of film, and the most that a kill costs."""
 LEAST_FRAMES = 8
 """More than any encoder reorders: the joined decoding times need the first few frames of a whole segment."""
 _FORMAT = 2
-"""Of the folder; one of another format is not taken up."""
+"""Format of the folder; one of another format is not resumed."""
 _MANIFEST = "manifest.jsonl"
 _HEADER = struct.Struct("<qqqBI")
-"""Of a packet: pts, dts and duration in the film's time base, 1 for a key frame, bytes that follow."""
+"""A packet's header: pts, dts and duration in the film's time base, 1 for a key frame, bytes that follow."""
 
 
 @dataclass(frozen=True)
@@ -135,7 +135,7 @@ class Segments:
         self.folder = partial_path(result) if job is None else working_folder(result)
         self.folder.mkdir(exist_ok=True)
         self.joined = self.folder / f"result{result.suffix}"
-        """Where the joined film is written."""
+        """The path of the joined film."""
 
     @property
     def frames(self) -> int:
@@ -149,7 +149,7 @@ class Segments:
 
     @property
     def state(self) -> bytes:
-        """What was told with the last whole segment.
+        """The state that was given with the last whole segment.
 
         Raises:
             OSError: it cannot be read.

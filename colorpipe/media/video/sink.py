@@ -233,7 +233,7 @@ class VideoSink(Sink):
         self._output.mux(packet)
 
     def _encoder_identity(self) -> dict[str, Any]:
-        """What makes two segments parts of one stream: another FFmpeg may decode or encode otherwise."""
+        """The facts that make two segments parts of one stream: another FFmpeg may decode or encode otherwise."""
         extradata = self._stream.codec_context.extradata or b""
         return {
             "codec": self._plan.codec,

@@ -115,7 +115,7 @@ class VideoSource(Source):
         self.tags: VideoTags = read_tags(self._stream, first)
         self.layout: PixelLayout = layout_of(first.format)
         self.encoding: Encoding = self._encoding(first)
-        """Of every frame."""
+        """The encoding of every frame."""
         self._cut_off = list(cut_off(path))
         self._notes = self._first_notes()
         self.info = SourceInfo(
@@ -133,7 +133,7 @@ class VideoSource(Source):
 
     @property
     def sample_rates(self) -> tuple[int, ...]:
-        """Of the audio streams, in Hz."""
+        """Sample rates of the audio streams, Hz."""
         streams = self._container.streams.audio
         return tuple(stream.codec_context.sample_rate for stream in streams if stream.codec_context is not None)
 

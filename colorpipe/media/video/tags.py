@@ -1,4 +1,4 @@
-"""What a film says about its picture besides its pixels: time base, geometry, colour, fields, HDR.
+"""A film's statements about its picture: time base, geometry, colour, fields, HDR.
 
 Read from the first decoded frame where it tells, else from the stream; given to an encoder and its muxer unchanged.
 The numbers are those of ITU-T H.273, which FFmpeg and all its containers use.
