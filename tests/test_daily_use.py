@@ -171,7 +171,8 @@ def test_a_dry_run_tells_what_a_run_does(album: Path, words: list, cli: Cli) -> 
     out = said(out)
     assert status == 1
     assert "1 film would be made" in out
-    assert "1 picture would be replaced: album/0.png -> colorized/0.png: made with other settings" in out
+    assert "1 picture would be replaced:" in out
+    assert "0.png -> colorized/0.png: made with other settings" in out
     assert "1 input would be skipped" in out
     assert "2 inputs would fail" in out
     assert "2.png exists and was not made by colorpipe" in out
@@ -210,7 +211,7 @@ def test_run_gives_failures_as_outcomes_and_wrong_calls_as_errors(album: Path) -
     assert "broken.png" in str(outcomes[3].error)
     with pytest.raises(UsageError, match="does not exist"):
         colorpipe.run(album / "nothing.png", colorizer="painter", host=host)
-    with pytest.raises(UsageError, match="no option 'strenght'"):
+    with pytest.raises(UsageError, match="has an option 'strenght'"):
         colorpipe.run(album, colorizer="painter", host=host, strenght=3)
     if Path("/proc/self").exists():
         with pytest.raises(OutputError, match="cannot write /proc/x"):
@@ -318,7 +319,8 @@ def test_dates_are_kept_where_that_is_asked(album: Path, words: list, cli: Cli) 
 def test_help_is_short_and_help_all_is_whole(cli: Cli) -> None:
     status, short, _ = cli("run", "--help")
     assert status == 0
-    flags = {word for word in short.replace(",", " ").split() if word.startswith("--")}
+    rows = [line.strip("│ ").split() for line in short.splitlines()]
+    flags = {words[0] for words in rows if words and words[0].startswith("--")}
     assert {"--output", "--overwrite", "--dry-run", "--preview", "--colorizer", "--saturation", "--help-all"} <= flags
     assert len(flags - {"--help"}) <= 11
     status, whole, _ = cli("run", "--help-all")

@@ -72,7 +72,7 @@ class Journal:
         if entry is None or entry["event"] != "done" or entry["recipe"] == self.recipe:
             return False
         try:
-            return output.stat().st_size == entry["size"]
+            return bool(output.stat().st_size == entry["size"])
         except OSError:  # it is gone
             return False
 
@@ -169,7 +169,7 @@ def _is_touched(output: Path, entry: dict[str, Any]) -> bool:
         return True
     if "sha256" not in entry or status.st_mtime_ns == entry.get("mtime_ns"):
         return False
-    return sha256(output) != entry["sha256"]
+    return bool(sha256(output) != entry["sha256"])
 
 
 def _same(source: Path, known: dict[str, Any]) -> bool:

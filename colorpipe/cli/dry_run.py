@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -55,4 +56,6 @@ def _counted(those: Sequence[Expected]) -> str:
 
 
 def _size(count: int) -> str:
+    if count < 1e6:
+        return f"{math.ceil(count / 1e3)} kB"
     return f"{count / 1e9:.1f} GB" if count >= 1e9 else f"{count / 1e6:.1f} MB"

@@ -154,8 +154,12 @@ class Progress(lightning.Callback):
 
 def starting_scores(log: Path, begun: int) -> dict[str, float]:
     """What the log says of a run's first step; empty where it says nothing."""
-    row = next((row for row in _rows(log) if int(row["step"]) == begun), {})
-    return {name.removeprefix("val_"): float(row[name]) for name in row if name.startswith("val_") and row[name]}
+    found: dict[str, float] = {}
+    for row in _rows(log):  # the last one counts: a run that is extended has scored the same step at its end
+        if int(row["step"]) == begun:
+            scores = {name.removeprefix("val_"): row[name] for name in row if name.startswith("val_") and row[name]}
+            found = {name: float(value) for name, value in scores.items()} or found
+    return found
 
 
 def _rows(log: Path) -> list[dict[str, str]]:
