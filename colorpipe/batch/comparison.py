@@ -56,7 +56,7 @@ def compare_film(context: RunContext, state: JobState) -> None:
     try:
         files.sweep(path, everything=True)  # whoever holds the lock on the film writes its comparison
         journal = context.journal(job, "comparison")
-        if context.is_done(journal, film, path):
+        if context.is_done(journal, film, path, notes=state.notes):
             return
         journal.begin(film, path)
         notes = write_comparison(film, path, context.session.media, begin, step)
