@@ -62,7 +62,7 @@ class MergeOptions(Options):
     temporal: str = option(
         "auto",
         "steady colour in films: the network sees key frames, at most this many frames apart, and their colour is "
-        "carried along the motion in between; auto chooses, none colours every frame on its own",
+        "propagated along the optical flow in between; auto chooses, none colours every frame on its own",
     )
 
     def __post_init__(self) -> None:

@@ -231,7 +231,7 @@ def test_without_steady_colour_hints_are_for_their_frame_alone_and_that_is_said(
     led = colorize(film, tmp_path / "led", temporal="none")
     assert changed(frames_of(plain), frames_of(led)) == [9]
     assert not plain.notes
-    assert led.notes == ("with --temporal none, hint and reference files count for the very frame that they name",)
+    assert led.notes == ("with --temporal none, a hint or reference file affects only the frame that it names",)
 
 
 @pytest.mark.parametrize("temporal", ["6", "none"])

@@ -71,7 +71,9 @@ class Reader:
                 self._read_steadily(state, frames, sink, distance)
             state.notes += source.info.notes
             if film and state.sidecars.frames and state.job.preview is not None:
-                state.notes.append("hint and reference files count here only where the preview has the frame they name")
+                state.notes.append(
+                    "hint and reference files are used here only where the preview has the frame that they name"
+                )
             elif film and not state.error:
                 state.notes += state.sidecars.notes(source.info.frames, distance is not None)
 

@@ -24,12 +24,12 @@ class EvaluateFlags:
 
     colorizer: Annotated[
         list[str] | None,
-        flag(f"A method, with options. Repeatable. \\[default: {DEFAULT_COLORIZER}]", METHOD, metavar="SPEC"),
+        flag(f"A method, with options; repeatable \\[default: {DEFAULT_COLORIZER}]", METHOD, metavar="SPEC"),
     ] = None
     evaluator: Annotated[
         list[str] | None,
         flag(
-            "A measure, with options. Repeatable. \\[default: psnr, ssim, de00, colourfulness; of films "
+            "A measure, with options; repeatable \\[default: psnr, ssim, de00, colourfulness; for films "
             "psnr, de00, colourfulness, cdc, flicker, warp-error]",
             METHOD,
             metavar="SPEC",
@@ -38,7 +38,7 @@ class EvaluateFlags:
     protocol: Annotated[
         str | None,
         flag(
-            f"What exactly is measured; see below. \\[default: {DEFAULT_PROTOCOL}, of films alone video.v1]",
+            f"What exactly is measured; see below \\[default: {DEFAULT_PROTOCOL}, for films alone video.v1]",
             METHOD,
             metavar="NAME",
         ),
@@ -47,7 +47,7 @@ class EvaluateFlags:
     training: Annotated[
         str | None,
         flag(
-            "Only write which inputs the protocol leaves for training, one a line; - is stdout.",
+            "Only write which inputs the protocol leaves for training, one per line; - is stdout",
             METHOD,
             metavar="FILE|-",
         ),
@@ -55,10 +55,10 @@ class EvaluateFlags:
     plugin: console.PluginFiles = None
     device: Annotated[str, flag("auto, cpu, cuda, cuda:N or mps", MACHINE, metavar="NAME", show_default=True)] = "auto"
     precision: Annotated[
-        Literal["auto", "fp32", "bf16", "fp16"], flag("Arithmetic of the networks", MACHINE, show_default=True)
+        Literal["auto", "fp32", "bf16", "fp16"], flag("Numeric precision of the networks", MACHINE, show_default=True)
     ] = "auto"
     json: Annotated[
-        str | None, flag("Write everything as JSON; - is stdout, and no table.", REPORT, metavar="FILE|-")
+        str | None, flag("Write everything as JSON; - is stdout, without a table", REPORT, metavar="FILE|-")
     ] = None
     csv: Annotated[Path | None, flag("Write a line for each picture and method as CSV", REPORT, metavar="FILE")] = None
     html: Annotated[
@@ -69,8 +69,8 @@ class EvaluateFlags:
             metavar="DIR",
         ),
     ] = None
-    quiet: Annotated[bool, flag("Say only the table and what failed", REPORT, "--quiet", "-q")] = False
-    verbose: Annotated[bool, flag("Say a line for each picture and method", REPORT, "--verbose", "-v")] = False
+    quiet: Annotated[bool, flag("Print only the table and failures", REPORT, "--quiet", "-q")] = False
+    verbose: Annotated[bool, flag("Print a line for each picture and method", REPORT, "--verbose", "-v")] = False
 
     def __post_init__(self) -> None:
         console.check_quiet(self.quiet, self.verbose)

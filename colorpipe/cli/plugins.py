@@ -46,7 +46,7 @@ def add_to(app: typer.Typer) -> None:
     group.command("list", help="List all plugins, and why one could not be loaded. The default.")(list_plugins)
     group.command("show", help="Show one plugin in full: paper, licence, options, weights.")(show)
     group.command("new", help="Write the project of a new plugin, ready to be installed and changed.")(new)
-    group.command("test", help="Check that a plugin keeps what every plugin promises; exit 1 if not.")(run_checks)
+    group.command("test", help="Run the conformance suite over a plugin; exit 1 if it fails.")(run_checks)
     app.add_typer(group, name="plugins")
 
 

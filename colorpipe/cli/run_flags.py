@@ -41,9 +41,9 @@ class RunFlags:
             metavar="OUT",
         ),
     ] = None
-    overwrite: Annotated[bool, flag("Do again what is done; replace what is there.", INPUT_OUTPUT, "--overwrite")] = (
-        False
-    )
+    overwrite: Annotated[
+        bool, flag("Colorize again what is done, and replace existing results", INPUT_OUTPUT, "--overwrite")
+    ] = False
     dry_run: Annotated[
         bool,
         flag(
@@ -62,7 +62,7 @@ class RunFlags:
     compare: Annotated[
         bool,
         flag(
-            "Also write before and after, side by side: NAME.compare.jpg, for films NAME.compare.EXT",
+            "Also write before and after side by side, as NAME.compare.jpg or, for a film, NAME.compare.EXT",
             INPUT_OUTPUT,
             "--compare",
         ),
@@ -70,8 +70,8 @@ class RunFlags:
     preview: Annotated[
         float | None,
         flag(
-            "Of each film only so many seconds, evenly spread over it, without sound, as NAME.preview.EXT. "
-            "Photos are done as always.",
+            "Colorize only so many seconds of each film, spread evenly over it, without sound, as NAME.preview.EXT; "
+            "photos as always",
             INPUT_OUTPUT,
             metavar="SECONDS",
         ),
@@ -80,8 +80,8 @@ class RunFlags:
         Path | None,
         flag(
             "Colour hints for one photo, or for the first frame of one film: a PNG, transparent where nothing is "
-            "painted; a film's are carried to the end of the shot. \\[default: NAME.hints.png beside it; beside a "
-            "film also NAME.000123.hints.png, by frame]",
+            "painted; in a film they follow the motion to the end of the shot \\[default: NAME.hints.png beside it; "
+            "beside a film also NAME.000123.hints.png, by frame]",
             INPUT_OUTPUT,
             metavar="FILE",
         ),
@@ -89,17 +89,15 @@ class RunFlags:
     reference: Annotated[
         Path | None,
         flag(
-            "A colour picture to take colour from, for methods that do; NAME.000123.reference.png beside a film "
-            "takes its place from that frame to the end of the shot",
+            "A colour picture to take colour from, for methods that use one; NAME.000123.reference.png beside a film "
+            "replaces it from that frame to the end of the shot",
             INPUT_OUTPUT,
             metavar="FILE",
         ),
     ] = None
-    recipe: Annotated[Path | None, flag("Repeat a recipe; other flags change it.", METHOD, metavar="FILE")] = None
-    save_recipe: Annotated[Path | None, flag("Write what this call asks for as a recipe", METHOD, metavar="FILE")] = (
-        None
-    )
-    colorizer: Annotated[str | None, flag(f"The method. \\[default: {DEFAULT_COLORIZER}]", METHOD, metavar="NAME")] = (
+    recipe: Annotated[Path | None, flag("Repeat a recipe; other flags change it", METHOD, metavar="FILE")] = None
+    save_recipe: Annotated[Path | None, flag("Write the recipe of this call to FILE", METHOD, metavar="FILE")] = None
+    colorizer: Annotated[str | None, flag(f"The method \\[default: {DEFAULT_COLORIZER}]", METHOD, metavar="NAME")] = (
         None
     )
     weights: Annotated[
@@ -110,32 +108,33 @@ class RunFlags:
         None
     )
     preprocessor: Annotated[
-        list[str] | None, flag("A step before the network. Repeatable, in order.", METHOD, metavar="NAME")
+        list[str] | None, flag("A step before the network; repeatable, in order", METHOD, metavar="NAME")
     ] = None
     plugin: console.PluginFiles = None
     device: Annotated[
         str | None,
         flag(
-            "auto, cpu, cuda, cuda:N or mps, each of them one device; cuda:0,cuda:1 share the work. \\[default: auto]",
+            "auto, cpu, cuda, cuda:N or mps, each one device; cuda:0,cuda:1 share the work \\[default: auto]",
             MACHINE,
             metavar="NAME",
         ),
     ] = None
     require_gpu: Annotated[bool, flag("Fail rather than run on the CPU", MACHINE, "--require-gpu")] = False
     precision: Annotated[
-        Literal["auto", "fp32", "bf16", "fp16"] | None, flag("Arithmetic of the network. \\[default: auto]", MACHINE)
+        Literal["auto", "fp32", "bf16", "fp16"] | None,
+        flag("Numeric precision of the network \\[default: auto]", MACHINE),
     ] = None
-    batch: Annotated[str, flag("Pictures a network call", MACHINE, metavar="auto|N", show_default=True)] = "auto"
+    batch: Annotated[str, flag("Pictures per network call", MACHINE, metavar="auto|N", show_default=True)] = "auto"
     jobs: Annotated[
-        int | None, flag("Inputs in work at once. \\[default: by processors]", MACHINE, metavar="N", min=1)
+        int | None, flag("Inputs processed at the same time \\[default: by processors]", MACHINE, metavar="N", min=1)
     ] = None
     fail_fast: Annotated[bool, flag("Stop at the first input that fails", REPORT, "--fail-fast")] = False
     json: Annotated[
-        str | None, flag("Write one JSON object an input as it ends; - is stdout.", REPORT, metavar="FILE|-")
+        str | None, flag("Write one JSON object per input as it ends; - is stdout", REPORT, metavar="FILE|-")
     ] = None
-    help_all: Annotated[bool, flag("Show every flag and leave", REPORT, "--help-all")] = False
-    quiet: Annotated[bool, flag("Say only what failed", REPORT, "--quiet", "-q")] = False
-    verbose: Annotated[bool, flag("Say a line for each input", REPORT, "--verbose", "-v")] = False
+    help_all: Annotated[bool, flag("Show every flag and exit", REPORT, "--help-all")] = False
+    quiet: Annotated[bool, flag("Print only failures", REPORT, "--quiet", "-q")] = False
+    verbose: Annotated[bool, flag("Print a line for each input", REPORT, "--verbose", "-v")] = False
 
     def __post_init__(self) -> None:
         console.check_quiet(self.quiet, self.verbose)

@@ -45,16 +45,14 @@ def verify(
     ],
     result: Annotated[
         Path,
-        typer.Argument(
-            metavar="RESULT", help="What `run` made of it, or the folder that it wrote to.", show_default=False
-        ),
+        typer.Argument(metavar="RESULT", help="Its result, or the folder that `run` wrote to.", show_default=False),
     ],
-    strict: Annotated[bool, typer.Option("--strict", help="What is left out counts as a difference.")] = False,
+    strict: Annotated[bool, typer.Option("--strict", help="Count what is left out as a difference.")] = False,
     json: Annotated[
         str | None,
-        typer.Option(metavar="FILE|-", show_default=False, help="Write one JSON object a pair; - is stdout."),
+        typer.Option(metavar="FILE|-", show_default=False, help="Write one JSON object per pair; - is stdout."),
     ] = None,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Say only what differs.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print only differences.")] = False,
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Show every check of every pair.")] = False,
     *,
     given: Given,

@@ -106,7 +106,7 @@ class SidecarFiles:
             if frames is not None and number >= frames:
                 yield f"{file.name} names frame {number} and was not used: the film's last frame is {frames - 1}"
         if not steady and self.frames:
-            yield "with --temporal none, hint and reference files count for the very frame that they name"
+            yield "with --temporal none, a hint or reference file affects only the frame that it names"
 
 
 def _beside(film: Path) -> Iterator[tuple[Path, re.Match[str]]]:
