@@ -28,6 +28,8 @@ def fit(task: Task, data: Path, output: Path, host: PluginHost | None = None) ->
     finished run leaves its last checkpoint (``.ckpt``): ``resume`` extends it by the steps and minutes that are given,
     with the learning rate's schedule begun again. Both need the same pictures.
 
+    On a CPU under Linux, malloc keeps what it has from then on, for the rest of the process.
+
     Raises:
         TrainingError: Lightning is missing, too few pictures, a checkpoint is there but ``resume`` was not asked for,
             ``resume`` would replace weights that it cannot go on from, or the loss is not finite.
