@@ -18,8 +18,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
-from colorpipe.errors import OutputError
+from colorpipe.errors import InputError, OutputError
 from colorpipe.files import sha256, unwritable
+from colorpipe.media import sniff
 
 NAME = ".colorpipe.jsonl"
 State = Literal["new", "done", "stale", "foreign", "touched"]
@@ -163,13 +164,21 @@ def identity(source: Path, *, digest: bool = True) -> dict[str, Any]:
 
 
 def _is_touched(output: Path, entry: dict[str, Any]) -> bool:
-    """Whether a result's content is no longer what was written. An entry of an earlier version knows its size alone."""
+    """Whether a result's content is no longer what was written, and may be somebody's work: not what is empty or no
+    picture and no film at all. An entry of an earlier version knows the size alone."""
     status = output.stat()
     if status.st_size != entry["size"]:
-        return True
+        return _may_be_work(output)
     if "sha256" not in entry or status.st_mtime_ns == entry.get("mtime_ns"):
         return False
-    return bool(sha256(output) != entry["sha256"])
+    return sha256(output) != entry["sha256"] and _may_be_work(output)
+
+
+def _may_be_work(output: Path) -> bool:
+    try:
+        return sniff.kind_of(output) not in (sniff.UNKNOWN, sniff.TEXT)
+    except InputError:  # it is empty
+        return False
 
 
 def _same(source: Path, known: dict[str, Any]) -> bool:

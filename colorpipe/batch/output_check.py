@@ -13,6 +13,8 @@ from colorpipe.files import unwritable
 from colorpipe.media.inputs import DEFAULT_OUTPUT, Job, is_video
 
 _PROBE = ".colorpipe-probe"
+_LEAST_TOLD = 100_000
+"""Bytes: less is not worth telling."""
 
 
 def check_reachable(output: Path | None) -> None:
@@ -57,7 +59,7 @@ def check_writable(output: Path | None, jobs: Sequence[Job], *, overwrite: bool)
         needed = _least_size(missing[0])
         free = shutil.disk_usage(folder).free
         if free < needed:
-            raise unwritable(folder, OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)), needed - free)
+            raise unwritable(folder, OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)), max(needed - free, _LEAST_TOLD))
     except OSError as error:
         raise unwritable(folder, error) from None
     finally:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import platform
 from collections.abc import Mapping
 from typing import Any
@@ -13,6 +14,8 @@ import torch
 from colorpipe._version import __version__
 from colorpipe.inference.runtime import Runtime, describe
 from colorpipe.types import ChromaDistribution, Recipe
+
+log = logging.getLogger(__name__)
 
 
 def in_effect(runtime: Runtime) -> dict[str, Any]:
@@ -50,6 +53,20 @@ def _decoding(runtime: Runtime) -> dict[str, float]:
     own = {"T": seen[0].natural_T, "vibrance": seen[0].natural_vibrance}
     options = runtime.decoder.options.as_dict()
     return {name: options[name] if options[name] is not None else own[name] for name in own if name in options}
+
+
+def tell_differences(recipe: Recipe, made: Recipe, runtime: Runtime) -> None:
+    """Log each of ``differences``."""
+    for difference in differences(recipe, made, runtime):
+        log.warning("the recipe may give other bits here: %s", difference)
+
+
+def precision_of(recipe: Recipe, device: str) -> str:
+    """What the recipe asks for; where that is ``auto``, what it came to where it was saved, on such a device."""
+    saved = str(recipe.in_effect.get("machine", {}).get("device", ""))
+    if recipe.precision != "auto" or saved.partition(":")[0] != device.partition(":")[0]:
+        return recipe.precision
+    return str(recipe.in_effect.get("precision", "auto"))
 
 
 def differences(recipe: Recipe, made: Recipe, runtime: Runtime) -> list[str]:

@@ -15,7 +15,6 @@ from __future__ import annotations
 import dataclasses
 import functools
 import hashlib
-import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -41,11 +40,6 @@ if TYPE_CHECKING:
     from colorpipe.guidance.sidecars import SidecarFiles
     from colorpipe.pipeline.film import Film
     from colorpipe.plugins.interfaces import Colorizer, Decoder, Plugin, Preprocessor
-
-
-log = logging.getLogger(__name__)
-
-log = logging.getLogger(__name__)
 
 
 class Session:
@@ -118,7 +112,7 @@ class Session:
             decoder,
             weights=path,
             device=first,
-            precision=_precision(recipe, first),  # type: ignore[arg-type]
+            precision=pinned.precision_of(recipe, first),  # type: ignore[arg-type]
             batch=batch,
             reference=lab,
         )
@@ -145,8 +139,7 @@ class Session:
         self._asked = dataclasses.replace(self.recipe, precision=recipe.precision)
         self._device = recipe.device
         self.digest = self._asked.digest()
-        for difference in pinned.differences(recipe, self.recipe, runtime):
-            log.warning("the recipe may give other bits here: %s", difference)
+        pinned.tell_differences(recipe, self.recipe, runtime)
 
     def pinned(self) -> Recipe:
         """The recipe as it was asked for, with the weights' SHA-256 and what was in effect: ``Session(recipe)`` gives
@@ -363,14 +356,6 @@ def _reference_digest(reference: Lab, colorizer: type[Colorizer]) -> str:
     if reference.ab is None:
         raise UsageError("the reference is grey", hint="give a colour picture")
     return hashlib.sha256(reference.L.tobytes() + reference.ab.tobytes()).hexdigest()
-
-
-def _precision(recipe: Recipe, device: str) -> str:
-    """What the recipe asks for; where that is ``auto``, what it came to where it was saved, on such a device."""
-    saved = str(recipe.in_effect.get("machine", {}).get("device", ""))
-    if recipe.precision != "auto" or saved.partition(":")[0] != device.partition(":")[0]:
-        return recipe.precision
-    return str(recipe.in_effect.get("precision", "auto"))
 
 
 def _picture(path: Path, options: MediaOptions) -> Frame:
