@@ -86,7 +86,7 @@ def old_film(file: Path | str, frames: int) -> Path:
 
 
 def checkpoint(file: Path | str, network: str) -> Path:
-    """Random weights under the published keys, ``eccv16`` or ``siggraph17``, as the tests make them.
+    """Random weights under the published keys of a network, as the tests make them.
 
     siggraph17's output is damped: random weights are wilder than trained ones, and few of their colours would be inside
     of the gamut.
@@ -95,9 +95,14 @@ def checkpoint(file: Path | str, network: str) -> Path:
     if file.exists():
         return file
     sys.path.insert(0, str(ROOT))
-    from tests import test_eccv16, test_siggraph17
+    from tests import test_ddcolor, test_deoldify, test_eccv16, test_siggraph17
 
-    state = {"eccv16": test_eccv16, "siggraph17": test_siggraph17}[network].random_state()
+    state = {
+        "eccv16": test_eccv16.random_state,
+        "siggraph17": test_siggraph17.random_state,
+        "ddcolor-tiny": lambda: test_ddcolor.state_of(test_ddcolor.TINY),
+        "deoldify-artistic": lambda: test_deoldify.state_of(test_deoldify.ARTISTIC),
+    }[network]()
     if network == "siggraph17":
         state["model_out.0.weight"] *= 0.3
     file.parent.mkdir(parents=True, exist_ok=True)

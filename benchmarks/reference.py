@@ -3,7 +3,8 @@
 https://github.com/richzhang/colorization, demo_release.py and colorizers/util.py: Pillow, eager fp32, batch 1,
 scikit-image's Lab of the full picture, ``F.interpolate``, ``lab2rgb``, matplotlib's ``imsave``. The layers are the
 plugins', which have the published keys; nothing of what colorpipe does to make them fast is done here. A film goes
-through it frame by frame, decoded and encoded with PyAV.
+through it frame by frame, decoded and encoded with PyAV. DDColor's and DeOldify's ways are in ``plain_ddcolor`` and
+``plain_deoldify``.
 """
 
 from __future__ import annotations
@@ -24,6 +25,31 @@ X264 = {"preset": "veryfast", "crf": "16"}
 matplotlib.use("agg")
 # Random weights leave the gamut more often than trained ones; scikit-image says so for each picture.
 warnings.filterwarnings("ignore", message="Conversion from CIE-LAB")
+
+
+class Codes:
+    """The scripts that work with OpenCV and 8-bit codes: DDColor's and DeOldify's."""
+
+    def __init__(self, network: str, checkpoint: Path) -> None:
+        from benchmarks.plain_ddcolor import DDColorScript
+        from benchmarks.plain_deoldify import DeOldifyScript
+
+        self.script = DDColorScript(checkpoint) if network.startswith("ddcolor") else DeOldifyScript(checkpoint)
+
+    def colorize(self, picture: Path) -> NDArray[np.float64]:
+        """RGB (H, W, 3), 0..1."""
+        grey = np.asarray(Image.open(picture).convert("RGB"))
+        return np.asarray(self.script.of(grey), np.float64)  # three equal channels: their order says nothing
+
+    def save(self, rgb: NDArray[np.float64], result: Path) -> None:
+        import cv2
+
+        cv2.imwrite(str(result), np.rint(rgb[..., ::-1] * 255).astype(np.uint8))
+
+
+def script(network: str, checkpoint: Path) -> Script | Codes:
+    """A network's published script, loaded."""
+    return (Codes if network.startswith(("ddcolor", "deoldify")) else Script)(network, checkpoint)
 
 
 class Script:

@@ -8,6 +8,9 @@ from typing import Any
 PUBLISHED = {"upsample": "bilinear", "gamut": "clip"}
 """What the published script does after the network, which makes the results comparable pixel by pixel."""
 
+NEAREST = {"upsample": "nearest", "gamut": "clip"}
+"""Likewise of DDColor."""
+
 
 @dataclass(frozen=True)
 class Row:
@@ -44,6 +47,22 @@ ROWS = (
         "eccv16-12mp-fp32", "the same, fp32", 2.8, size="12mp", precision="fp32", dE=0.01, pictures=(1, 6)
     ),
     Row("eccv16-fp32", "eccv16, 1080p JPEG -> PNG, fp32", 2.8, precision="fp32", dE=0.01),
+    Row(
+        "ddcolor-png", "DDColor-T at 512, 1080p JPEG -> PNG, against its own script", 2.5, "ddcolor-tiny", "ddcolor",
+        "ddcolor-tiny", settings=NEAREST, pictures=(1, 4),
+    ),
+    Row(
+        "ddcolor-png-fp32", "the same, fp32", 2.5, "ddcolor-tiny", "ddcolor", "ddcolor-tiny", settings=NEAREST,
+        precision="fp32", dE=0.5, pictures=(1, 4),
+    ),
+    Row(
+        "deoldify-png", "DeOldify artistic at 560, 1080p JPEG -> PNG, against its own script", 2.0, "deoldify-artistic",
+        "deoldify", "deoldify-artistic", pictures=(1, 2),
+    ),
+    Row(
+        "deoldify-png-fp32", "the same, fp32", 2.0, "deoldify-artistic", "deoldify", "deoldify-artistic",
+        precision="fp32", dE=0.5, pictures=(1, 2),
+    ),
     Row(
         "compact-jpeg", "bundled compact model, 1080p -> JPEG, against eccv16's reference -> PNG", 25.0,
         weights=None, suffix=".jpg", reference_suffix=".png", settings={}, pictures=(2, 32),

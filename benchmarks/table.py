@@ -50,7 +50,9 @@ The reference is what a user would run instead: the published demo, written plai
 fastest rounds; a row of which either side's fastest is under 0.8 of its median was disturbed and is not judged. The
 colour difference is the mean dE2000 to the reference's float result, rounded to 8 bits; of 12-megapixel pictures every
 fourth pixel each way is compared. The published networks run with `--upsample bilinear --gamut clip`, the script's own
-steps, unless said; the compact one with the defaults. Pictures are made from `samples/`: enlarged, with grain, as grey
+steps, unless said; the compact one with the defaults. DDColor's and DeOldify's references are their own scripts'
+ways (`plain_ddcolor.py`, `plain_deoldify.py`: OpenCV, Pillow, eager fp32); DDColor runs with `--upsample nearest`.
+Pictures are made from `samples/`: enlarged, with grain, as grey
 JPEG."""
 
 _SPEED_HEAD = """| work | at least | pictures a second | per CPU second | mean dE | peak memory | verdict |

@@ -33,10 +33,10 @@ class Reference:
     def __init__(self, network: str, checkpoint: str, threads: int) -> None:
         import torch
 
-        from benchmarks.reference import Script
+        from benchmarks.reference import script
 
         torch.set_num_threads(threads)
-        self.script = Script(network, Path(checkpoint))
+        self.script = script(network, Path(checkpoint))
 
     def run(self, pictures: list[str], to: str, suffix: str) -> dict[str, Any]:
         Path(to).mkdir(parents=True, exist_ok=True)

@@ -26,7 +26,7 @@ _HOMES = {
     "colorpipe.options": ("Options", "option"),
     "colorpipe.types": (
         "Batch", "Chroma", "ChromaDistribution", "Encoding", "Frame", "InputSize", "Lab", "Metadata", "Outcome",
-        "Recipe",
+        "Recipe", "Stage",
     ),
     "colorpipe.pipeline.session": ("Session", "colorize"),
 }  # fmt: skip
@@ -34,11 +34,14 @@ _HOME = {name: module for module, names in _HOMES.items() for name in names}
 __all__ = ["__version__", *sorted(_HOME)]  # noqa: PLE0604 - all are strings
 PUBLIC = {
     "color": (
-        "GREY_WEIGHTS", "Float", "encode", "grey_of", "lab_to_rgb", "lightness_of", "linear", "rgb", "rgb_to_lab",
-        "shrink", "view_size",
+        "GREY_WEIGHTS", "WHITE", "XYZ_FROM_RGB", "Float", "encode", "grey_of", "lab_to_rgb", "lightness_of", "linear",
+        "rgb", "rgb_to_lab", "shrink", "view_size",
     ),
     "guidance": ("code_values", "grey_codes", "palette", "patches", "tint"),
     "inference": ("one_thread",),
+    "options": ("fields",),
+    "pipeline": ("parts_of", "recipe_of"),
+    "plugins": ("PluginHost",),
     "testing": (
         "SUITES", "CheckResult", "ColorizerSuite", "DecoderSuite", "EvaluatorSuite", "PluginSuite", "PreprocessorSuite",
         "check", "require", "require_close",
@@ -49,8 +52,8 @@ PUBLIC = {
     ),
     "verification": ("Check", "Pair", "Report", "find_pairs", "verify", "verify_pair"),
     "weights": (
-        "as_metadata", "load_strictly", "read_grey_temperature", "read_temperature", "read_tensors", "read_vibrance",
-        "save_weights",
+        "as_metadata", "load_strictly", "published_keys", "read_grey_temperature", "read_temperature", "read_tensors",
+        "read_vibrance", "save_weights", "take_strictly",
     ),
 }  # fmt: skip
 """Package -> the public ones of its names: ``from colorpipe.color import rgb``. All others may change at any time."""
@@ -89,6 +92,7 @@ if TYPE_CHECKING:
     from colorpipe.types import Metadata as Metadata
     from colorpipe.types import Outcome as Outcome
     from colorpipe.types import Recipe as Recipe
+    from colorpipe.types import Stage as Stage
     from colorpipe.weights.registry import Model as Model
 
 

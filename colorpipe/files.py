@@ -185,3 +185,14 @@ def _alive(pid: int) -> bool:
     except (OSError, OverflowError):
         return True
     return True
+
+
+def given_path(argument: str | Path) -> Path:
+    """What exists under its own name is taken as it is; ``~`` and ``~user`` are expanded where they can be."""
+    path = Path(argument)
+    if os.path.lexists(path):
+        return path
+    try:
+        return path.expanduser()
+    except RuntimeError:  # no such user
+        return path

@@ -17,13 +17,17 @@ KEY_DISTANCE = 24
 
 @dataclass(frozen=True)
 class Limits(Options):
-    """Limits on inputs. They guard against files that would fill the memory or never end, and change no result."""
+    """What is let in. They guard against files that would fill the memory or never end, and against damage, and change
+    no result of a sound file."""
 
     max_pixels: int = option(250_000_000, "refuse pictures, and frames of films, of more pixels than this", min=1)
     max_seconds: int = option(
         86_400,  # a day: longer than any film on a shelf, far below what damaged and hostile timestamps claim
         "refuse films that last longer than this",
         min=1,
+    )
+    damaged: bool = option(
+        False, "go on with what can be decoded of a damaged picture; the missing part is left grey, and said"
     )
 
 
@@ -59,6 +63,9 @@ class MergeOptions(Options):
         "[default: fit, but clip for stills with --upsample bilinear or nearest]",
     )
     saturation: float = option(1.0, "chroma is multiplied by this", min=0.0, max=4.0)
+    keep_colour: bool = option(
+        False, "leave places that have a colour already as they are: titles in red, tinted reels, hand-coloured prints"
+    )
     temporal: str = option(
         "auto",
         "steady colour in films: the network sees key frames, at most this many frames apart, and their colour is "

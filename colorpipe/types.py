@@ -23,8 +23,12 @@ if TYPE_CHECKING:
 Matrix = Literal["bt601", "bt709", "bt2020", "smpte240m"]
 
 
-_LIMITS = ("max_pixels", "max_seconds")
-"""Settings that let an input in or not, and change no result."""
+_LIMITS = ("max_pixels", "max_seconds", "damaged")
+"""Settings that let an input in or not, and change no result of a sound one."""
+
+
+_SWITCHES = ("keep_colour",)
+"""Settings that decide something only where they are on: a recipe from before they were there is the same one."""
 
 
 def _check(condition: bool, owner: str, message: str) -> None:
@@ -303,7 +307,11 @@ class Recipe:
 
         The device is left out: a restart on another machine continues the same job.
         """
-        settings = {name: value for name, value in self.settings.items() if name not in _LIMITS}
+        settings = {
+            name: value
+            for name, value in self.settings.items()
+            if name not in _LIMITS and not (name in _SWITCHES and not value)
+        }
         decisive = dataclasses.asdict(dataclasses.replace(self, device="", weights=None, settings=settings))
         del decisive["in_effect"]
         return hashlib.sha256(json.dumps(decisive, sort_keys=True, default=str).encode()).hexdigest()
@@ -314,7 +322,8 @@ class Outcome:
     """One input's fate."""
 
     input: Path
-    status: Literal["done", "skipped", "failed"]
+    status: Literal["done", "skipped", "failed", "passed over"]
+    """``passed over``: a picture of another kind in a folder, which was not tried."""
     output: Path | None = None
     width: int | None = None
     height: int | None = None

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import pytest
+import torch
 
 from benchmarks import rows, run, table
+from tests.checkpoints import picture
 
 
 def measured(theirs: list[float], ours: list[float], dE: float = 0.1, peak: float = 400) -> dict[str, Any]:
@@ -66,4 +69,24 @@ def test_memory_and_start_up_are_judged() -> None:
 
 def test_rows_have_names_of_their_own_and_shipped_checkpoints_none() -> None:
     assert len(set(rows.EVERY)) == len(rows.EVERY)
-    assert {row.network for row in rows.ROWS} == {"eccv16", "siggraph17"}
+    assert {row.network for row in rows.ROWS} == {"eccv16", "siggraph17", "ddcolor-tiny", "deoldify-artistic"}
+
+
+@pytest.mark.parametrize(
+    ("name", "size"), [("ddcolor-mini", (64, 96)), ("deoldify-mini", (80, 112)), ("deoldify-wide", (80, 112))]
+)
+def test_the_plain_networks_equal_the_originals(name: str, size: tuple[int, int]) -> None:
+    """What the benchmarks run against, from the goldens that the plugins are tested with."""
+    from benchmarks.plain_ddcolor import PlainDDColor
+    from benchmarks.plain_deoldify import DEVIATION, MEAN, PlainDeOldify
+    from tests import test_ddcolor, test_deoldify
+
+    grey = torch.from_numpy(picture(*size))[None, None].expand(1, 3, -1, -1)
+    expected = np.load(test_ddcolor.GOLDEN / f"{name}.npy").astype(np.float32)
+    with torch.inference_mode():
+        if name.startswith("ddcolor"):
+            found = PlainDDColor(test_ddcolor.state_of(test_ddcolor.MINI))(grey)
+        else:
+            config = test_deoldify.MINI if name == "deoldify-mini" else test_deoldify.MINI_WIDE
+            found = PlainDeOldify(test_deoldify.state_of(config))((grey - MEAN) / DEVIATION) * DEVIATION + MEAN
+    np.testing.assert_allclose(found[0].numpy(), expected, rtol=1e-3, atol=1e-3 * np.abs(expected).max())

@@ -69,7 +69,7 @@ def test_colons_inside_of_values_are_kept() -> None:
     [
         (["--blend", "zhang"], "is one method"),
         (["--blend", "zhang,nobody"], "nobody"),
-        (["--blend", "zhang,gan:no=1"], "no option 'no'"),
+        (["--blend", "zhang,gan:no=1"], "has an option 'no'"),
         (["--blend", "zhang,patch-knn"], "learns from a colour picture"),
         (["--blend", "zhang,gan", "--blend-weights", "1"], "takes 2 numbers"),
         (["--blend", "zhang,gan", "--blend-weights", "0,0"], "takes 2 numbers"),

@@ -88,8 +88,8 @@ def test_strips_are_the_whole(state: dict[str, Tensor], monkeypatch: pytest.Monk
 def test_chroma_over_its_lightness_has_the_networks_u_and_v_again() -> None:
     generator = torch.Generator().manual_seed(3)
     L = torch.rand(1, 1, 40, 50, generator=generator) * 90 + 5
-    rgb = torch.rand(1, 3, 40, 50, generator=generator)
-    ab = chroma(rgb, grey_of(L))[0].permute(1, 2, 0).numpy()
+    rgb = torch.randint(0, 256, (1, 3, 40, 50), generator=generator) / 255
+    ab = chroma(rgb + 1e-4, grey_of(L))[0].permute(1, 2, 0).numpy()
     found = published.differences(L[0, 0].numpy(), ab)
     luma = rgb[0, 0] * 0.299 + rgb[0, 1] * 0.587 + rgb[0, 2] * 0.114
     blue, red = (rgb[0, 2] - luma).numpy(), (rgb[0, 0] - luma).numpy()

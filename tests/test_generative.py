@@ -88,7 +88,7 @@ def log(output: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(handle))
 
 
-# --- the network -----------------------------------------------------------------------------------------------------
+# --- the network ------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("size", [0, LATENT])
@@ -160,7 +160,7 @@ def test_draws_are_numbered_and_normal() -> None:
     assert abs(float(draws.std()) - 1) < 0.05
 
 
-# --- what is trained -------------------------------------------------------------------------------------------------
+# --- what is trained --------------------------------------------------------------------------------------------------
 
 
 def batch() -> tuple[Tensor, Tensor]:
@@ -319,7 +319,7 @@ def test_a_preprocessor_is_what_it_learns_through(make: Any, data: Path, tmp_pat
         assert task.validate(network, rgb)["loss"] != averaged["loss"]
 
 
-# --- weights ---------------------------------------------------------------------------------------------------------
+# --- weights ----------------------------------------------------------------------------------------------------------
 
 
 def test_one_methods_weights_are_not_the_others(tmp_path: Path) -> None:

@@ -352,11 +352,10 @@ def test_matroska_says_that_it_rounds(tmp_path: Path) -> None:
         assert abs(a.pts - b.pts) <= Fraction(1, 2000)
 
 
-def test_a_stream_that_does_not_fit_is_left_out_and_named(tmp_path: Path) -> None:
+def test_a_text_that_does_not_fit_is_rewritten_and_named(tmp_path: Path) -> None:
     source = make_clip(tmp_path / "in.mkv", codec="libx264", audio="aac", subtitles=True)
     sink = colorize(source, tmp_path / "out.mp4", X264)
-    assert len(sink.notes) == 1
-    assert "stream 2 (subtitle, subrip) is left out" in sink.notes[0]
+    assert sink.notes == ("stream 2 (subtitle, subrip) is rewritten as mov_text, the same text",)
     assert [data for _, data in packets_of(tmp_path / "out.mp4", "audio")] == [
         data for _, data in packets_of(source, "audio")
     ]

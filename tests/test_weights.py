@@ -287,8 +287,9 @@ def test_a_failed_pull_is_one_line_and_leaves_nothing(
 
 
 @unclosed
-def test_a_broken_download_is_gone_on_from(server: str, tmp_path: Path) -> None:
+def test_a_broken_download_is_gone_on_from(server: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Within one call while something comes, else by the next call; what is there is no file of weights until then."""
+    monkeypatch.setattr("colorpipe.weights.download.BLOCK", 25)
     store = ModelStore({"toy": model("toy", url=f"{server}/cut.pth")}, cache=tmp_path / "cache")
     with pytest.raises(WeightsError, match=r"cannot download .*/cut\.pth") as caught:
         store.pull("toy")
@@ -298,7 +299,7 @@ def test_a_broken_download_is_gone_on_from(server: str, tmp_path: Path) -> None:
     store = ModelStore({"toy": model("toy", url=f"{server}/slow.pth")}, cache=tmp_path / "cache")
     told: list[tuple[int, int]] = []
     assert store.pull("toy", lambda done, total: told.append((done, total))).read_bytes() == CONTENT
-    assert told[0] == (1050, len(CONTENT))
+    assert told[0] == (75, len(CONTENT))
     assert os.listdir(store.cache) == [store.models["toy"].filename]
 
 

@@ -13,23 +13,29 @@ from colorpipe.batch.channel import Stopped
 from colorpipe.batch.context import RunContext
 from colorpipe.batch.journal import identity
 from colorpipe.batch.state import JobState
-from colorpipe.errors import ColorpipeError
-from colorpipe.media.inputs import Job
-from colorpipe.settings import MediaOptions
+from colorpipe.errors import ColorpipeError, OutputError
 from colorpipe.types import Frame
 
 log = logging.getLogger(__name__)
 
 
-def compare_still(job: Job, result: Frame, options: MediaOptions) -> None:
-    """Write a picture beside its grey."""
+def compare_still(context: RunContext, state: JobState, result: Frame) -> None:
+    """Write a picture beside its grey. That it cannot be made is a note: the picture itself can."""
     if result.colour is None:
         return
+    job, path = state.job, state.job.comparison
     luma = np.hstack([result.luma, result.luma])
     planes = tuple(np.hstack([result.luma, plane]) for plane in result.colour)
     frame = dataclasses.replace(result, luma=luma, colour=planes, alpha=None)
-    with media.open_still_sink(job.comparison, options) as sink:
-        sink.write(frame)
+    try:
+        journal = context.journal(job, "comparison")
+        context.is_done(journal, job.input, path)
+        journal.begin(job.input, path)
+        with media.open_still_sink(path, context.session.media) as sink:
+            sink.write(frame)
+        journal.done(job.input, path, identity(job.input, digest=False))
+    except OutputError as error:
+        state.notes.append(f"no comparison was made: {error}")
 
 
 def compare_film(context: RunContext, state: JobState) -> None:
@@ -56,7 +62,8 @@ def compare_film(context: RunContext, state: JobState) -> None:
     try:
         files.sweep(path, everything=True)  # whoever holds the lock on the film writes its comparison
         journal = context.journal(job, "comparison")
-        if context.is_done(journal, film, path, notes=state.notes):
+        # Whose it is was settled with the film's own place: of a moved folder, the film's path is another.
+        if journal.state(film, path) != "another" and context.is_done(journal, film, path, notes=state.notes):
             return
         journal.begin(film, path)
         notes = write_comparison(film, path, context.session.media, begin, step)

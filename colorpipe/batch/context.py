@@ -28,6 +28,7 @@ class RunContext:
         self.request, self.session, self.listener = request, session, listener
         self.pipeline = session.pipeline
         self.total = len(jobs)
+        self.planned = {job.output for job in jobs}
         self.lanes = max(1, min(request.jobs or min(8, os.cpu_count() or 1), self.total))
         """Jobs in work at once: a reader and a writer for each."""
         self.stop = threading.Event()
@@ -74,7 +75,8 @@ class RunContext:
             heal: Record a result again that is known by its mark alone.
 
         Raises:
-            OutputError: a file is there that colorpipe did not make, or made of which nothing is known any more.
+            OutputError: something else is there: a file of somebody's, the result of another source, or one of which
+                nothing is known any more.
         """
         if self.request.overwrite:
             return False
@@ -83,6 +85,11 @@ class RunContext:
         if state == "touched":
             notes.append(f"{output} was changed since colorpipe made it: left as it is; --overwrite replaces it")
             return True
+        if state == "another":
+            raise OutputError(
+                f"{output} is the result of {journal.origin(output)}, not of {source}",
+                hint="give another name to -o; --overwrite replaces it",
+            )
         if state != "foreign":
             return state == "done"
         made = recipe_of(output)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import os
 import shutil
 import tempfile
@@ -61,7 +62,7 @@ def forecast(request: RunRequest, host: PluginHost) -> Forecast:
     Raises:
         ColorpipeError: as ``run``: nothing could be started.
     """
-    jobs = prepare(request)
+    jobs, _ = prepare(request)
     session = session_for(request, host)
     context = RunContext(request, session, jobs, NullListener())
     inputs = tuple(_expected(context, job) for job in jobs)
@@ -73,16 +74,18 @@ def forecast(request: RunRequest, host: PluginHost) -> Forecast:
 
 def _expected(context: RunContext, job: Job) -> Expected:
     notes: list[str] = []
-    replaced = os.path.lexists(job.output)
+    replaced = False
     try:
         if job.error:
             return Expected(job.input, job.output, "refuse", job.error)
         colorizer = type(context.pipeline.runtime.colorizer)
+        job = _placed(context, job)
+        replaced = os.path.lexists(job.output)
         sidecars = SidecarFiles.of(job.input, colorizer, context.request.hints).identity
         journal = context.journal(job)
         if context.is_done(journal, job.input, job.output, sidecars, notes, heal=False):
             return Expected(job.input, job.output, "skip", "; ".join(notes))
-        other = journal.is_of_another_recipe(job.output)
+        other = journal.is_of_another_recipe(job.input, job.output)
         with media.open_source(job.input, context.session.media, job.preview) as source:
             info = source.info
     except ColorpipeError as error:
@@ -92,6 +95,24 @@ def _expected(context: RunContext, job: Job) -> Expected:
     reason = ("made with other settings" if other else "its source has changed, or --overwrite") if replaced else ""
     pixels = info.width * info.height * frames
     return Expected(job.input, job.output, "replace" if replaced else "make", reason, film, pixels)
+
+
+def _placed(context: RunContext, job: Job) -> Job:
+    """With the output that ``find_place`` would choose, as far as no other run takes it."""
+    if context.request.overwrite or job.exact:
+        return job
+    journal = context.journal(job)
+    planned = journal.state(job.input, job.output)
+    if planned not in ("another", "new"):
+        return job
+    made = journal.result_of(job.input, job.output)
+    if made is not None and made not in context.planned:
+        return dataclasses.replace(job, output=made)
+    if planned == "new":
+        return job
+    names = (job.numbered(number) for number in itertools.count(2))
+    free = (name for name in names if name not in context.planned and journal.state(job.input, name) == "new")
+    return dataclasses.replace(job, output=next(free))
 
 
 def _tried(request: RunRequest, host: PluginHost, wanted: Sequence[Expected]) -> tuple[float | None, int | None]:

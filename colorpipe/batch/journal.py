@@ -1,8 +1,11 @@
 """The record of an output folder, so that a job that is started again goes on where it stopped.
 
 One line of JSON per event, appended to ``.colorpipe.jsonl`` in the folder: ``begun`` before a result is put in its
-place, ``done`` after. A result that was begun is colorpipe's own and may be written again; one that the journal does
-not know is somebody else's file and is left alone.
+place, ``done`` after. A result that was begun is colorpipe's own and may be written again from the same source; one of
+another source is never replaced, and one that the journal does not know is somebody else's file and is left alone.
+
+An entry is for the path of a source. ``place`` is that path from the root; entries of earlier versions lack it, and
+their ``path`` may be relative to the folder that colorpipe was called in.
 
 Several runs may share a folder: each line is appended in one call, and what others appended is read before anything is
 decided.
@@ -13,17 +16,19 @@ from __future__ import annotations
 import errno
 import json
 import os
+import re
 import threading
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
 from colorpipe.errors import InputError, OutputError
-from colorpipe.files import sha256, unwritable
+from colorpipe.files import sha256, unwritable, working_folder
 from colorpipe.media import sniff
+from colorpipe.media.passed import JOURNAL
 
-NAME = ".colorpipe.jsonl"
-State = Literal["new", "done", "stale", "foreign", "touched"]
+NAME = JOURNAL
+State = Literal["new", "done", "stale", "foreign", "another", "touched"]
 
 
 class Journal:
@@ -40,24 +45,30 @@ class Journal:
         self._file = folder / NAME
         self._lock = threading.Lock()
         self._entries: dict[str, dict[str, Any]] = {}
+        self._results_of: dict[str, set[str]] = {}
+        """Path of a source from the root -> outputs that were ever made of it."""
         self._seen = 0
         """Bytes of the file that were read, whole lines only."""
         self._read()
 
     def state(self, source: Path, output: Path, guides: Mapping[str, str] | None = None) -> State:
-        """``new``: nothing is there. ``done``: this source, by this recipe. ``stale``: colorpipe's, but of another
-        source or recipe, or unfinished. ``touched``: colorpipe's, and changed since. ``foreign``: not colorpipe's.
+        """``new``: nothing is there. ``done``: this source, by this recipe. ``stale``: of this source, but changed, of
+        another recipe, or unfinished. ``another``: of another source. ``touched``: of this source, and the result was
+        changed since. ``foreign``: not colorpipe's.
 
         Args:
             guides: ``SidecarFiles.identity`` of the source: with other hint files it is another source.
         """
-        if not output.exists():
-            return "new"
         with self._lock:
             self._read()
         entry = self._entries.get(self._key(output))
+        if not output.exists():
+            begun = entry is not None and working_folder(output).exists() and not _is_of(source, entry["source"])
+            return "another" if begun else "new"
         if entry is None:
             return "foreign"
+        if not _is_of(source, entry["source"]):
+            return "another"
         if entry["event"] == "done" and _is_touched(output, entry):
             return "touched"
         if entry["event"] != "done" or entry["recipe"] != self.recipe or entry["size"] != output.stat().st_size:
@@ -65,21 +76,38 @@ class Journal:
         same = entry["source"].get("guides", {}) == (guides or {}) and _same(source, entry["source"])
         return "done" if same else "stale"
 
-    def is_of_another_recipe(self, output: Path) -> bool:
-        """Whether a result is there, untouched, that another recipe made; decided without reading it."""
+    def is_of_another_recipe(self, source: Path, output: Path) -> bool:
+        """Whether this source's result is there, untouched, and another recipe made it; decided without reading it."""
         with self._lock:
             self._read()
         entry = self._entries.get(self._key(output))
         if entry is None or entry["event"] != "done" or entry["recipe"] == self.recipe:
             return False
         try:
-            return bool(output.stat().st_size == entry["size"])
+            return bool(output.stat().st_size == entry["size"]) and _is_of(source, entry["source"])
         except OSError:  # it is gone
             return False
 
+    def origin(self, output: Path) -> str | None:
+        """The path of the source that a result was made, or begun, of; None where the journal does not know it."""
+        entry = self._entries.get(self._key(output))
+        return None if entry is None else str(entry["source"].get("path"))
+
+    def result_of(self, source: Path, output: Path) -> Path | None:
+        """Where an earlier run put the result of a source that was to go to ``output``: there, or beside it under the
+        name with a number; None where there is no such result."""
+        numbered = re.compile(re.escape(output.stem) + r"(-\d+)?" + re.escape(output.suffix))
+        for key in sorted(self._results_of.get(os.path.abspath(source), ())):
+            path = output.with_name(os.path.basename(key))
+            named = self._key(path) == key and numbered.fullmatch(path.name) and path.exists()
+            if named and _is_of(source, self._entries[key]["source"]):
+                return path
+        return None
+
     def begin(self, source: Path, output: Path) -> None:
         """Call before the result appears in its place."""
-        self._append({"event": "begun", "output": self._key(output), "source": {"path": str(source)}})
+        known = {"path": str(source), "place": os.path.abspath(source)}
+        self._append({"event": "begun", "output": self._key(output), "source": known})
 
     def done(self, source: Path, output: Path, known: dict[str, Any] | None = None) -> None:
         """Call after the result is in its place.
@@ -118,9 +146,8 @@ class Journal:
         self._seen += data.rfind(b"\n") + 1
         for line in filter(None, text.splitlines()):
             try:
-                entry = json.loads(line)
-                self._entries[entry["output"]] = entry
-            except (json.JSONDecodeError, KeyError, TypeError):
+                self._keep(json.loads(line))
+            except (json.JSONDecodeError, KeyError, TypeError, AttributeError):
                 continue  # the line that a power cut left unfinished; its result is treated as unknown
 
     def _append(self, entry: dict[str, Any]) -> None:
@@ -140,7 +167,13 @@ class Journal:
                     os.close(file)
             except OSError as error:
                 raise unwritable(self._file, error) from None
-            self._entries[entry["output"]] = entry
+            self._keep(entry)
+
+    def _keep(self, entry: dict[str, Any]) -> None:
+        """Raises KeyError or TypeError for what is no entry."""
+        output, source = entry["output"], entry["source"]
+        self._results_of.setdefault(source.get("place") or os.path.abspath(source["path"]), set()).add(output)
+        self._entries[output] = entry
 
 
 def _ends_a_line(file: int) -> bool:
@@ -159,7 +192,8 @@ def identity(source: Path, *, digest: bool = True) -> dict[str, Any]:
         digest: False leaves SHA-256 out, where what is made is not worth reading the whole source for.
     """
     status = source.stat()
-    known = {"path": str(source), "size": status.st_size, "mtime_ns": status.st_mtime_ns}
+    place = {"path": str(source), "place": os.path.abspath(source)}
+    known = {**place, "size": status.st_size, "mtime_ns": status.st_mtime_ns}
     return {**known, "sha256": sha256(source)} if digest else known
 
 
@@ -178,6 +212,27 @@ def _may_be_work(output: Path) -> bool:
     try:
         return sniff.kind_of(output) not in (sniff.UNKNOWN, sniff.TEXT)
     except InputError:  # it is empty
+        return False
+
+
+def _is_of(source: Path, known: dict[str, Any]) -> bool:
+    """Whether an entry is for this source.
+
+    Another path is another source, unless it leads to the same file, or the source was moved: then nothing is left at
+    the recorded path, and the bytes are the recorded ones.
+    """
+    place = known.get("place") or os.path.abspath(known.get("path", ""))
+    if place == os.path.abspath(source):
+        return True
+    try:
+        return os.path.samefile(place, source)
+    except OSError:  # one of them is not there
+        pass
+    if os.path.lexists(place) or "sha256" not in known:
+        return False
+    try:
+        return source.stat().st_size == known.get("size") and sha256(source) == known["sha256"]
+    except OSError:
         return False
 
 

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from colorpipe import media
 from colorpipe.batch.context import RunContext
 from colorpipe.batch.journal import identity
+from colorpipe.batch.places import find_place
 from colorpipe.batch.state import Item, JobState
 from colorpipe.color.toned import is_in_colour
 from colorpipe.errors import InputError
@@ -39,6 +40,8 @@ class Reader:
                     raise InputError(job.error)
                 colorizer = type(self._pipeline.runtime.colorizer)
                 state.sidecars = SidecarFiles.of(job.input, colorizer, context.request.hints)
+                find_place(context, state)
+                job = state.job
                 sidecars = state.sidecars.identity
                 state.skipped = context.is_done(context.journal(job), job.input, job.output, sidecars, state.notes)
             if not (state.skipped or state.error):
@@ -70,6 +73,10 @@ class Reader:
             else:
                 self._read_steadily(state, frames, sink, distance)
             state.notes += source.info.notes
+            if source.has_colour:
+                kept = "they stay where they are, the rest is colorized"
+                lost = "they are replaced; --keep-colour leaves what is not grey as it is"
+                state.notes.append(f"it has colours already: {kept if self._pipeline.merge.keep_colour else lost}")
             if film and state.sidecars.frames and state.job.preview is not None:
                 state.notes.append(
                     "hint and reference files are used here only where the preview has the frame that they name"
@@ -101,7 +108,11 @@ class Reader:
             known = {name: state.source[name] for name in ("size", "sha256")}
             key = {"recipe": session.digest, **known, **guided}
         provenance = Provenance(session.digest) if session.media.provenance else None
-        return media.open_sink(job.output, source, session.media, provenance, key)
+        sink = media.open_sink(job.output, source, session.media, provenance, key)
+        if source.info.medium == "video" and not job.output.exists():
+            # Another source must not take the place of what is half done.
+            self._context.journal(job).begin(job.input, job.output)
+        return sink
 
     def _read_singly(self, state: JobState, frames: Iterator[Frame], sink: Sink) -> None:
         while not state.error:

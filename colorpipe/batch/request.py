@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from colorpipe.media.inputs import Job
+    from colorpipe.media.passed import Passed
     from colorpipe.types import Outcome, Recipe
 
 
@@ -45,6 +46,9 @@ class RunRequest:
 class Listener(Protocol):
     """Is told what happens, from several threads, one call at a time."""
 
+    def passed_over(self, passed: Passed) -> None:
+        """What folders hold besides the inputs; before anything is started."""
+
     def started(self, jobs: int) -> None: ...
     def used(self, device: str, precision: str, weights: str) -> None: ...
     def job_started(self, job: Job, frames: int | None) -> None: ...
@@ -64,6 +68,7 @@ class Listener(Protocol):
 class NullListener:
     """A listener that does nothing."""
 
+    def passed_over(self, passed: Passed) -> None: ...
     def started(self, jobs: int) -> None: ...
     def used(self, device: str, precision: str, weights: str) -> None: ...
     def job_started(self, job: Job, frames: int | None) -> None: ...

@@ -28,6 +28,7 @@ from colorpipe.batch.request import Listener, NullListener, RunRequest
 from colorpipe.batch.writer import Writer
 from colorpipe.inference.runtime import COMPILE_FROM, describe
 from colorpipe.media.inputs import DEFAULT_OUTPUT, Job, find_inputs, is_video, plan
+from colorpipe.media.passed import Passed
 from colorpipe.pipeline.session import Session
 from colorpipe.plugins.host import PluginHost
 from colorpipe.types import Outcome
@@ -44,32 +45,35 @@ def run(request: RunRequest, host: PluginHost, listener: Listener | None = None)
         KeyboardInterrupt: after everything that was half done has been cleaned away. Whole segments of films stay in a
             hidden folder, and the next call goes on after them.
     """
-    jobs = prepare(request)
+    jobs, passed = prepare(request)
     spare_memory(any(is_video(job.input) for job in jobs))
     session = session_for(request, host)
     if request.save_recipe is not None:
         request.save_recipe(session.pinned().to_json() + "\n")
-    return _Run(RunContext(request, session, jobs, listener or NullListener()), jobs).go()
+    listener = listener or NullListener()
+    listener.passed_over(passed)
+    return _Run(RunContext(request, session, jobs, listener), jobs).go()
 
 
-def prepare(request: RunRequest) -> list[Job]:
-    """Inputs and where their results go, with the output looked at.
+def prepare(request: RunRequest) -> tuple[list[Job], Passed]:
+    """Inputs and where their results go, with the output looked at; and what folders hold besides.
 
     Raises:
         UsageError, OutputError: nothing could be started.
     """
     check_reachable(request.output)
-    found = find_inputs(request.inputs, exclude=request.output or DEFAULT_OUTPUT)
+    passed = Passed()
+    found = find_inputs(request.inputs, exclude=request.output or DEFAULT_OUTPUT, passed=passed)
     codec = request.recipe.settings.get("codec", "libx264")
 
     def video_suffix(path: Path) -> str:
-        from colorpipe.media.video.remux import output_suffix  # PyAV costs a tenth of a second; photos do not need it
+        from colorpipe.media.video.ways import output_suffix  # PyAV costs a tenth of a second; photos do not need it
 
         return output_suffix(path, codec)
 
     jobs = plan(found, request.output, video_suffix, request.preview, request.compare)
     check_writable(request.output, jobs, overwrite=request.overwrite)
-    return jobs
+    return jobs, passed
 
 
 def session_for(request: RunRequest, host: PluginHost) -> Session:
@@ -135,7 +139,7 @@ class _Run:
         if context.request.overwrite:
             return
         jobs = [job for job in self._jobs if not job.error]
-        count = sum(context.journal(job).is_of_another_recipe(job.output) for job in jobs)
+        count = sum(context.journal(job).is_of_another_recipe(job.input, job.output) for job in jobs)
         if count:
             root = context.request.output or DEFAULT_OUTPUT
             results = "1 result" if count == 1 else f"{count} results"

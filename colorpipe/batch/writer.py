@@ -94,7 +94,7 @@ class Writer:
             result = self._merge(pending) if pending.merged is None else pending.merged.result()
             state.sink.write(result, pending.coloured.state)
             if context.request.compare and result.encoding.family == "rgb":
-                compare_still(state.job, result, context.session.media)
+                compare_still(context, state, result)
             state.frames += 1
             with context.lock:
                 if state.merger is not None:

@@ -6,6 +6,7 @@ and keeps its traceback.
 
 from __future__ import annotations
 
+import io
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -43,6 +44,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         The exit status.
     """
     words = list(sys.argv[1:] if argv is None else argv)
+    if isinstance(sys.stdout, io.TextIOWrapper):  # a name that is no Unicode is shown with escapes, as on stderr
+        sys.stdout.reconfigure(errors="backslashreplace")
     try:
         return _run(words)
     except ColorpipeError as error:

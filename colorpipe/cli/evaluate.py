@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from colorpipe.evaluation.records import Failure, Scored
     from colorpipe.evaluation.results import Evaluation
+    from colorpipe.media.passed import Passed
     from colorpipe.types import Recipe
 
 SUMMARY = "Compare methods on colour pictures or films: each is made grey, colorized and scored."
@@ -133,6 +134,10 @@ class _Listener:
     def __init__(self, out: Console, bars: Progress, quiet: bool, verbose: bool) -> None:
         self._out, self._bars, self._quiet, self._verbose = out, bars, quiet, verbose
         self._bar: TaskID | None = None
+
+    def passed_over(self, passed: Passed) -> None:
+        for line in () if self._quiet else passed.told():
+            self._say(("note ", "yellow"), line)
 
     def started(self, steps: int) -> None:
         self._bar = self._bars.add_task("reading", total=steps)

@@ -19,13 +19,14 @@ from rich.text import Text
 
 from colorpipe.cli import console
 from colorpipe.errors import OutputError
+from colorpipe.types import Outcome
 
 if TYPE_CHECKING:
     from rich.progress import Task, TaskID
     from typing_extensions import Self
 
     from colorpipe.media.inputs import Job
-    from colorpipe.types import Outcome
+    from colorpipe.media.passed import Passed
 
 
 _LEAST_NAME = 26
@@ -110,6 +111,16 @@ class Reporter:
     ) -> None:
         self._progress.stop()
 
+    def passed_over(self, passed: Passed) -> None:
+        if not self._quiet:
+            for line in passed.told():
+                self._print(("note ", "yellow"), line)
+        if self._lines is not None:
+            for path in passed.others:
+                told = Outcome(input=path, status="passed over", notes=("of a kind that folders are not searched for",))
+                self._lines.write(json_line(told.as_dict()))
+            self._lines.flush()
+
     def started(self, jobs: int) -> None:
         self._inputs = jobs
         self._overall = self._progress.add_task("all", total=jobs, unit="inputs")
@@ -174,7 +185,7 @@ class Reporter:
             for note in outcome.notes:
                 self._print(("note ", "yellow"), f"{outcome.input}: {note}")
         if self._lines is not None:
-            self._lines.write(json.dumps(outcome.as_dict(), ensure_ascii=False) + "\n")
+            self._lines.write(json_line(outcome.as_dict()))
             self._lines.flush()
 
     def summary(self, outcomes: Sequence[Outcome], output: str) -> None:
@@ -200,6 +211,17 @@ def duration(seconds: float) -> str:
         return f"{seconds:.1f} s"
     minutes, rest = divmod(round(seconds), 60)
     return f"{minutes} min {rest} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
+
+
+def json_line(value: Any) -> str:
+    """One line of JSON that any file takes: letters as they are, but names that are no Unicode (old CDs and archives
+    have them) with escapes, from which ``os.fsencode`` makes the very name again."""
+    text = json.dumps(value, ensure_ascii=False)
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        text = json.dumps(value, ensure_ascii=True)
+    return text + "\n"
 
 
 @contextmanager

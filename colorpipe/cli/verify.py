@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json as json_module
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -61,7 +60,7 @@ def verify(
     if quiet and verbose:
         raise UsageError("--quiet and --verbose exclude each other")
     from colorpipe import verification
-    from colorpipe.cli.progress import json_lines
+    from colorpipe.cli.progress import json_line, json_lines
     from colorpipe.settings import MediaOptions
 
     limits = dynamic.merged(Limits, "verify", {}, given["limits"])
@@ -75,7 +74,7 @@ def verify(
             good = report.complete if strict else report.equal
             wrong += not good
             if lines is not None:
-                lines.write(json_module.dumps(report.as_dict(), ensure_ascii=False) + "\n")
+                lines.write(json_line(report.as_dict()))
                 lines.flush()
             if json != "-" and not (quiet and good):
                 _show(report, good, details=verbose or len(pairs) == 1 or not good)

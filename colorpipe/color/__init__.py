@@ -10,6 +10,7 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from colorpipe.color.kept import with_own_colour
 from colorpipe.color.spaces import (
     FILM_STRIP,
     GREY_WEIGHTS,
@@ -92,6 +93,7 @@ __all__ = [
     "to_codes",
     "view_size",
     "warm_up",
+    "with_own_colour",
     "yuv_to_rgb",
 ]
 _HOME = dict.fromkeys(("shrink", "view_size"), "colorpipe.color.resample")

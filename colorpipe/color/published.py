@@ -14,6 +14,9 @@ from colorpipe.color import spaces as color
 from colorpipe.color.spaces import Float
 from colorpipe.types import Frame
 
+UV_SCALES = np.array([0.492, 0.877], np.float32)
+"""U of B - Y and V of R - Y, as OpenCV's RGB2YUV has them."""
+
 
 def differences(L: Float, ab: Float) -> Float:
     """L (h, w) and ab (h, w, 2) -> B - Y and R - Y (h, w, 2) of the sRGB-coded colour, 0..1; also beyond the gamut."""
@@ -24,7 +27,10 @@ def differences(L: Float, ab: Float) -> Float:
 
 
 def over_luma(frame: Frame, over: Float) -> Frame:
-    """The frame with the differences (H, W, 2) over its luma, each channel clipped, which may change the luma."""
+    """The frame with the differences (H, W, 2) over its luma, each channel clipped, which may change the luma.
+
+    Of an 8-bit frame they are held as such scripts hold U and V: in 8 bits about 128, of whole codes of B, R and Y.
+    """
     encoding = frame.encoding
     red, green, blue = color.GREY_WEIGHTS["rec601"]
     codes = np.empty((frame.height, frame.width, 3), frame.luma.dtype)
@@ -32,7 +38,13 @@ def over_luma(frame: Frame, over: Float) -> Frame:
     for top in range(0, frame.height, rows):
         strip = slice(top, top + rows)
         grey = color.look_up(color.grey_table(encoding), frame.luma[strip])
-        B, R = over[strip, :, 0], over[strip, :, 1]
+        B, R = np.moveaxis(_held(over[strip]) if encoding.bits == 8 else over[strip], -1, 0)
         rgb = np.stack([grey + R, grey - (red * R + blue * B) / np.float32(green), grey + B], -1)
         codes[strip] = color.quantize(np.clip(rgb, 0, 1) * np.float32(encoding.peak), encoding)
     return replace(frame, colour=tuple(np.moveaxis(codes, -1, 0)))
+
+
+def _held(over: Float) -> Float:
+    """B - Y and R - Y as U and V in 8 bits leave them."""
+    whole = np.rint(over * np.float32(255))
+    return np.asarray(np.clip(np.rint(whole * UV_SCALES), -128, 127) / (UV_SCALES * 255), np.float32)

@@ -63,7 +63,7 @@ _WIDE_LUT = int(cv2.__version__.split(".")[0]) >= 5
 """Whether OpenCV looks 16-bit codes up, a third of numpy's time."""
 
 
-# --- grey, linear light, lightness -----------------------------------------------------------------------------------
+# --- grey, linear light, lightness ------------------------------------------------------------------------------------
 
 
 def linear(grey: Float) -> Float:

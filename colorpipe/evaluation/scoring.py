@@ -21,6 +21,7 @@ from colorpipe.evaluation.results import Evaluation
 from colorpipe.evaluation.scorer import NullScoringListener, Scorer, ScoringListener
 from colorpipe.inference.runtime import Precision, choose_device
 from colorpipe.media.inputs import find_inputs
+from colorpipe.media.passed import Passed
 from colorpipe.plugins.host import DEFAULT_COLORIZER, PluginHost
 from colorpipe.settings import MediaOptions
 
@@ -65,7 +66,8 @@ def evaluate(  # large: the public call, whose arguments are `colorpipe eval`'s
     if not colorizers and not baseline:
         raise UsageError("there is no method to evaluate", hint="name one with --colorizer")
     choose_device(device)
-    found = find_inputs([inputs] if isinstance(inputs, (str, Path)) else inputs)
+    passed = Passed()
+    found = find_inputs([inputs] if isinstance(inputs, (str, Path)) else inputs, passed=passed)
     chosen = get(protocol or usual([item.path for item in found]))
     of_films = chosen.medium == "video"
     scored = [item for item in found if item.error or chosen.is_scored(item.path)]
@@ -87,6 +89,7 @@ def evaluate(  # large: the public call, whose arguments are `colorpipe eval`'s
     rows: list[tuple[str, GreyBaseline | MethodRunner]] = [(GREY, GreyBaseline())] if baseline else []
     rows += [(TRUTH, GroundTruth())] if baseline and of_films else []
     rows += [(method.label, MethodRunner(method, host)) for method in methods]
+    scorer.listener.passed_over(passed)
     scorer.listener.started(len(scored) * len(rows))
     for index, item in enumerate(scored):
         if item.error:

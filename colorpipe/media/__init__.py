@@ -44,7 +44,7 @@ def open_source(path: Path, options: MediaOptions, preview: float | None = None)
         if preview is not None:
             from colorpipe.media.video.preview import Preview
 
-            return opened(partial(Preview, seconds=preview), path, options)
+            return opened(partial(Preview, seconds=preview), path, options, whole=False)
         return open_video(path, options)
     raise sniff.refusal(path, kind)
 

@@ -53,6 +53,11 @@ class Source(abc.ABC):
     path: Path
     info: SourceInfo
 
+    @property
+    def has_colour(self) -> bool:
+        """Of a film, once its frames were given: it has colours already."""
+        return False
+
     @abc.abstractmethod
     def __iter__(self) -> Iterator[Frame]: ...
 

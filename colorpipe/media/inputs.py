@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 import sys
@@ -11,28 +12,37 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from colorpipe.errors import UsageError
+from colorpipe.files import given_path
+from colorpipe.media import sniff
+from colorpipe.media.passed import OTHER_SUFFIXES, OwnResults, Passed, is_album, is_other_picture
 
 DEFAULT_OUTPUT = Path("colorized")
 
 STILL_SUFFIXES = frozenset(
     {
-        ".avif", ".bmp", ".dib", ".gif", ".heic", ".heif", ".jfif", ".jpe", ".jpeg", ".jpg", ".png", ".tif", ".tiff",
-        ".webp",
+        ".avif", ".bmp", ".dib", ".gif", ".heic", ".heif", ".jfif", ".jpe", ".jpeg", ".jpg", ".pam", ".pbm", ".pgm",
+        ".png", ".pnm", ".ppm", ".tif", ".tiff", ".webp",
     }
 )  # fmt: skip
 VIDEO_SUFFIXES = frozenset(
     {
-        ".3g2", ".3gp", ".asf", ".avi", ".divx", ".dv", ".f4v", ".flv", ".m1v", ".m2ts", ".m2v", ".m4v", ".mkv", ".mov",
-        ".mp4", ".mpe", ".mpeg", ".mpg", ".mts", ".mxf", ".ogv", ".qt", ".rm", ".rmvb", ".ts", ".vob", ".webm", ".wmv",
+        ".264", ".265", ".3g2", ".3gp", ".asf", ".avc", ".avi", ".dif", ".divx", ".dv", ".evo", ".f4v", ".flv", ".gxf",
+        ".h264", ".h265", ".hevc", ".ivf", ".m1v", ".m2p", ".m2t", ".m2ts", ".m2v", ".m4v", ".mk3d", ".mkv", ".mod",
+        ".mov", ".mp2v", ".mp4", ".mpe", ".mpeg", ".mpg", ".mpv", ".mts", ".mxf", ".nut", ".ogm", ".ogv", ".qt", ".rm",
+        ".rmvb", ".tod", ".tp", ".trp", ".ts", ".vob", ".vro", ".webm", ".wmv", ".wtv", ".y4m",
     }
 )  # fmt: skip
 """Suffixes that are picked out of folders and patterns. A file that is named itself is always taken."""
+SHARED_SUFFIXES = frozenset({".avc", ".dif", ".evo", ".gxf", ".mod", ".mpv", ".nut", ".ogm", ".tod", ".tp", ".trp"})
+"""Those that other kinds of files have as well, music above all: in folders their content decides."""
 WRITABLE_STILLS = frozenset({".jpg", ".jpeg", ".png", ".tif", ".tiff", ".webp", ".avif"})
 """Extensions that a still's result can have; other sources give a .png."""
 _HINTS = ".hints.png"
 _REFERENCE = re.compile(r"\.[0-9]+\.reference\.(png|jpe?g)$")
 """A reference for a film's frame."""
 _MAGIC = frozenset("*?[")
+_NAME_BYTES = 255
+"""What file systems allow."""
 
 
 @dataclass(frozen=True)
@@ -56,13 +66,29 @@ class Job:
     """The error of ``Found``: this job fails with it."""
     preview: float | None = None
     """Seconds of a film that are made, spread over its length; None for the whole film, and for pictures."""
+    exact: bool = False
+    """The output was named itself: its result goes there or nowhere."""
 
     @property
     def comparison(self) -> Path:
         """The path of the picture or film with before and after side by side."""
-        return self.output.with_name(
-            f"{self.output.stem}.compare{self.output.suffix if is_video(self.output) else '.jpg'}"
-        )
+        suffix = self.output.suffix if is_video(self.output) else ".jpg"
+        return named(self.output, f"{self.output.stem}.compare{suffix}")
+
+    def numbered(self, number: int) -> Path:
+        """The output's name with a number: ``photo-2.jpg``."""
+        return named(self.output, f"{self.output.stem}-{number}{self.output.suffix}")
+
+
+def named(path: Path, name: str) -> Path:
+    """``path.with_name(name)``, the name's stem cut where it is longer than file systems allow."""
+    stem, suffix = os.path.splitext(name)
+    while len(os.fsencode(stem + suffix)) > _NAME_BYTES:
+        # A mark of what was cut keeps two long names apart.
+        mark = "~" + hashlib.sha256(os.fsencode(name)).hexdigest()[:8]
+        stem = os.fsdecode(os.fsencode(stem)[: _NAME_BYTES - len(os.fsencode(mark + suffix))])
+        stem = os.fsencode(stem).decode("utf-8", "ignore") + mark
+    return path.with_name(stem + suffix)
 
 
 def is_video(path: Path) -> bool:
@@ -76,90 +102,121 @@ def default_video_suffix(path: Path) -> str:
     return suffix if suffix in (".mp4", ".m4v", ".mov", ".mkv") else ".mkv"
 
 
-def find_inputs(arguments: Sequence[str | Path], exclude: Path | None = None) -> list[Found]:
+def find_inputs(
+    arguments: Sequence[str | Path], exclude: Path | None = None, passed: Passed | None = None
+) -> list[Found]:
     """The inputs that files, folders and glob patterns name, in the order named, each folder sorted, none twice.
 
-    Folders are searched all the way down, through links too, each once. Hidden files and folders, ``*.hints.png``,
-    ``*.000123.reference.png`` and what is neither still nor film by its name are left out.
+    Folders are searched all the way down, through links too, each once. Hidden files and folders, thumbnails and bins
+    of network storages, ``*.hints.png``, ``*.000123.reference.png``, results that a journal of colorpipe records, and
+    what is neither still nor film by its name are left out.
 
     Args:
         exclude: The output folder: it is not read again where it lies inside an input.
+        passed: Is told which pictures were left out.
 
     Raises:
         UsageError: something named does not exist, or nothing at all was found.
     """
     if not arguments:
         raise UsageError("no input was named", hint="name pictures, films, folders or patterns")
+    search = _Search(None if exclude is None else exclude.resolve(), Passed() if passed is None else passed)
     found: dict[str, Found] = {}
     for argument in arguments:
-        for item in _expand(argument, None if exclude is None else exclude.resolve()):
+        for item in search.expand(argument):
             found.setdefault(os.path.abspath(item.path), item)
     if not found:
-        named = ", ".join(str(argument) for argument in arguments)
-        raise UsageError(f"no picture or film in {named}", hint="a file whose name tells nothing can be named itself")
+        listed = ", ".join(str(argument) for argument in arguments)
+        told = "".join(f"; {line}" for line in search.passed.told())
+        raise UsageError(
+            f"no picture or film in {listed}{told}", hint="a file whose name tells nothing can be named itself"
+        )
     return list(found.values())
 
 
-def _expand(argument: str | Path, exclude: Path | None) -> list[Found]:
-    path = Path(argument).expanduser()
-    if os.path.isdir(path):
-        return _sorted(_walk(path, Path(), exclude, set()))
-    if os.path.lexists(path):
-        return [Found(path, Path(path.name))]
-    if _MAGIC.intersection(str(argument)):
-        return _sorted(_match(path, exclude))
-    raise UsageError(f"{argument} does not exist", hint="check the spelling; a pattern needs *, ? or [...]")
+class _Search:
+    """One call of ``find_inputs``."""
+
+    def __init__(self, exclude: Path | None, passed: Passed) -> None:
+        self.exclude, self.passed = exclude, passed
+        self.own = OwnResults()
+        self.seen: set[tuple[int, int]] = set()
+        """Device and inode of every folder that the current argument led into, so that links cannot lead in circles."""
+
+    def expand(self, argument: str | Path) -> list[Found]:
+        path, self.seen = given_path(argument), set()
+        if os.path.isdir(path):
+            return _sorted(self._walk(path, Path()))
+        if os.path.lexists(path):
+            return [Found(path, Path(path.name))]
+        if _MAGIC.intersection(str(argument)):
+            return _sorted(self._match(path))
+        raise UsageError(f"{argument} does not exist", hint="check the spelling; a pattern needs *, ? or [...]")
+
+    def _match(self, pattern: Path) -> Iterator[Found]:
+        """A glob pattern's files, and its folders with all that is in them."""
+        fixed = next(index for index, part in enumerate(pattern.parts) if _MAGIC.intersection(part))
+        root = Path(*pattern.parts[:fixed])
+        matched = False
+        try:
+            paths = sorted(root.glob(str(Path(*pattern.parts[fixed:]))))
+        except ValueError as error:
+            raise UsageError(f"{pattern} is no pattern: {error}", hint="** stands alone between two slashes") from None
+        for path in paths:
+            relative = path.relative_to(root)
+            if any(part.startswith(".") or not is_album(part) for part in relative.parts):
+                continue
+            if self.exclude is not None and path.resolve().is_relative_to(self.exclude):
+                continue
+            matched = True
+            if path.is_dir():
+                yield from self._walk(path, relative)
+            elif self._is_taken(path):
+                yield Found(path, relative)
+        if not matched:
+            raise UsageError(
+                f"nothing matches {pattern}", hint="check the folder and the pattern; ** goes through folders"
+            )
+
+    def _walk(self, folder: Path, relative: Path) -> Iterator[Found]:
+        try:
+            status = os.stat(folder)
+            if (status.st_dev, status.st_ino) in self.seen:
+                return
+            self.seen.add((status.st_dev, status.st_ino))
+            with os.scandir(folder) as entries:
+                # Links last: a folder is found under its own name rather than through a link beside it.
+                listed = sorted(entries, key=lambda entry: (entry.is_symlink(), entry.name))
+        except OSError as error:
+            yield Found(folder, relative, f"cannot look into folder {folder}: {(error.strerror or str(error)).lower()}")
+            return
+        for entry in listed:
+            if entry.name.startswith("."):
+                continue
+            path, inner = folder / entry.name, relative / entry.name
+            if _is_folder(entry):
+                if is_album(entry.name) and (self.exclude is None or path.resolve() != self.exclude):
+                    yield from self._walk(path, inner)
+            elif self._is_taken(path):
+                yield Found(path, inner)
+
+    def _is_taken(self, path: Path) -> bool:
+        lower = path.name.lower()
+        if lower.endswith(_HINTS) or _REFERENCE.search(lower):
+            return False
+        suffix = os.path.splitext(lower)[1]
+        if suffix not in STILL_SUFFIXES | VIDEO_SUFFIXES or (suffix in SHARED_SUFFIXES and not sniff.is_film(path)):
+            if is_other_picture(path):
+                self.passed.others.append(path)
+            return False
+        if path in self.own:
+            self.passed.results.append(path)
+            return False
+        return True
 
 
 def _sorted(found: Iterator[Found]) -> list[Found]:
     return sorted(found, key=lambda item: item.relative.parts)
-
-
-def _match(pattern: Path, exclude: Path | None) -> Iterator[Found]:
-    """A glob pattern's files, and its folders with all that is in them."""
-    fixed = next(index for index, part in enumerate(pattern.parts) if _MAGIC.intersection(part))
-    root = Path(*pattern.parts[:fixed])
-    seen: set[tuple[int, int]] = set()
-    matched = False
-    try:
-        paths = sorted(root.glob(str(Path(*pattern.parts[fixed:]))))
-    except ValueError as error:
-        raise UsageError(f"{pattern} is no pattern: {error}", hint="** stands alone between two slashes") from None
-    for path in paths:
-        relative = path.relative_to(root)
-        if any(part.startswith(".") for part in relative.parts) or _inside(path, exclude):
-            continue
-        matched = True
-        if path.is_dir():
-            yield from _walk(path, relative, exclude, seen)
-        elif _is_known(path.name):
-            yield Found(path, relative)
-    if not matched:
-        raise UsageError(f"nothing matches {pattern}", hint="check the folder and the pattern; ** goes through folders")
-
-
-def _walk(folder: Path, relative: Path, exclude: Path | None, seen: set[tuple[int, int]]) -> Iterator[Found]:
-    """``seen`` holds device and inode of every folder entered, so that links cannot lead in circles."""
-    try:
-        status = os.stat(folder)
-        if (status.st_dev, status.st_ino) in seen:
-            return
-        seen.add((status.st_dev, status.st_ino))
-        with os.scandir(folder) as entries:
-            # Links last: a folder is found under its own name rather than through a link beside it.
-            listed = sorted(entries, key=lambda entry: (entry.is_symlink(), entry.name))
-    except OSError as error:
-        yield Found(folder, relative, f"cannot look into folder {folder}: {(error.strerror or str(error)).lower()}")
-        return
-    for entry in listed:
-        if entry.name.startswith("."):
-            continue
-        path, inner = folder / entry.name, relative / entry.name
-        if _is_folder(entry):
-            if exclude is None or path.resolve() != exclude:
-                yield from _walk(path, inner, exclude, seen)
-        elif _is_known(entry.name):
-            yield Found(path, inner)
 
 
 def _is_folder(entry: os.DirEntry[str]) -> bool:
@@ -167,17 +224,6 @@ def _is_folder(entry: os.DirEntry[str]) -> bool:
         return entry.is_dir()
     except OSError:  # a link in a circle: opening it will say so
         return False
-
-
-def _is_known(name: str) -> bool:
-    lower = name.lower()
-    if lower.endswith(_HINTS) or _REFERENCE.search(lower):
-        return False
-    return os.path.splitext(lower)[1] in STILL_SUFFIXES | VIDEO_SUFFIXES
-
-
-def _inside(path: Path, folder: Path | None) -> bool:
-    return folder is not None and path.resolve().is_relative_to(folder)
 
 
 def plan(
@@ -207,8 +253,9 @@ def plan(
             raise UsageError(
                 f"{root} is one file's name, and there are {len(found)} inputs", hint="give a folder's name to -o"
             )
-        jobs = [Job(found[0].path, root, found[0].error)]
+        jobs = [Job(found[0].path, root, found[0].error, exact=True)]
     else:
+        _refuse_format(root)
         if root.exists() and not root.is_dir():
             raise UsageError(f"{root} is a file, not a folder", hint="give another folder to -o")
         jobs = [
@@ -224,11 +271,23 @@ def plan(
 def _previewed(job: Job, seconds: float) -> Job:
     if job.error or not is_video(job.output):
         return job
-    return replace(job, output=job.output.with_name(f"{job.output.stem}.preview{job.output.suffix}"), preview=seconds)
+    name = f"{job.output.stem}.preview{job.output.suffix}"
+    return replace(job, output=named(job.output, name), preview=seconds)
 
 
 def _names_file(output: Path) -> bool:
     return output.suffix.lower() in WRITABLE_STILLS | VIDEO_SUFFIXES and not output.is_dir()
+
+
+def _refuse_format(output: Path) -> None:
+    """No folder gets the name of a picture whose format is not written."""
+    if str(output) == "-":
+        raise UsageError("cannot write to -: results are files", hint="give a file or a folder to -o")
+    if output.suffix.lower() in STILL_SUFFIXES | OTHER_SUFFIXES and not output.is_dir():
+        formats = ", ".join(sorted(WRITABLE_STILLS))
+        raise UsageError(
+            f"cannot write {output}: no such format; use one of {formats}", hint="for a film, a film's name"
+        )
 
 
 def _names(found: Sequence[Found], video_suffix: Callable[[Path], str]) -> list[Path]:
@@ -238,12 +297,12 @@ def _names(found: Sequence[Found], video_suffix: Callable[[Path], str]) -> list[
     # Who keeps its name keeps it; who changes its extension makes room.
     for index, item in enumerate(found):
         if shared[_key(wanted[index])] > 1 and _key(wanted[index]) != _key(item.relative):
-            wanted[index] = item.relative.with_name(item.relative.name + wanted[index].suffix)
+            wanted[index] = named(item.relative, item.relative.name + wanted[index].suffix)
     taken: set[str] = set()
     for index, path in enumerate(wanted):
         number = 2
         while _key(wanted[index]) in taken:
-            wanted[index] = path.with_name(f"{path.stem}-{number}{path.suffix}")
+            wanted[index] = named(path, f"{path.stem}-{number}{path.suffix}")
             number += 1
         taken.add(_key(wanted[index]))
     return wanted
@@ -253,12 +312,14 @@ def _renamed(item: Found, video_suffix: Callable[[Path], str]) -> Path:
     suffix = item.relative.suffix
     if is_video(item.relative):
         wanted = video_suffix(item.path)
-        return item.relative if wanted == suffix.lower() else item.relative.with_suffix(wanted)
+        return item.relative if wanted == suffix.lower() else named(item.relative, item.relative.stem + wanted)
     if suffix.lower() in WRITABLE_STILLS:
         return item.relative
     # A named file may have no known extension: ".5" of "photo.5" is no format, and is kept.
     known = suffix.lower() in STILL_SUFFIXES
-    return item.relative.with_suffix(".png") if known else item.relative.with_name(item.relative.name + ".png")
+    if not known and sniff.is_film(item.path):
+        return named(item.relative, item.relative.name + video_suffix(item.path))
+    return named(item.relative, (item.relative.stem if known else item.relative.name) + ".png")
 
 
 def _key(path: Path) -> str:

@@ -19,7 +19,7 @@ from colorpipe.color import published, resample
 from colorpipe.color.merge_torch import DeviceMerge
 from colorpipe.guidance import hints
 from colorpipe.settings import MediaOptions, MergeOptions
-from colorpipe.types import Encoding, Frame
+from colorpipe.types import Encoding, Frame, Metadata
 
 if TYPE_CHECKING:
     from colorpipe.color import Float
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from colorpipe.plugins.interfaces import Preprocessor
 
 
+OWN_COLOUR = "own colour"
+"""Key of ``Frame.metadata.extra``: the planes that the source had, for ``keep_colour``."""
 HintSource = Callable[[tuple[int, int], tuple[int, int]], "Float | None"]
 """H and W of the picture, h and w of the network's view of it -> (3, h, w), as ``hints.load``; None: no hints."""
 
@@ -85,7 +87,13 @@ class Pipeline:
             for preprocessor in repairs:
                 lab = preprocessor.apply(lab)
             frame = replace(frame, luma=color.to_codes(color.grey_of(lab.L), frame.encoding))
-        return replace(frame, encoding=target or frame.encoding, colour=None)
+        return replace(frame, encoding=target or frame.encoding, colour=None, metadata=self._with_colour(frame))
+
+    def _with_colour(self, frame: Frame) -> Metadata:
+        """The frame's metadata, with the colours that it had where they are wanted later on."""
+        if not self.merge.keep_colour or frame.colour is None:
+            return frame.metadata
+        return replace(frame.metadata, extra={**frame.metadata.extra, OWN_COLOUR: frame.colour})
 
     def network_view(self, frame: Frame, hinted: HintSource | None = None, reference: Path | None = None) -> Prepared:
         """The network's view of a frame that ``restore`` gave."""
@@ -147,7 +155,15 @@ class Pipeline:
         return _crop(ab, prepared.L.shape, prepared.region)
 
     def merge_chroma(self, frame: Frame, ab: Float, view_size: tuple[int, int]) -> Frame:
-        """A frame with chroma (h, w, 2) over the whole of it, which comes from a view of size ``view_size``."""
+        """A frame with chroma (h, w, 2) over the whole of it, which comes from a view of size ``view_size``.
+
+        With ``keep_colour`` its own colours stay where it has some.
+        """
+        made = self._colorized(frame, ab, view_size)
+        own = frame.metadata.extra.get(OWN_COLOUR)
+        return made if own is None else color.with_own_colour(made, own)
+
+    def _colorized(self, frame: Frame, ab: Float, view_size: tuple[int, int]) -> Frame:
         still = frame.encoding.family == "rgb"
         method = self.merge.upsample or ("guided" if still else "bilinear")
         size = (frame.height, frame.width) if still else frame.encoding.chroma_shape(frame.height, frame.width)

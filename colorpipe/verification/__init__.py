@@ -1,5 +1,7 @@
 """Proof that a result has kept its source: both are decoded and compared, nothing is taken on trust.
 
+Films are read by a path of its own (``reading``), which shares nothing with that of ``run``.
+
 ::
 
     from colorpipe.verification import verify
@@ -11,16 +13,16 @@
 
 A film is read in lockstep with its result, two frames in memory, whatever its length.
 
-May import: ground, color, media.
+May import: ground, color, media, batch.
 """
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
-from typing import cast
 
 from colorpipe.errors import InputError
-from colorpipe.media import open_source
+from colorpipe.media import open_source, sniff
 from colorpipe.settings import MediaOptions
 from colorpipe.verification.pairs import Pair, find_pairs
 from colorpipe.verification.report import Check, Progress, Report, Status
@@ -35,7 +37,9 @@ def verify(
 
     Of a film: size, depth, the Y plane value for value, frame count, each timestamp (exactly, or within half a tick
     where the result's clock is too coarse for the source's, which is said), transparency, rotation, pixel aspect,
-    colour tags, fields, HDR data, every other stream packet by packet, chapters and tags. Of a still: size, depth, its
+    colour tags, the fields of each frame, closed captions, side data, the place of chroma, HDR data, time code, every
+    other stream packet by packet and each packet's time, chapters and tags. A recording's times may be moved, all by as
+    much, so that it begins at 0, and once more where its clock begins again. Of a still: size, depth, its
     grey within rounding (CIE lightness, else BT.601 luma; which of the two is said), transparency, ICC profile, EXIF,
     XMP and IPTC; EXIF orientation is taken into account.
 
@@ -51,28 +55,52 @@ def verify(
     checks: list[Check] = []
     notes: list[str] = []
     try:
-        with open_source(source, options) as before, open_source(result, options) as after:
-            if before.info.medium != after.info.medium:
-                says = f"a {before.info.medium} in the source, a {after.info.medium} in the result"
-                checks.append(Check("medium", "differs", says))
-            elif before.info.medium == "still":
-                from colorpipe.verification.stills import compare_stills
+        kinds = ["still" if sniff.kind_of(path) in sniff.STILLS else "video" for path in (source, result)]
+        if kinds == ["still", "still"]:
+            from colorpipe.verification.stills import compare_stills
 
+            with open_source(source, options) as before, open_source(result, options) as after:
                 checks += compare_stills(before, after)
-            else:
-                from colorpipe.media.video.source import VideoSource
-                from colorpipe.verification.films import compare_frames, compare_tags
-                from colorpipe.verification.streams import compare_streams
-
-                ours, theirs = cast(VideoSource, before), cast(VideoSource, after)
-                checks += compare_frames(ours, theirs, progress)
-                checks += compare_tags(ours, theirs)
-                checks += compare_streams(source, result, ours.index, theirs.index)
-            notes += [f"source: {note}" for note in before.info.notes]
-            notes += [f"result: {note}" for note in after.info.notes]
+                notes += [f"source: {note}" for note in before.info.notes]
+                notes += [f"result: {note}" for note in after.info.notes]
+        elif kinds == ["video", "video"]:
+            compare_films(source, result, options, progress, checks, notes)
+        else:
+            says = f"a {kinds[0]} in the source, a {kinds[1]} in the result"
+            checks.append(Check("medium", "differs", says))
     except InputError as error:
         checks.append(Check("readable", "differs", str(error)))
     return Report(source, result, tuple(checks), tuple(notes))
+
+
+def compare_films(
+    source: Path,
+    result: Path,
+    options: MediaOptions,
+    progress: Progress | None,
+    checks: list[Check],
+    notes: list[str],
+) -> None:
+    """``verify`` of two films; what was found before one of them turned out unreadable stays in ``checks``."""
+    from colorpipe.verification.films import FramesCompared, compare_tags
+    from colorpipe.verification.reading import Film
+    from colorpipe.verification.streams import compare_streams
+
+    with contextlib.ExitStack() as stack:
+        films = []
+        for path in (source, result):
+            film = Film(path, options)
+            stack.callback(film.close)
+            films.append(film)
+        before, after = films
+        frames = FramesCompared(before, after)
+        frames.run(progress)
+        checks += frames.checks()
+        checks += compare_tags(frames)
+        checks += compare_streams(before, after, frames.times)
+        notes += [
+            f"{what}: {note}" for what, film in zip(("source", "result"), films, strict=True) for note in film.notes()
+        ]
 
 
 def verify_pair(pair: Pair, options: MediaOptions | None = None, progress: Progress | None = None) -> Report:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from colorpipe.batch.journal import Journal
 from colorpipe.errors import UsageError
 from colorpipe.media.inputs import find_inputs, is_video, plan
 from colorpipe.options import fields
@@ -44,14 +45,17 @@ def find_pairs(source: Path, result: Path) -> list[Pair]:
         plans = [plan(found, result, video_suffix=_suffix(codec)) for codec in codecs]
     else:
         plans = [plan(found, result)]
+    journal = Journal(result, "")
     pairs = []
     for jobs in zip(*plans, strict=True):
         job = next((job for job in jobs if job.output.exists()), jobs[0])
-        pairs.append(Pair(job.input, job.output, job.error))
+        # Of two sources of one name in two runs, the later one's result has a number.
+        output = journal.result_of(job.input, job.output) or job.output
+        pairs.append(Pair(job.input, output, job.error))
     return pairs
 
 
 def _suffix(codec: str) -> Callable[[Path], str]:
-    from colorpipe.media.video.remux import output_suffix
+    from colorpipe.media.video.ways import output_suffix
 
     return lambda path: output_suffix(path, codec)

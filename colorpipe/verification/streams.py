@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Iterator
 from fractions import Fraction
 from itertools import zip_longest
@@ -13,42 +14,50 @@ import av.container
 import numpy as np
 from av.stream import Discard, Disposition, Stream
 
-from colorpipe.media.video.container import open_container
-from colorpipe.media.video.remux import kept_metadata
 from colorpipe.verification.difference import seconds
-from colorpipe.verification.films import tolerance
+from colorpipe.verification.reading import Film, opened, read
 from colorpipe.verification.report import Check
+from colorpipe.verification.times import Times, tolerance
 
 _ESSENTIAL = ("video", "audio", "subtitle")
 """Kinds whose loss is a difference. Data tracks, attachments and covers may be left out, which is named."""
 _LAYERS = {"mp1": "mp3", "mp2": "mp3"}
 """MP4 has one code for the layers of MPEG-1 audio; their packets tell which."""
+_TEXTS = ("subrip", "mov_text", "webvtt", "ass", "ssa", "text", "sami", "microdvd", "realtext", "stl", "subviewer")
+"""Subtitles that are one text in several notations."""
+_OWN = re.compile(
+    r"encoder|(major|compatible)_brands?|minor_version|duration(-.*)?|number_of_(bytes|frames)|bps|_statistics_.*"
+)
+"""Tags that are about a file's own bytes."""
+_UNPACKED = Fraction(1, 20)
+"""Seconds by which the ends of two packings of one sound may differ: less than a packet of either."""
 _Packet = tuple[Fraction, bytes]
 """Time in seconds, payload."""
 
 
-def compare_streams(source: Path, result: Path, ours: int, theirs: int) -> Iterator[Check]:
+def compare_streams(source: Film, result: Film, times: Times) -> Iterator[Check]:
     """Every stream of the source but the colorized one, then chapters and tags.
 
     Args:
-        ours, theirs: Index of the colorized video stream in source and result.
+        times: How the pictures' times were moved.
     """
-    with open_container(source) as before, open_container(result) as after:
-        free = [stream for stream in after.streams if stream.index != theirs]
-        pairs: list[tuple[Stream, Stream]] = [(before.streams[ours], after.streams[theirs])]
-        for stream in before.streams:
-            if stream.index == ours:
-                continue
-            name = f"stream {stream.index}"
-            match = next((other for other in free if _kind(other) == _kind(stream)), None)
-            if match is None:
-                yield _missing(name, stream, before)
-                continue
-            free.remove(match)
+    before, after = source.container, result.container
+    free = [stream for stream in after.streams if stream.index != result.index]
+    pairs: list[tuple[Stream, Stream]] = [(source.stream, result.stream)]
+    for stream in before.streams:
+        if stream.index == source.index:
+            continue
+        name = f"stream {stream.index}"
+        match = next((other for other in free if _kind(other) == _kind(stream)), None)
+        if match is None:
+            yield _missing(name, stream, source, result)
+            continue
+        free.remove(match)
+        if stream.type != "data":  # muxers write their own there
             pairs.append((stream, match))
-            yield _compare(name, source, result, stream, match)
-        yield _chapters(before, after)
-        yield _tags(before, after, pairs)
+        yield _compare(name, source.path, result.path, stream, match, times)
+    yield _chapters(before, after)
+    yield _tags(before, after, pairs)
 
 
 def _kind(stream: Stream) -> tuple[str, ...]:
@@ -56,7 +65,10 @@ def _kind(stream: Stream) -> tuple[str, ...]:
     if stream.type == "attachment":
         return "attachment", stream.metadata.get("filename", "")
     cover = "cover" if stream.disposition & Disposition.attached_pic else stream.type
-    return cover, _LAYERS.get(_codec(stream), _codec(stream))
+    name = _LAYERS.get(_codec(stream), _codec(stream))
+    if stream.type == "audio" and name.startswith(("pcm_", "s302m")):
+        name = "pcm"
+    return cover, "text" if name in _TEXTS else name
 
 
 def _codec(stream: Stream) -> str:
@@ -70,105 +82,166 @@ def _describe(stream: Stream) -> str:
     return f"{kind}, {what}" + ("" if language == "und" else f", {language}")
 
 
-def _missing(name: str, stream: Stream, film: av.container.InputContainer) -> Check:
+def _missing(name: str, stream: Stream, source: Film, result: Film) -> Check:
     text = _describe(stream)
     if stream.type == "data":
-        if "timecode" in stream.metadata:
-            return Check(name, "equal", f"time code {stream.metadata['timecode']}: held as a tag, see tags")
-        if film.chapters():
+        code = stream.metadata.get("timecode")
+        if code is not None:
+            held = result.timecode == code
+            return Check(
+                name, "equal" if held else "differs", f"time code {code}: {'' if held else 'not '}held as a tag"
+            )
+        if source.container.chapters():
             return Check(name, "equal", f"{text}: the chapters' titles, see chapters")
     essential = stream.type in _ESSENTIAL and not stream.disposition & Disposition.attached_pic
     return Check(name, "differs" if essential else "left out", f"{text}: not in the result")
 
 
-def _compare(name: str, source: Path, result: Path, stream: Stream, match: Stream) -> Check:
+def _compare(name: str, source: Path, result: Path, stream: Stream, match: Stream, times: Times) -> Check:
     text = _describe(stream)
     if stream.type == "attachment":
         same = stream.data == match.data  # type: ignore[attr-defined]
         return Check(name, "equal" if same else "differs", f"{text}: {'' if same else 'not '}the same bytes")
-    both = _PacketComparison(stream, match)
+    if stream.type == "subtitle" and _codec(stream) != _codec(match):
+        return _compare_texts(name, text, source, result, stream, match, times)
+    both = _PacketComparison(stream, match, times)
     both.run(source, result)
     numbers = {"packets": both.count}
+    if both.late:
+        return Check(name, "differs", f"{text}: {both.late}", numbers)
     if not both.fault:
         late = f", at most {seconds(both.moved)} apart" if both.moved else ""
         return Check(
             name, "equal", f"{text}: {both.count} packet{'' if both.count == 1 else 's'}, byte for byte{late}", numbers
         )
-    if both.same_start and both.same_bytes:
+    if both.same_start and both.same_bytes and both.same_end:
         return Check(name, "equal", f"{text}: the same bytes, cut into packets differently", numbers)
-    samples = stream.type == "audio" and both.same_start and _sound(source, stream.index) == _sound(result, match.index)
-    if samples:
-        return Check(name, "equal", f"{text}: the same samples, framed differently", numbers)
+    framed = stream.type == "audio" and both.same_start and both.same_end
+    if framed and _sound(source, stream.index) == _sound(result, match.index):
+        how = "packed" if _codec(stream) != _codec(match) else "framed"
+        return Check(name, "equal", f"{text}: the same samples, {how} differently", numbers)
     return Check(name, "differs", f"{text}: {both.fault}", numbers)
+
+
+def _compare_texts(
+    name: str, text: str, source: Path, result: Path, stream: Stream, match: Stream, times: Times
+) -> Check:
+    """Subtitles in two notations: what is shown, and when."""
+    wanted, got = list(_texts(source, stream.index)), list(_texts(result, match.index))
+    text = f"{text} as {_codec(match)}"
+    if [line for _, line in wanted] != [line for _, line in got]:
+        return Check(name, "differs", f"{text}: {len(wanted)} texts in the source, {len(got)} in the result, not equal")
+    shifts = times.shifts or [Fraction(0)]
+    for (there, line), (here, _) in zip(wanted, got, strict=True):
+        if min(abs(there + shift - here) for shift in shifts) > Fraction(1, 500):
+            return Check(name, "differs", f"{text}: {line!r} is at {seconds(there)}, in the result at {seconds(here)}")
+    return Check(name, "equal", f"{text}: {len(wanted)} texts, the same words", {"packets": len(wanted)})
+
+
+def _texts(path: Path, index: int) -> Iterator[tuple[Fraction, str]]:
+    """When each text is shown, and its words without any mark-up."""
+    with opened(path) as film:
+        stream = film.streams[index]
+        for packet in read(film, stream):
+            try:
+                shown = packet.decode()
+            except (av.FFmpegError, ValueError):
+                continue
+            lines = [bytes(getattr(part, "ass", b"")).decode("utf-8", "replace") for part in shown]
+            words = " ".join(re.sub(r"\{[^}]*\}", "", line.split(",", 8)[-1]) for line in lines)
+            words = re.sub(r"\\[Nnh]|\s+", " ", words).strip()
+            if words and packet.pts is not None:
+                yield packet.pts * packet.time_base, words
 
 
 class _PacketComparison:
     """Two streams' packets in lockstep, one of each in memory."""
 
-    def __init__(self, stream: Stream, match: Stream) -> None:
+    def __init__(self, stream: Stream, match: Stream, times: Times) -> None:
         assert stream.time_base is not None  # told for every stream that has packets
         assert match.time_base is not None
         clocks = stream.time_base, match.time_base
         self.indices = stream.index, match.index
         self.allowed = max(tolerance(*clocks), tolerance(*reversed(clocks)))
-        self.count, self.moved, self.fault = 0, Fraction(0), ""
-        self.same_start = self.same_bytes = False
+        self._shifts = times.shifts or [Fraction(0)]
+        if times.recorded:  # their shift was taken from the pictures' times, which were rounded too
+            self.allowed += times.tolerance + clocks[1] + Fraction(1, 10_000)
+        if _codec(stream) != _codec(match):  # packed anew: by the count of samples, not by the packets' times
+            self.allowed += _UNPACKED
+        self._epoch = 0
+        self.count, self.moved, self.fault, self.late = 0, Fraction(0), "", ""
+        self.same_start = self.same_bytes = self.same_end = False
 
     def run(self, source: Path, result: Path) -> None:
         digests = hashlib.sha256(), hashlib.sha256()
+        counts, ends, late = [0, 0], [Fraction(0), Fraction(0)], ""
         paths = zip((source, result), self.indices, strict=True)
         for wanted, got in zip_longest(*(_packets(path, index) for path, index in paths)):
-            for digest, packet in zip(digests, (wanted, got), strict=True):
+            for place, packet in enumerate((wanted, got)):
                 if packet is not None:
-                    digest.update(packet[1])
-            if self.count == 0 and wanted is not None and got is not None:
-                self.same_start = abs(wanted[0] - got[0]) <= self.allowed
+                    digests[place].update(packet[1])
+                    counts[place] += 1
+                    ends[place] = packet[0]
+            if wanted is not None and got is not None:
+                off = self._off(wanted[0], got[0])
+                if self.count == 0:
+                    self.same_start = off <= self.allowed
+                self.moved = max(self.moved, off)
+                if off > self.allowed and not late:
+                    late = (
+                        f"packet {self.count} is at {seconds(wanted[0])} in the source, {seconds(got[0])} in the result"
+                    )
             self.fault = self.fault or self._fault(wanted, got)
             self.count += wanted is not None
+        if counts[0] == counts[1]:
+            self.late = late
+            self.fault = self.fault or late
         self.same_bytes = digests[0].digest() == digests[1].digest()
+        self.same_end = self._off(*ends) <= self.allowed + _UNPACKED
+
+    def _off(self, wanted: Fraction, got: Fraction) -> Fraction:
+        """Seconds between two packets' times, as the pictures' were moved; a later clock's shift is not taken back."""
+        epochs = range(self._epoch, len(self._shifts))
+        near = min(epochs, key=lambda epoch: (abs(wanted + self._shifts[epoch] - got), epoch))
+        off = abs(wanted + self._shifts[near] - got)
+        if off <= self.allowed:
+            self._epoch = near
+        return off
 
     def _fault(self, wanted: _Packet | None, got: _Packet | None) -> str:
         if wanted is None or got is None:
             return f"{'more' if wanted is None else 'fewer'} packets in the result than in the source"
         if wanted[1] != got[1]:
             return f"packet {self.count} ({seconds(wanted[0])}) holds other bytes"
-        self.moved = max(self.moved, abs(wanted[0] - got[0]))
-        if self.moved > self.allowed:
-            return f"packet {self.count} is at {seconds(wanted[0])} in the source, {seconds(got[0])} in the result"
         return ""
 
 
 def _packets(path: Path, index: int) -> Iterator[_Packet]:
     """Time and payload of one stream's packets, up to where the file can be read."""
-    with open_container(path) as film:
+    with opened(path) as film:
         wanted = film.streams[index]
         for stream in film.streams:
             if stream.index != index:
                 stream.discard = Discard.all
-        packets = film.demux(wanted)
-        while True:
-            try:
-                packet = next(packets, None)
-            except (av.FFmpegError, OSError):
-                return
-            if packet is None:
-                return
-            if packet.size:
-                ticks = packet.pts if packet.pts is not None else packet.dts
-                yield (ticks or 0) * packet.time_base, bytes(packet)
+        for packet in read(film, wanted):
+            ticks = packet.pts if packet.pts is not None else packet.dts
+            yield (ticks or 0) * packet.time_base, bytes(packet)
 
 
 def _sound(path: Path, index: int) -> bytes:
     """SHA-256 over the decoded samples; what cannot be decoded is passed over."""
     digest = hashlib.sha256()
-    with open_container(path) as film:
-        for packet in film.demux(film.streams[index]):
+    with opened(path) as film:
+        for packet in read(film, film.streams[index]):
             try:
                 frames = packet.decode()
             except av.FFmpegError:
                 continue
             for frame in frames:
-                digest.update(np.ascontiguousarray(frame.to_ndarray()).tobytes())
+                values = frame.to_ndarray()
+                if frame.format.is_planar:  # one order for all packings: sample by sample, channels beside each other
+                    values = values.T
+                digest.update(np.ascontiguousarray(values).tobytes())
     return digest.digest()
 
 
@@ -195,7 +268,11 @@ def _tags(
     sets += [(f"stream {ours.index}'s ", ours.metadata, theirs.metadata) for ours, theirs in pairs]
     for owner, wanted, got in sets:
         found = {key.lower(): value for key, value in got.items()}
-        for key, value in kept_metadata(wanted).items():
+        for key, value in wanted.items():
+            if (key.lower(), value) == ("language", "und"):
+                continue  # undetermined: what a file says that says nothing
+            if _OWN.fullmatch(key.lower()) or (owner and key.lower() in ("alpha_mode", "timecode")):
+                continue  # what is said of transparency and time codes is checked by itself
             now = found.get(key.lower())
             if now is None:
                 lost.append(owner + key)

@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 
 Progress = Callable[[int, int], None]
 """Called with bytes done and bytes in all; the latter is 0 where the server does not tell."""
-BLOCK = 1 << 20
+BLOCK = 1 << 16
+"""Bytes read at a time; of the last of a connection that breaks nothing is kept."""
 TRIES = 5
 """Connections for one download, as long as each brings something."""
 PATIENCE = (10, 60)

@@ -169,7 +169,7 @@ class ModelStore:
                 raise UsageError(whose, hint=f"use --{reader.kind} {owner}")
             file = self.path(asked)
             return Weights(file, asked, self.models[asked].sha256)
-        file = Path(asked).expanduser()
+        file = files.given_path(asked)
         if not file.is_file():
             own = sorted(model.name for model in self.models.values() if model.colorizer == reader.name)
             raise UsageError(
@@ -186,7 +186,7 @@ def default_cache() -> Path:
     """``weights`` in ``$COLORPIPE_CACHE``, or in the user's cache folder for colorpipe."""
     chosen = os.environ.get("COLORPIPE_CACHE")
     if chosen:
-        return Path(chosen).expanduser() / "weights"
+        return files.given_path(chosen) / "weights"
     from platformdirs import user_cache_path
 
     return user_cache_path("colorpipe", appauthor=False) / "weights"

@@ -7,14 +7,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import colorpipe
-from colorpipe import Chroma, Colorizer, OptionError, WeightsError, hookimpl, option
-from colorpipe.types import InputSize
+from colorpipe import Chroma, Colorizer, InputSize, OptionError, WeightsError, hookimpl, option
 from colorpipe_blend.specs import read_members, read_weights
 
 if TYPE_CHECKING:
     import torch
 
     from colorpipe import Batch
+
+colorpipe_contract = 1
 
 
 class Blend(Colorizer):

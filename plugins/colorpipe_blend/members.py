@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from colorpipe import Batch, Chroma, ChromaDistribution, Colorizer, Decoder, Options, UsageError
-from colorpipe.color.resample import view_size
-from colorpipe.options import fields
-from colorpipe.pipeline.session import parts_of, recipe_of
-from colorpipe.plugins.host import PluginHost
-from colorpipe.types import InputSize, Stage
+from colorpipe import Batch, Chroma, ChromaDistribution, Colorizer, Decoder, InputSize, OptionError, Session
+from colorpipe.color import view_size
 from colorpipe_blend.specs import Spec
+
+WORDS: dict[str, bool | None] = {
+    "yes": True, "true": True, "on": True, "no": False, "false": False, "off": False, "none": None,
+}  # fmt: skip
+"""What stands for a switch, and for a value that is decided when used."""
 
 
 @dataclass(frozen=True)
@@ -31,7 +33,12 @@ class Member:
     """Of its weights' file."""
 
     def predict(self, L: Tensor, *, film: bool) -> Chroma:
-        """ab for the blend's view (N, 1, h, w), seen at this method's own size."""
+        """Chroma for the blend's view, seen at this method's own size.
+
+        Args:
+            L: (N, 1, h, w), 0..100.
+            film: The view is of a film's frame.
+        """
         wanted = (self.colorizer.film_input_size if film else None) or self.colorizer.input_size
         size = view_size(L.shape[2], L.shape[3], wanted)
         if L.shape[2:] != size:
@@ -44,37 +51,32 @@ class Member:
 
 
 def make_members(specs: Sequence[Spec], weights: Sequence[float]) -> list[Member]:
-    """The methods with their networks, in the order in which they were named.
+    """The methods with their networks on the CPU, in the order in which they were named.
 
     Raises:
         UsageError: an unknown name or option, or a method that learns from a reference.
         WeightsError: weights that are not here, or another network's.
     """
-    host = PluginHost.load()
-    return [_made(host, spec, weight) for spec, weight in zip(specs, weights, strict=True)]
+    return [_made(spec, weight) for spec, weight in zip(specs, weights, strict=True)]
 
 
-def _made(host: PluginHost, spec: Spec, weight: float) -> Member:
-    cls, values = host.colorizer(spec.name), dict(spec.values)
-    asked, decoder = values.pop("weights", None), values.pop("decoder", None)
-    if cls.learns_from_reference and cls.default_weights is None:
-        raise UsageError(f"blend: {cls.name} learns from a colour picture", hint="blend methods that have weights")
-    recipe = recipe_of(host, spec.name, values, decoder=decoder, core=())
-    recipe = replace(
-        recipe,
-        colorizer=_typed(recipe.colorizer, cls.Options),
-        decoder=_typed(recipe.decoder, host.decoder(recipe.decoder.name).Options) if recipe.decoder else None,
-        weights=asked,
-    )
-    parts = parts_of(host, recipe)
-    parts.colorizer.network = parts.colorizer.build(parts.weights.path if parts.weights else None)
-    return Member(spec.label, parts.colorizer, parts.decoder, weight, parts.weights.sha256 if parts.weights else None)
-
-
-def _typed(stage: Stage, cls: type[Options]) -> Stage:
-    """Values as typed -> values of the options' own types."""
-    known = {field.name: field for field in fields(cls)}
-    return replace(stage, options={key: known[key].parse(text, stage.name) for key, text in stage.options.items()})
+def _made(spec: Spec, weight: float) -> Member:
+    values = {key: WORDS.get(text.strip().lower(), text) for key, text in spec.values.items()}
+    chosen = {key: spec.values[key] for key in ("weights", "decoder") if values.pop(key, None) is not None}
+    # The blend's own runtime moves the networks to the device, in the precision that is asked for.
+    session = Session(spec.name, device="cpu", precision="fp32", **chosen, **values)
+    runtime = session.runtimes[0]
+    known = [
+        name
+        for plugin in (runtime.colorizer, runtime.decoder)
+        if plugin is not None
+        for field in dataclasses.fields(plugin.options)
+        for name in (field.name, f"{plugin.name.replace('-', '_')}_{field.name}")
+    ]
+    for key in values:
+        if key not in known:  # an option of how chroma is laid, which is the blend's
+            raise OptionError(f"blend: {key} is not {spec.name}'s but the whole's", hint=f"give it as --{key} instead")
+    return Member(spec.label, runtime.colorizer, runtime.decoder, weight, session.recipe.weights_sha256)
 
 
 def view_of(sizes: Sequence[InputSize]) -> InputSize:

@@ -10,13 +10,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import colorpipe
-from colorpipe import Chroma, Colorizer, Model, OptionError, WeightsError, hookimpl, option
-from colorpipe.types import InputSize
+from colorpipe import Chroma, Colorizer, InputSize, Model, OptionError, WeightsError, hookimpl, option
 
 if TYPE_CHECKING:
     import torch
 
     from colorpipe import Batch
+
+colorpipe_contract = 1
 
 STEP = 32
 """Sides that the network takes are multiples of this: it works down to a 32nd of its input."""
@@ -53,7 +54,7 @@ class DDColor(Colorizer):
         self.input_size = InputSize(side=self.options.input_size, by="two-point")
 
     def build(self, weights: Path | None) -> torch.nn.Module:
-        from colorpipe.weights.checkpoints import published_keys, read_tensors, take_strictly
+        from colorpipe.weights import published_keys, read_tensors, take_strictly
         from colorpipe_ddcolor.fold import fold
         from colorpipe_ddcolor.layout import NAMES, config_of, shapes
 

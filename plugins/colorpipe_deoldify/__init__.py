@@ -11,13 +11,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import colorpipe
-from colorpipe import Chroma, Colorizer, Model, WeightsError, hookimpl, option
-from colorpipe.types import InputSize
+from colorpipe import Chroma, Colorizer, InputSize, Model, WeightsError, hookimpl, option
 
 if TYPE_CHECKING:
     import torch
 
     from colorpipe import Batch
+
+colorpipe_contract = 1
 
 BASE = 16
 """Pixels for each unit of the render factor."""
@@ -55,7 +56,7 @@ class DeOldify(Colorizer):
         self.film_input_size = InputSize(side=BASE * (given or FILMS), by="bilinear")
 
     def build(self, weights: Path | None) -> torch.nn.Module:
-        from colorpipe.weights.checkpoints import published_keys, read_tensors, take_strictly
+        from colorpipe.weights import published_keys, read_tensors, take_strictly
         from colorpipe_deoldify.fold import fold
         from colorpipe_deoldify.layout import NAMES, config_of, shapes
 

@@ -29,10 +29,10 @@ def grey_of(L: Tensor) -> Tensor:
 def chroma(rgb: Tensor, grey: Tensor) -> Tensor:
     """The network's RGB (N, 3, h, w) over grey (N, 1, h, w), 0..1 -> ab (N, 2, h, w), CIE units, not clamped.
 
-    RGB is clipped to 0..1 first, and V to 8 bits, as the published script does.
+    RGB is clipped to 0..1 and rounded down to 8 bits first, and V clipped to 8 bits, as the published script does.
     """
     with torch.autocast(rgb.device.type, enabled=False):
-        rgb = rgb.float().clamp(0, 1)
+        rgb = (rgb.float().clamp(0, 1) * 255).floor() / 255
         luma = rgb.new_tensor(GREY_WEIGHTS["rec601"]).view(1, 3, 1, 1)
         differences = rgb - (rgb * luma).sum(1, keepdim=True)  # R - Y, G - Y, B - Y
         red = differences[:, :1].clamp(LOWEST_V / V_OF_RED, HIGHEST_V / V_OF_RED)

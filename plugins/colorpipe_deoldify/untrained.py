@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from colorpipe_deoldify.fold import fold
@@ -24,6 +25,13 @@ class Untrained(nn.Module):
                     home.add_module(part, nn.Module())
                 home = home.get_submodule(part)
             home.register_buffer(leaf, _random(leaf, shape))
+        for key, weight in self.state_dict().items():
+            if key.endswith("weight_orig"):
+                home = self.get_submodule(key.rpartition(".")[0])
+                matrix = weight.flatten(1)
+                u = F.normalize(matrix.sum(1), dim=0)
+                home.register_buffer("weight_u", u)
+                home.register_buffer("weight_v", F.normalize(matrix.T @ u, dim=0))
 
     def forward(self, grey: Tensor) -> Tensor:
         rgb: Tensor = fold(self.state_dict(), MINI)(grey)
@@ -35,6 +43,4 @@ def _random(leaf: str, shape: tuple[int, ...]) -> Tensor:
         return torch.tensor(0)
     if leaf in ("running_var", "weight_g") or (leaf == "weight" and len(shape) == 1):
         return torch.ones(shape)
-    if leaf in ("weight_u", "weight_v") and len(shape) == 1:
-        return torch.full(shape, 1 / math.sqrt(shape[0]))
     return torch.randn(shape) * (math.prod(shape[1:]) ** -0.5 if len(shape) > 1 else 0.1)

@@ -24,7 +24,7 @@ _TABLES = (b"A2B0", b"A2B1", b"A2B2", b"B2A0", b"B2A1", b"B2A2", b"D2B0", b"D2B1
 _STRIP = 1 << 20
 """Values converted at once: 8 MB an array of doubles."""
 # Linear sRGB -> XYZ of D50: IEC 61966-2-1's primaries through the Bradford adaptation, as ICC profiles have it.
-_SRGB = np.array(
+SRGB = np.array(
     [[0.4360747, 0.3850649, 0.1430804], [0.2225045, 0.7168786, 0.0606169], [0.0139322, 0.0971045, 0.7141733]]
 )
 _STEPS = 1 << 20
@@ -55,7 +55,7 @@ class MatrixProfile:
 
     curves: Curves
     matrix: Double
-    """(3, 3), columns are the primaries, scaled to the white of ``_SRGB``."""
+    """(3, 3), columns are the primaries, scaled to the white of ``SRGB``."""
 
 
 @lru_cache(maxsize=1)
@@ -82,19 +82,19 @@ def matrix_profile(profile: bytes) -> MatrixProfile | None:
     if red is None or green is None or blue is None or abs(np.linalg.det(matrix)) < 1e-6:
         return None
     # Numbers of 16.16 bits do not add up to white quite; without this, greys would be a code off neutral.
-    matrix *= (_SRGB.sum(axis=1) / matrix.sum(axis=1))[:, None]
+    matrix *= (SRGB.sum(axis=1) / matrix.sum(axis=1))[:, None]
     return MatrixProfile((Curve.of(red), Curve.of(green), Curve.of(blue)), matrix)
 
 
 def to_srgb(pixels: Plane, profile: MatrixProfile) -> Plane:
     """(H, W, 3) uint16 codes of a profile -> sRGB codes; what sRGB cannot show is clipped."""
-    through = np.linalg.inv(_SRGB) @ profile.matrix
+    through = np.linalg.inv(SRGB) @ profile.matrix
     return _converted(pixels, profile.curves, through, _srgb_curves())
 
 
 def from_srgb(pixels: Plane, profile: MatrixProfile) -> Plane:
     """The inverse of ``to_srgb``; a fourth channel, alpha, stays."""
-    through = np.linalg.inv(profile.matrix) @ _SRGB
+    through = np.linalg.inv(profile.matrix) @ SRGB
     colour = _converted(pixels[..., :3], _srgb_curves(), through, profile.curves)
     return np.concatenate([colour, pixels[..., 3:]], axis=-1)
 

@@ -6,16 +6,15 @@ import contextlib
 import io
 import struct
 import threading
-import zlib
-from pathlib import Path
 from xml.etree import ElementTree
 
 from colorpipe.media.base import Provenance
 
 # Tags of EXIF 2.32, tables 4 and 7: the axes are width and height, resolutions, and the pixel dimensions again.
 _ORIENTATION, _EXIF_IFD = 0x0112, 0x8769
-_TAKEN = frozenset({_EXIF_IFD, 0x8825, 0x010F, 0x0110, 0x0132, 0x013B, 0x8298})
-_AXES = ((0x0100, 0x0101), (0x011A, 0x011B), (0xA002, 0xA003))
+_AXES = ((0x0100, 0x0101), (0x011A, 0x011B), (0xA002, 0xA003), (0xA20E, 0xA20F))
+_SIZES, _PLACES = (0xA002, 0xA003), (0x9214, 0xA214)
+"""Of the picture in pixels; SubjectArea and SubjectLocation in it."""
 _RDF = "http://www.w3.org/1999/02/22-rdf-syntax-ns#"
 _META = "{adobe:ns:meta/}xmpmeta"
 _IPTC_EXT = "http://iptc.org/std/Iptc4xmpExt/2008-02-29/"
@@ -28,14 +27,28 @@ _registry = threading.Lock()
 """ElementTree's prefixes are one table for the whole process."""
 
 
-def upright(exif: bytes, on_its_side: bool) -> bytes:
+def turned_point(x: float, y: float, orientation: int, width: float = 1, height: float = 1) -> tuple[float, float]:
+    """Where a point of the stored picture, ``width`` x ``height``, is in the upright one (EXIF 2.32, table 4)."""
+    return {
+        2: (width - x, y),
+        3: (width - x, height - y),
+        4: (x, height - y),
+        5: (y, x),
+        6: (height - y, x),
+        7: (height - y, width - x),
+        8: (y, width - x),
+    }.get(orientation, (x, y))
+
+
+def upright(exif: bytes, orientation: int) -> bytes:
     """EXIF for pixels that are already turned: orientation 1, and no link to the thumbnail of the old picture.
 
     Everything else keeps its bytes and its place, so that maker notes stay readable. An ``Exif`` prefix is dropped.
     EXIF that cannot be followed is returned as it is.
 
     Args:
-        on_its_side: The picture was turned by a quarter: what was measured along x and y changes places.
+        orientation: What the picture was turned by: what was measured along x and y changes places from 5 on, and
+            places in the picture go where it put them.
     """
     exif = exif.removeprefix(b"Exif\0\0")
     order = {b"II": "<", b"MM": ">"}.get(exif[:2])
@@ -49,11 +62,14 @@ def upright(exif: bytes, on_its_side: bool) -> bytes:
             struct.pack_into(order + "HIHH", patched, entries[_ORIENTATION] + 2, 3, 1, 1, 0)
         (count,) = struct.unpack_from(order + "H", exif, start)
         struct.pack_into(order + "I", patched, start + 2 + 12 * count, 0)
-        if on_its_side:
+        inner: dict[int, int] = {}
+        if _EXIF_IFD in entries:
+            inner = _entries(exif, order, struct.unpack_from(order + "I", exif, entries[_EXIF_IFD] + 8)[0])
+        if orientation > 1:
+            _turn_places(exif, patched, order, inner, orientation)
+        if orientation >= 5:
             _swap(exif, patched, entries)
-            if _EXIF_IFD in entries:
-                (inner,) = struct.unpack_from(order + "I", exif, entries[_EXIF_IFD] + 8)
-                _swap(exif, patched, _entries(exif, order, inner))
+            _swap(exif, patched, inner)
     return bytes(patched)
 
 
@@ -73,26 +89,30 @@ def _swap(exif: bytes, patched: bytearray, entries: dict[int, int]) -> None:
             patched[second : second + 10] = exif[first : first + 10]
 
 
-def tiff_has_exif(path: Path) -> bool:
-    """Whether a TIFF says who, when or with what it was taken: EXIF, GPS, make, model, date, artist or copyright.
+def _turn_places(exif: bytes, patched: bytearray, order: str, entries: dict[int, int], orientation: int) -> None:
+    """Points, circles and rectangles that EXIF places in the picture turn with it; sizes are its own where stated."""
+    sizes = []
+    for tag in _SIZES:
+        if tag not in entries:
+            return
+        kind = struct.unpack_from(order + "H", exif, entries[tag] + 2)[0]
+        sizes.append(struct.unpack_from(order + ("H" if kind == 3 else "I"), exif, entries[tag] + 8)[0])
+    for tag in _PLACES:
+        if tag not in entries:
+            continue
+        kind, count, where = struct.unpack_from(order + "HII", exif, entries[tag] + 2)
+        if kind != 3 or not 2 <= count <= 4:
+            continue
+        where = where if count > 2 else entries[tag] + 8
+        x, y, *more = struct.unpack_from(f"{order}{count}H", exif, where)
+        x, y = turned_point(x, y, orientation, *sizes)
+        more = more[::-1] if len(more) == 2 and orientation >= 5 else more
+        struct.pack_into(f"{order}{count}H", patched, where, max(0, round(x)), max(0, round(y)), *more)
 
-    libvips passes none of these on.
-    """
-    with open(path, "rb") as file:
-        head = file.read(8)
-        # BigTIFF is laid out otherwise, and has no EXIF in practice.
-        order = {b"II*\0": "<", b"MM\0*": ">"}.get(head[:4])
-        if order is None or len(head) < 8:
-            return False
-        file.seek(struct.unpack(order + "I", head[4:])[0])
-        directory = file.read(2 + 12 * 0xFFFF)
-    with contextlib.suppress(struct.error):
-        return not _TAKEN.isdisjoint(_entries(directory, order, 0))
-    return False
 
-
-def mark(xmp: bytes | None, provenance: Provenance) -> bytes | None:
-    """XMP that also says that the picture is colorized, by which recipe and by what.
+def mark(xmp: bytes | None, provenance: Provenance, damage: str = "") -> bytes | None:
+    """XMP that also says that the picture is colorized, by which recipe and by what; and ``damage``, if any: which part
+    of the source could not be decoded.
 
     What the packet held stays; an older statement of the same properties is replaced. None where ``xmp`` is no XMP.
     """
@@ -101,12 +121,14 @@ def mark(xmp: bytes | None, provenance: Provenance) -> bytes | None:
         f"{{{_COLORPIPE}}}Recipe": provenance.recipe_digest,
         f"{{{_COLORPIPE}}}Software": provenance.software,
     }
+    if damage:
+        stated[f"{{{_COLORPIPE}}}Damage"] = damage
     prefixes = dict(_PREFIXES)
     if xmp is None:
         root = ElementTree.Element(_META)
         graph: ElementTree.Element | None = ElementTree.SubElement(root, f"{{{_RDF}}}RDF")
     else:
-        parsed = _parse(xmp, prefixes)
+        parsed = parse(xmp, prefixes)
         if parsed is None:
             return None
         root = parsed
@@ -125,6 +147,11 @@ def mark(xmp: bytes | None, provenance: Provenance) -> bytes | None:
     added = ElementTree.SubElement(graph, f"{{{_RDF}}}Description", {f"{{{_RDF}}}about": subject})
     for name, value in stated.items():
         ElementTree.SubElement(added, name).text = value
+    return packet(root, prefixes)
+
+
+def packet(root: ElementTree.Element, prefixes: dict[str, str]) -> bytes:
+    """A tree as an XMP packet, with these names for its namespaces."""
     with _registry:
         for prefix, uri in prefixes.items():
             ElementTree.register_namespace(prefix, uri)
@@ -133,15 +160,15 @@ def mark(xmp: bytes | None, provenance: Provenance) -> bytes | None:
 
 
 def provenance_of(xmp: bytes) -> Provenance | None:
-    """The provenance that ``mark`` wrote into an XMP packet; None where there is none."""
-    root = _parse(xmp, {})
+    """What ``mark`` stated in an XMP packet; None where nothing is."""
+    root = parse(xmp, {})
     if root is None:
         return None
     recipe, software = (root.findtext(f".//{{{_COLORPIPE}}}{name}") for name in ("Recipe", "Software"))
     return None if recipe is None or software is None else Provenance(recipe, software)
 
 
-def _parse(xmp: bytes, prefixes: dict[str, str]) -> ElementTree.Element | None:
+def parse(xmp: bytes, prefixes: dict[str, str]) -> ElementTree.Element | None:
     """The packet's root, its own prefixes added to ``prefixes``."""
     packet = xmp.strip(b"\0 \t\r\n")
     # An XMP packet has no document type; one that has it wants entities expanded.
@@ -162,29 +189,7 @@ def _parse(xmp: bytes, prefixes: dict[str, str]) -> ElementTree.Element | None:
     return root
 
 
-def with_exif(encoded: bytes, exif: bytes, width: int, height: int) -> bytes | None:
-    """A JPEG, PNG or WebP file with EXIF put in, byte for byte; None where this file cannot hold it.
-
-    libvips would write EXIF anew through libexif, which loses maker notes.
-    """
-    if encoded[:2] == b"\xff\xd8":
-        body = b"Exif\0\0" + exif
-        if len(body) + 2 > 0xFFFF:
-            return None
-        at = 2
-        if encoded[2:4] == b"\xff\xe0":  # JFIF wants its segment first
-            at = 4 + int.from_bytes(encoded[4:6], "big")
-        return encoded[:at] + b"\xff\xe1" + struct.pack(">H", len(body) + 2) + body + encoded[at:]
-    if encoded[:4] == b"\x89PNG":
-        chunk = b"eXIf" + exif
-        at = 8 + 25  # the signature and IHDR
-        return encoded[:at] + struct.pack(">I", len(exif)) + chunk + struct.pack(">I", zlib.crc32(chunk)) + encoded[at:]
-    if encoded[8:12] == b"WEBP":
-        return _webp_with_exif(encoded, exif, width, height)
-    return None
-
-
-def _webp_with_exif(encoded: bytes, exif: bytes, width: int, height: int) -> bytes:
+def webp_with_exif(encoded: bytes, exif: bytes, width: int, height: int) -> bytes:
     """The EXIF chunk goes before XMP and its flag (0x08) into VP8X, which simple files lack (RFC 9649, section 2.7)."""
     chunks = []
     at = 12

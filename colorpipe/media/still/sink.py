@@ -12,20 +12,18 @@ import pyvips
 from colorpipe import color, files
 from colorpipe.errors import OutputError
 from colorpipe.media.base import Provenance, Sink
-from colorpipe.media.still import metadata, vips
+from colorpipe.media.still import outfit, vips
 from colorpipe.media.still.vips import Plane
 from colorpipe.settings import MediaOptions
 from colorpipe.types import Frame
 
-_KEEP = {"xmp": 2, "iptc": 4, "icc": 8, "other": 16}
-"""libvips' VipsForeignKeep flags; EXIF (1) is put in afterwards, byte for byte."""
+_KEEP = {"exif": 1, "xmp": 2, "icc": 8}
+"""libvips' VipsForeignKeep flags, where it puts these in; the rest is put in afterwards, byte for byte."""
 _WITHOUT_ALPHA = (".jpg", ".jpeg")
 _DEPTH: Mapping[str, int] = {".png": 16, ".tif": 16, ".tiff": 16, ".avif": 12}
 """Bits a channel that a format holds; 8 where it is not named."""
 _LARGEST: Mapping[str, int] = {".jpg": 65500, ".jpeg": 65500, ".webp": 16383, ".avif": 16384}
 """Longest side in pixels: libjpeg's JPEG_MAX_DIMENSION, VP8's 14 bits, libheif's own limit."""
-_PSD_IPTC = b"Photoshop 3.0\0"
-"""How the IPTC block of a JPEG starts; a TIFF's has no such frame."""
 
 
 def _jpeg(image: Any, options: MediaOptions, keep: int) -> bytes:
@@ -74,6 +72,15 @@ _ENCODERS: Mapping[str, Callable[[Any, MediaOptions, int], bytes]] = {
     ".webp": _webp,
     ".avif": _avif,
 }
+
+
+def _left_grey(planes: list[Plane], frame: Frame) -> list[Plane]:
+    """Without colour where the source could not be decoded."""
+    left, top, right, bottom = frame.metadata.extra["missing"]
+    grey = [plane.copy() for plane in planes]
+    for plane in grey:
+        plane[top:bottom, left:right] = frame.luma[top:bottom, left:right]
+    return grey
 
 
 class StillSink(Sink):
@@ -129,21 +136,27 @@ class StillSink(Sink):
             self._part = None
 
     def _encode(self, frame: Frame) -> bytes:
+        travels = outfit.Outfit.of(frame, self._suffix, self._provenance)
+        for note in travels.notes:
+            self._note(note)
         pixels, icc = self._pixels(frame), frame.metadata.icc
-        in_srgb = icc is None or vips.is_srgb(icc)
-        image = vips.from_pixels(pixels) if icc is None or in_srgb else vips.from_srgb(pixels, icc)
-        image, keep = self._with_metadata(image, frame)
-        encoded = _ENCODERS[self._suffix](image, self._options, keep)
-        if frame.metadata.exif is None or keep & 1:
-            return encoded
-        with_exif = metadata.with_exif(encoded, frame.metadata.exif, frame.width, frame.height)
-        if with_exif is None:
-            self._note("its EXIF does not fit into this format and is left out")
-        return encoded if with_exif is None else with_exif
+        with vips.shared():
+            in_srgb = icc is None or vips.is_srgb(icc)
+            image = vips.from_pixels(pixels) if icc is None or in_srgb else vips.from_srgb(pixels, icc)
+            image, keep = image.copy(), _KEEP["icc"]
+            if icc is not None:
+                vips.set_blob(image, "icc-profile-data", icc)
+            for name, blob in travels.for_libvips().items():
+                vips.set_blob(image, f"{name}-data", blob)
+                keep |= _KEEP[name]
+            encoded = _ENCODERS[self._suffix](image, self._options, keep)
+        return travels.woven(encoded)
 
     def _pixels(self, frame: Frame) -> Plane:
         """(H, W, 3 or 4), at the depth that the format holds."""
         planes = list(frame.colour) if frame.colour is not None else [frame.luma] * 3
+        if "missing" in frame.metadata.extra:
+            planes = _left_grey(planes, frame)
         if frame.alpha is not None:
             if self._suffix in _WITHOUT_ALPHA:
                 self._note("JPEG has no transparency: it is left out")
@@ -156,45 +169,6 @@ class StillSink(Sink):
         if frame.encoding.bits > 8 and depth == 8:
             pixels = np.rint(pixels * np.float32(255 / frame.encoding.peak)).astype(np.uint8)
         return pixels
-
-    def _with_metadata(self, image: Any, frame: Frame) -> tuple[Any, int]:
-        """The image with what libvips is to write, and the flags that make it do so."""
-        kept = frame.metadata
-        keep = _KEEP["xmp"] | _KEEP["iptc"] | _KEEP["icc"] | _KEEP["other"]
-        # libvips takes at most a million pixels per millimetre, and damaged headers claim more.
-        resolution = {name: kept.extra[name] for name in ("xres", "yres") if 0 < kept.extra.get(name, 0) <= 1e6}
-        image = image.copy(**resolution)
-        string = pyvips.GValue.gstr_type
-        if kept.extra.get("resolution-unit"):
-            image.set_type(string, "resolution-unit", kept.extra["resolution-unit"])
-        for name, text in kept.extra.get("texts", {}).items():
-            image.set_type(string, name, text)
-        if kept.icc is not None:
-            vips.set_blob(image, "icc-profile-data", kept.icc)
-        if kept.iptc is not None:
-            framed = kept.iptc.startswith(_PSD_IPTC)
-            if (framed and self._suffix in (".jpg", ".jpeg")) or (not framed and self._suffix in (".tif", ".tiff")):
-                vips.set_blob(image, "iptc-data", kept.iptc)
-            else:
-                self._note("its IPTC block is left out: this format has no place for it")
-        if kept.exif is not None and self._suffix == ".avif":
-            vips.set_blob(image, "exif-data", kept.exif)
-            keep |= 1
-        xmp = self._xmp(kept.xmp)
-        if xmp is not None:
-            if self._suffix in (".jpg", ".jpeg") and len(xmp) > 65502:  # 64 KiB less the segment's own header
-                self._note("its XMP is too long for a JPEG and is left out")
-            else:
-                vips.set_blob(image, "xmp-data", xmp)
-        return image, keep
-
-    def _xmp(self, original: bytes | None) -> bytes | None:
-        if self._provenance is None:
-            return original
-        marked = metadata.mark(original, self._provenance)
-        if marked is None:
-            self._note("its XMP cannot be read: kept as it is, without a mark of provenance")
-        return original if marked is None else marked
 
     def _note(self, text: str) -> None:
         self.notes = (*self.notes, text)

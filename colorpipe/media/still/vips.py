@@ -5,11 +5,15 @@ Importing this module loads libvips: import it where a picture is opened, never 
 
 from __future__ import annotations
 
+import contextlib
+import functools
 import logging
 import re
 import struct
+import threading
+from collections.abc import Callable, Iterator
 from functools import lru_cache
-from typing import Any
+from typing import Any, TypeVar, cast
 
 import numpy as np
 import pyvips
@@ -34,10 +38,79 @@ _SRGB_TOLERANCE = 1.5 / 255
 """Compact sRGB profiles approximate the curve to about one 8-bit code."""
 
 
+class _Turns:
+    """Who may be in libvips: many at once, or one alone.
+
+    libvips keeps one buffer of error texts for the whole process: each failure appends to it, or empties it, whoever
+    asks. Whether a call failed is each call's own; why it failed can be read only while nobody else is in libvips.
+    """
+
+    def __init__(self) -> None:
+        self._changed = threading.Condition()
+        self._inside = 0
+        self._alone = 0
+        """How many wait for, or have, a turn alone."""
+        self._busy = False
+        self._mine = threading.local()
+
+    @contextlib.contextmanager
+    def shared(self) -> Iterator[None]:
+        """A turn beside others; within one's own turn of either kind it costs nothing."""
+        depth = getattr(self._mine, "depth", 0)
+        if not depth:
+            with self._changed:
+                self._changed.wait_for(lambda: not self._alone)
+                self._inside += 1
+        self._mine.depth = depth + 1
+        try:
+            yield
+        finally:
+            self._mine.depth = depth
+            if not depth:
+                with self._changed:
+                    self._inside -= 1
+                    self._changed.notify_all()
+
+    @contextlib.contextmanager
+    def alone(self) -> Iterator[None]:
+        """A turn that nobody shares. Not to be asked for within a shared one."""
+        with self._changed:
+            self._alone += 1
+            self._changed.wait_for(lambda: not self._inside and not self._busy)
+            self._busy = True
+        self._mine.depth = 1
+        try:
+            yield
+        finally:
+            self._mine.depth = 0
+            with self._changed:
+                self._alone -= 1
+                self._busy = False
+                self._changed.notify_all()
+
+
+_turns = _Turns()
+shared, alone = _turns.shared, _turns.alone
+FunctionT = TypeVar("FunctionT", bound=Callable[..., Any])
+
+
+def guarded(function: FunctionT) -> FunctionT:
+    """Every function that goes into libvips does so in a shared turn, so that others can ask for one alone."""
+
+    @functools.wraps(function)
+    def within(*arguments: Any, **options: Any) -> Any:
+        with shared():
+            return function(*arguments, **options)
+
+    return cast(FunctionT, within)
+
+
 def complaints(error: pyvips.Error) -> list[str]:
     """The messages of libvips, a short phrase each, without the names of its parts."""
     lines = [line.strip() for line in (error.detail or "").splitlines()]
-    return [re.sub(r"^[\w-]+: ", "", line)[:120] for line in lines if line]
+    # pyvips asks libvips for its own Python names first, and each question leaves such a line.
+    lines = [line for line in lines if line and "no property named" not in line]
+    return [re.sub(r"^[\w-]+: ", "", line)[:120] for line in lines]
 
 
 def reason(error: pyvips.Error) -> str:
@@ -50,6 +123,7 @@ def forget_complaints() -> None:
     pyvips.vips_lib.vips_error_clear()
 
 
+@guarded
 def from_pixels(pixels: Plane) -> Any:
     """(H, W) or (H, W, C) uint8 or uint16 -> an image over the same memory; 1 or 2 channels are grey, more are RGB."""
     height, width = pixels.shape[:2]
@@ -60,6 +134,7 @@ def from_pixels(pixels: Plane) -> Any:
     return image.copy(interpretation=grey if bands < 3 else colour)
 
 
+@guarded
 def to_pixels(image: Any) -> Plane:
     """An image -> (H, W, C), decoded now.
 
@@ -70,11 +145,13 @@ def to_pixels(image: Any) -> Plane:
     return pixels.reshape(image.height, image.width, image.bands)
 
 
+@guarded
 def set_blob(image: Any, name: str, blob: bytes) -> None:
     image.set_type(pyvips.GValue.blob_type, name, blob)
 
 
 @lru_cache(maxsize=1)
+@guarded
 def srgb_profile() -> bytes:
     return bytes(pyvips.Operation.call("profile_load", "srgb"))
 
@@ -110,6 +187,7 @@ def _description(data: bytes) -> str:
 
 
 @lru_cache(maxsize=16)
+@guarded
 def is_usable(profile: bytes) -> bool:
     """Whether colours can be taken out of an RGB, GRAY or CMYK profile and, for an RGB one, put back."""
     space = profile_space(profile)
@@ -130,6 +208,7 @@ def is_usable(profile: bytes) -> bool:
 
 
 @lru_cache(maxsize=16)
+@guarded
 def is_srgb(profile: bytes) -> bool:
     """Whether an RGB profile means sRGB, within rounding, over a 9 x 9 x 9 grid of colours."""
     steps = np.linspace(0, 65535, 9).round().astype(np.uint16)
@@ -139,6 +218,7 @@ def is_srgb(profile: bytes) -> bool:
 
 
 @lru_cache(maxsize=16)
+@guarded
 def grey_table(profile: bytes, bits: int) -> Plane | None:
     """Grey codes of a GRAY or RGB profile -> sRGB grey codes, (2**bits,); None where they agree within rounding."""
     ramp = np.arange(1 << bits, dtype=np.uint8 if bits == 8 else np.uint16)
@@ -150,6 +230,7 @@ def grey_table(profile: bytes, bits: int) -> Plane | None:
     return None if apart.max() <= _SRGB_TOLERANCE * ((1 << bits) - 1) else table
 
 
+@guarded
 def to_srgb(pixels: Plane, profile: bytes) -> Plane:
     """Pixels of a profile -> (H, W, 3) sRGB of the same dtype."""
     exact = icc.matrix_profile(profile) if pixels.dtype == np.uint16 and pixels.ndim == 3 else None
@@ -160,6 +241,7 @@ def to_srgb(pixels: Plane, profile: bytes) -> Plane:
     return to_pixels(transform(image))
 
 
+@guarded
 def transform(image: Any) -> Any:
     """An image with an embedded profile (CMYK ones may lack it) -> sRGB of the same depth.
 
@@ -170,6 +252,7 @@ def transform(image: Any) -> Any:
     return image.icc_transform("srgb", embedded=True, input_profile=fallback, depth=depth, **_INTENT)
 
 
+@guarded
 def from_srgb(pixels: Plane, profile: bytes) -> Any:
     """(H, W, 3 or 4) sRGB codes -> an image in the code values of an RGB profile, which it carries from then on."""
     exact = icc.matrix_profile(profile) if pixels.dtype == np.uint16 else None

@@ -3,27 +3,54 @@
 from __future__ import annotations
 
 import os
+import re
+import threading
 from collections.abc import Iterator
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import av
 import av.container
-from av.stream import Disposition
+import av.logging
+from av.packet import Packet
+from av.sidedata.sidedata import Type
+from av.stream import Disposition, Stream
 from av.video.stream import VideoStream
 
 from colorpipe.errors import InputError
 
 _NOT_A_FILM = ("hls", "dash", "concat", "sdp", "tty", "lavfi")
 """Demuxers whose file is a list of other files, or text."""
+_A_DAY = "86400000000"
+"""In microseconds."""
+_UNKNOWN_SIZE = 0xFFFFFFFF
+"""Of an AVI that was written into a pipe: nobody could go back and put the size in."""
+_logging = threading.Lock()
 
 
 _BOXES = frozenset({b"ftyp", b"moov", b"mdat", b"moof"})
 """Top-level boxes of an ISO base media file whose end a film needs."""
 
 
-def open_container(path: Path) -> av.container.InputContainer:
+def _numbered(cls: type[Type], value: object) -> Type:
+    """A kind of side data that FFmpeg has and PyAV has no name for, as ``KIND_31``."""
+    kind = object.__new__(cls)
+    told: Any = kind
+    told._name_ = f"KIND_{value}"
+    told._value_ = value
+    return kind
+
+
+# PyAV 18 knows the kinds up to 27 and raises ValueError on a frame that carries another one, which hides the known ones
+# as well. Python asks ``_missing_`` for a value that an enumeration lacks.
+Type._missing_ = classmethod(_numbered)  # type: ignore[method-assign, assignment]
+
+
+def open_container(path: Path, probed: int | None = None) -> av.container.InputContainer:
     """FFmpeg's view of a file, or one line that says why there is none.
+
+    Args:
+        probed: Bytes that are looked through for streams; None is FFmpeg's choice, some seconds.
 
     Raises:
         InputError: it cannot be read or is not a film.
@@ -32,7 +59,10 @@ def open_container(path: Path) -> av.container.InputContainer:
         if path.stat().st_size == 0:
             raise InputError(f"{path}: the file is empty", hint="copy it again from where it came")
         # The file: prefix and the whitelist keep a name or a playlist from being taken for a network address.
-        container = av.open(f"file:{path}", container_options={"protocol_whitelist": "file"}, metadata_errors="replace")
+        options = {"protocol_whitelist": "file"}
+        if probed is not None:
+            options |= {"probesize": str(probed), "analyzeduration": _A_DAY}
+        container = av.open(f"file:{path}", container_options=options, metadata_errors="replace")
     except FileNotFoundError:
         raise InputError(f"{path}: no such file") from None
     except IsADirectoryError:
@@ -52,6 +82,55 @@ def open_container(path: Path) -> av.container.InputContainer:
         container.close()
         raise InputError(f"{path}: not a film but a list or text ({name})", hint="give the film itself")
     return container
+
+
+def packets(container: av.container.InputContainer, *streams: Stream) -> Iterator[Packet[Any]]:
+    """The packets of some streams in the file's order; none is empty.
+
+    Raises:
+        FFmpegError, OSError: the file cannot be read further.
+    """
+    read = container.demux(*streams)
+    while True:
+        try:
+            packet = next(read, None)
+        except IndexError:  # PyAV's way to say at the end that the file had more streams than it knew when opened
+            return
+        if packet is None:
+            return
+        if packet.size or packet.dts is not None:  # PyAV ends a file with packets that hold nothing
+            yield packet
+
+
+def described(container: av.container.InputContainer, verbose: bool = False) -> str:
+    """FFmpeg's own description of a file and its streams, with what PyAV has no attribute for.
+
+    Args:
+        verbose: With the place of the chroma samples.
+    """
+    with _logging:  # the description goes through FFmpeg's log, which belongs to the whole process
+        level = av.logging.get_level()
+        try:
+            av.logging.set_level(av.logging.VERBOSE)
+            av.logging.set_libav_level(av.logging.VERBOSE if verbose else av.logging.INFO)
+            return str(container.dumps_format())  # type: ignore[attr-defined]  # PyAV's stubs lack it
+        finally:
+            av.logging.set_libav_level(av.logging.INFO)
+            av.logging.set_level(level)
+
+
+def stream_lines(container: av.container.InputContainer, verbose: bool = False) -> dict[int, list[str]]:
+    """Of each stream its lines in ``described``, the first one beginning with its kind: ``Video: h264 (High) ...``."""
+    lines: dict[int, list[str]] = {}
+    current: list[str] = []
+    for line in described(container, verbose).splitlines():
+        match = re.match(r"\s*Stream #0:(\d+)[^:]*: (.*)", line)
+        if match:
+            current = lines.setdefault(int(match[1]), [])
+            current.append(match[2])
+        elif current:
+            current.append(line.strip())
+    return lines
 
 
 def film_stream(path: Path, container: av.container.InputContainer) -> VideoStream:
@@ -83,7 +162,8 @@ def cut_off(path: Path) -> Iterator[str]:
             # Junk after the last box, which reads as a box of some length, is missed by nobody.
             promised = max((end for name, end in _top_boxes(file) if name in _BOXES), default=0)
         elif start[:4] == b"RIFF":
-            promised = int.from_bytes(start[4:8], "little") + 8
+            told = int.from_bytes(start[4:8], "little")
+            promised = 0 if told == _UNKNOWN_SIZE else told + 8
         elif start[:4] == b"\x1aE\xdf\xa3":
             promised = _matroska_size(start)
         else:

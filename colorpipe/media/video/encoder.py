@@ -7,6 +7,7 @@ the header.
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Iterator
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -18,7 +19,9 @@ from av.video.format import VideoFormat
 from av.video.frame import VideoFrame
 
 from colorpipe.errors import OutputError, UsageError
-from colorpipe.media.video.remux import ISO
+from colorpipe.media.video import sei
+from colorpipe.media.video.fields import MARKS, Order
+from colorpipe.media.video.ways import ISO
 from colorpipe.settings import MediaOptions
 from colorpipe.types import Encoding
 
@@ -59,16 +62,19 @@ class EncoderPlan:
         self._size = source.info.width, source.info.height
         self.pixel_format, self.encoding = self._choose(source)
         self.has_alpha = self.pixel_format.startswith("yuva")
-        self._fields = False
+        self._fields = self._field_order(source)
+        """Of libx264, which codes a film with fields or without: which comes first."""
+        places = source.layout.subsampling == self.encoding.subsampling == (1, 1)
+        self._chroma_location = source.tags.chroma_location if places else None
         self._settings = self._encoder_options(options)
-        self._graph = self._marks()
+        self._graphs: dict[Order | None, av.filter.Graph | None] = {}
 
     def add_to(self, output: av.container.OutputContainer) -> Any:
         """A video stream of ``output`` with its encoder."""
         tags, codec = self._tags, self.codec
         stream: Any = output.add_stream(
             codec,
-            rate=tags.rate.limit_denominator(1_000_000),
+            rate=tags.nominal_rate.limit_denominator(1_000_000),
             options=self._settings,
             width=self._size[0],
             height=self._size[1],
@@ -80,9 +86,10 @@ class EncoderPlan:
         context.thread_type = "SLICE" if codec == "ffv1" else "AUTO"
         if codec == "ffv1":
             context.gop_size = 1  # each frame on its own: damage stays in one, and the film can be cut anywhere
+        context.flags |= Flags.global_header  # what PyAV asks for, but not where one muxer is reached through another
         if codec == "libx265" and self._muxer in ISO:
             context.codec_tag = "hvc1"  # the only form that Apple's players accept
-        if self._fields:
+        if self._fields is not None:
             context.flags |= Flags.interlaced_dct
         tags.apply(stream, self.encoding.matrix, self.encoding.full_range)
         return stream
@@ -101,12 +108,48 @@ class EncoderPlan:
         context.options = dict(self._settings)
         return context
 
-    def marked(self, image: VideoFrame) -> VideoFrame:
-        """The frame as the encoder is given it."""
-        if self._graph is None:
+    @property
+    def interlaces(self) -> bool:
+        """Whether each frame must say which fields it has, or that it has none."""
+        return self._fields is not None
+
+    def marked(self, image: VideoFrame, order: Order | None) -> VideoFrame:
+        """The frame as the encoder is given it; ``order`` is that of its fields."""
+        if self._fields is not None:
+            order = self._fields  # libx264 takes one order for all; what is none is said in the packet
+        if order not in self._graphs:
+            self._graphs[order] = self._marks(order)
+        graph = self._graphs[order]
+        if graph is None:
             return image
-        self._graph.push(image)
-        return self._graph.vpull()
+        graph.push(image)
+        return graph.vpull()
+
+    def finished(self, packet: bytes, order: Order | None, captions: bytes | None, unregistered: list[bytes]) -> bytes:
+        """An encoded picture with what the encoder could not be told.
+
+        Args:
+            order: Of the frame's fields.
+            captions, unregistered: As ``sei.messages``.
+        """
+        if self._fields is not None and order is None:
+            packet = sei.as_progressive(packet)
+        if self.codec in sei.CODECS and (captions or unregistered):
+            return sei.messages(self.codec, captions, unregistered) + packet
+        return packet
+
+    def loses(self, order: Order | None, captions: bytes | None, unregistered: list[bytes]) -> Iterator[str]:
+        """What the result does not say of a frame, under a name."""
+        if order is not None and self.codec == "libx264" and self._fields is None and not self._told_of_fields:
+            yield "interlaced frames, encoded as progressive since the film begins without"
+        if order is not None and self._fields is not None and order != self._fields:
+            yield f"frames whose other field is first, marked as the rest: {self._fields} first"
+        if order is not None and self.codec == "libx265" and not self._tags.interlaced:
+            yield "interlaced frames, encoded as progressive: libx265 knows no fields"
+        if captions and self.codec not in sei.CODECS:
+            yield "frames with closed captions, which are left out: FFV1 has no place for them"
+        if unregistered and self.codec not in sei.CODECS:
+            yield "frames with messages of their encoder or camera, which are left out: FFV1 has no place for them"
 
     def _choose(self, source: VideoSource) -> tuple[str, Encoding]:
         """The encoder's pixel format of the source's depth, in its chroma layout or the nearest that holds it."""
@@ -140,15 +183,35 @@ class EncoderPlan:
             hint="use --codec ffv1" + (" or --codec libx265" if codec == "libx264" and bits == 12 else ""),
         )
 
+    def _field_order(self, source: VideoSource) -> Order | None:
+        self._told_of_fields = False
+        if self.codec == "libx265" and source.tags.interlaced:
+            self.notes.append("libx265 encodes the interlaced frames as progressive; the container says interlaced")
+        if self.codec != "libx264" or not source.may_have_fields:
+            return None
+        if self._size[1] % 4 and self.encoding.subsampling[1]:
+            self.notes.append("the interlaced frames are encoded as progressive: libx264 wants a height in fours")
+            self._told_of_fields = True
+            return None
+        return "bottom" if source.tags.interlaced and not source.tags.top_field_first else "top"
+
     def _encoder_options(self, options: MediaOptions) -> dict[str, str]:
-        tags = self._tags
+        tags, place = self._tags, {}
+        if self._chroma_location:
+            place = {"chroma_sample_location": self._chroma_location}
         if options.codec == "ffv1":
+            aspect = tags.sample_aspect_ratio or Fraction(1)
+            if aspect != 1 and self._muxer == "matroska":
+                told = f"the pixels' aspect ratio, {aspect}, is told by the FFV1 frames, not by the container"
+                self.notes.append(told)
             if tags.mastering_display or tags.content_light:
                 self.notes.append("HDR mastering data is left out: FFV1 has no place for it")
-            return {"level": "3", "slicecrc": "1"}  # RFC 9043 version 3, each slice with its checksum
-        settings = {"preset": options.preset, "crf": str(options.crf)}
+            return {"level": "3", "slicecrc": "1", **place}  # RFC 9043 version 3, each slice with its checksum
+        settings = {"preset": options.preset, "crf": str(options.crf), **place}
         if options.codec == "libx264":
             names, extra = ("mastering-display", "cll"), []
+            if self._fields is not None:
+                extra.append(f"{MARKS[self._fields]}=1")
         else:
             names, extra = ("master-display", "max-cll"), ["log-level=error"]
         values = zip(names, (tags.mastering_display, tags.content_light), strict=True)
@@ -157,21 +220,14 @@ class EncoderPlan:
             settings["x264-params" if options.codec == "libx264" else "x265-params"] = ":".join(extra)
         return settings
 
-    def _marks(self) -> av.filter.Graph | None:
+    def _marks(self, order: Order | None) -> av.filter.Graph | None:
         """Filters that write into each frame what PyAV cannot set on it; they do not touch its planes."""
         tags, codec, filters = self._tags, self.codec, []
-        if tags.interlaced and codec == "libx264":
-            if self._size[1] % 4 and self.encoding.subsampling[1]:
-                self.notes.append("the interlaced frames are encoded as progressive: libx264 wants a height in fours")
-            else:
-                self._fields = True
-                filters.append(("setfield", "tff" if tags.top_field_first else "bff"))
-        elif tags.interlaced and codec == "libx265":
-            self.notes.append("libx265 encodes the interlaced frames as progressive; the container says interlaced")
+        if order is not None and (codec == "ffv1" or self._fields is not None):
+            filters.append(("setfield", MARKS[order]))
         aspect = tags.sample_aspect_ratio or Fraction(1)
         if aspect != 1 and codec == "ffv1" and self._muxer == "matroska":
             filters.append(("setsar", f"{aspect.numerator}/{aspect.denominator}"))
-            self.notes.append(f"the pixels' aspect ratio, {aspect}, is told by the FFV1 frames, not by the container")
         if not filters:
             return None
         graph, (width, height) = av.filter.Graph(), self._size

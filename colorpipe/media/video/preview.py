@@ -19,13 +19,15 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from colorpipe.errors import InputError
-from colorpipe.media.video.container import open_container
 from colorpipe.media.video.source import VideoSource
+from colorpipe.media.video.survey import Survey, open_film, survey
 from colorpipe.settings import MediaOptions
 from colorpipe.types import Frame, Metadata
 
 STILL = Fraction(1, 4)
 """Seconds from which on a frame is a still picture: at the borders of a piece it lasts no longer than that."""
+MOST_LOOKED_THROUGH = 256 << 20
+"""Bytes of a recording that are looked through for clocks that begin again; more take as long as the preview itself."""
 FARTHER = 4
 """Where a seek led past its goal, the next one aims this many times as far before it, beginning with a second."""
 
@@ -99,17 +101,24 @@ class Preview(VideoSource):
             passed = end
         self.info = replace(self.info, frames=given)
 
+    def _looked_through(self) -> Survey:
+        """Only where a clock begins again, which makes seeking by times senseless, and where it is soon found out."""
+        if self.path.stat().st_size > MOST_LOOKED_THROUGH:
+            return Survey()
+        found = survey(self.path)
+        return found if found.jumps else Survey()
+
     def _length(self) -> int | None:
         """Ticks from the first frame to the end of the last; None where there are no times to go by."""
-        if not self._timed or Flags(self._container.format.flags) & Flags.no_timestamps:
+        if self._survey.jumps or not self._timed or Flags(self._container.format.flags) & Flags.no_timestamps:
             return None
         if self._stream.duration:
             return self._stream.duration
         if self._container.duration:
             return round(Fraction(self._container.duration, av.time_base) / self.tags.time_base)
-        with open_container(self.path) as film:  # a recording that broke off: read through, not decoded
+        with open_film(self.path) as film:  # a recording that broke off: read through, not decoded
             times = [packet.pts for packet in film.demux(film.streams[self.index]) if packet.pts is not None]
-        return max(times) + self._step - self._start if times else None
+        return max(times) + 1 - self._start if times else None  # how long the last is shown, nothing tells
 
     def _shown_from(self, begin: int) -> Iterator[tuple[int, VideoFrame, int]]:
         """When a frame comes, the frame, when the next one comes; the first is the one on screen at ``begin``."""

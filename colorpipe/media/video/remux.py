@@ -1,8 +1,7 @@
-"""Copying a film's other streams, packet by packet, and choosing the container that can hold them."""
+"""Copying a film's other streams, packet by packet."""
 
 from __future__ import annotations
 
-import io
 import re
 from collections.abc import Callable, Iterator
 from fractions import Fraction
@@ -14,46 +13,20 @@ import av.container
 from av.packet import Packet
 from av.stream import Discard, Disposition, Stream
 
-from colorpipe.errors import InputError, UsageError
 from colorpipe.media.base import Provenance
-from colorpipe.media.video.container import film_stream, open_container
+from colorpipe.media.video.container import open_container, packets
+from colorpipe.media.video.convert import Repacked, Rewritten, rewritten_as
+from colorpipe.media.video.survey import Survey, open_film, survey
+from colorpipe.media.video.ways import ISO, Way, few_play, takes_equal_times, way
+from colorpipe.media.video.ways import SUFFIXES as SUFFIXES
+from colorpipe.media.video.ways import output_suffix as output_suffix
 
-SUFFIXES = {".mp4": "mp4", ".m4v": "mp4", ".mov": "mov", ".mkv": "matroska"}
-"""Suffix of a result -> FFmpeg's muxer. AVI is not among them: it has no timestamps, and H.264 with
-B-frames needs them; nor is WebM, whose codecs are others."""
-ISO = ("mp4", "mov")
-"""Muxers of the ISO base media family."""
 SOURCE_TYPE = "http://cv.iptc.org/newscodes/digitalsourcetype/compositeWithTrainedAlgorithmicMedia"
 """IPTC's digital source type of a picture to which a trained model added something."""
 _STALE_TAGS = re.compile(
     "encoder|major_brand|minor_version|compatible_brands|duration|number_of_(frames|bytes)|bps|_statistics_.*"
 )
 """Metadata that describes the source file's own bytes and would be false in the result."""
-FAILURES = (av.FFmpegError, OSError, ValueError)
-"""Exceptions of PyAV when a muxer or an encoder refuses."""
-
-
-def output_suffix(path: Path, codec: str) -> str:
-    """The suffix for the result of colorizing ``path``: a container that holds the codec and the most of its streams.
-
-    Among equals the first wins: the source's own container where the codec fits, then one whose time base is as fine
-    as the source's. Matroska counts whole milliseconds, so that it comes last unless the source is Matroska.
-    """
-    suffix = path.suffix.lower()
-    if suffix in (".mkv", ".mka", ".webm"):
-        return ".mkv"
-    choices = [suffix] if suffix in SUFFIXES else []
-    choices += [".mov", ".mp4", ".mkv"] if suffix == ".avi" else [".mp4", ".mov", ".mkv"]  # PCM is at home in mov
-    choices = [choice for choice in dict.fromkeys(choices) if holds_codec(SUFFIXES[choice], codec)]
-    try:
-        with open_container(path) as film:
-            colorized = film_stream(path, film).index
-            # Data tracks do not decide: they are time codes and sensors' tracks that only QuickTime's own tools read.
-            copied = [stream for stream in film.streams if stream.index != colorized and stream.type != "data"]
-            counts = [sum(holds(path, SUFFIXES[choice], stream) for stream in copied) for choice in choices]
-    except InputError:  # it is told when the film is opened for its frames
-        return choices[0]
-    return choices[counts.index(max(counts))]
 
 
 class CopiedStreams:
@@ -63,42 +36,54 @@ class CopiedStreams:
         alone: Nothing is carried over: the video is not the whole film.
     """
 
-    def __init__(
-        self, path: Path, video_index: int, output: av.container.OutputContainer, muxer: str, alone: bool = False
-    ) -> None:
+    def __init__(self, path: Path, video_index: int, muxer: str, alone: bool = False) -> None:
         self.notes: list[str] = []
-        self._output, self._muxer, self._video_index = output, muxer, video_index
+        self._muxer, self._video_index = muxer, video_index
         self._path, self._alone = path, alone
-        self.input = open_container(path)
+        self.input = open_container(path) if alone else open_film(path)
+        self._survey = Survey() if alone else survey(path)
+        self._equal_times = takes_equal_times(muxer)
+        self._ways: dict[int, Way | None] = {}
+        if not alone:
+            self._ways = {
+                stream.index: way(path, muxer, stream)
+                for stream in self.input.streams
+                if stream.index != video_index and not self._is_regenerated(stream) and not self._is_picture(stream)
+            }
         self._targets: dict[int, Stream] = {}
+        self._turning: dict[int, Repacked | Rewritten] = {}
         self._last: dict[int, int] = {}
-        self._moved = self._refused = 0
+        self._moved = self._refused = self._disturbed = 0
         self._broken = False
         self._pending: Packet[Any] | None = None
         self._packets: Iterator[Packet[Any]] = iter(())
 
-    def add_streams(self, add_video: Callable[[Stream], None]) -> None:
+    @property
+    def passes(self) -> bool:
+        """Whether a stream can only be written by ``ways.open_passing``."""
+        return "passed" in self._ways.values()
+
+    def add_streams(self, output: av.container.OutputContainer, add_video: Callable[[Stream], None]) -> None:
         """Add the output's streams in the source's order; ``add_video`` adds the encoded one in its place."""
+        self._output = output
         for stream in self.input.streams:
+            found = self._ways.get(stream.index)
             if stream.index == self._video_index:
                 add_video(stream)
             elif self._alone or self._is_regenerated(stream):
                 pass
-            elif stream.disposition & Disposition.attached_pic and self._muxer == "matroska":
+            elif self._is_picture(stream):
                 self._attach_picture(stream)
-            elif holds(self._path, self._muxer, stream):
-                self._targets[stream.index] = self._add(stream)
+            elif found is None:
+                self.notes.append(f"stream {stream.index} ({_of(stream)}) is left out: {self._muxer} cannot hold it")
             else:
-                name = stream.codec_context.codec.canonical_name if stream.codec_context else "unknown format"
-                self.notes.append(
-                    f"stream {stream.index} ({stream.type}, {name}) is left out: {self._muxer} cannot hold it"
-                )
+                self._targets[stream.index] = self._add(stream, found)
         for stream in self.input.streams:
             if stream.index not in self._targets:
                 stream.discard = Discard.all
         wanted = [stream for stream in self.input.streams if stream.index in self._targets]
         if wanted:
-            self._packets = self.input.demux(wanted)
+            self._packets = self._survey.timed(packets(self.input, *wanted))
 
     def pump(self, until: Fraction | None) -> None:
         """Write every packet that is due by ``until`` seconds; all that are left for None."""
@@ -107,20 +92,25 @@ class CopiedStreams:
             self._pending = None
             if packet is None:
                 return
-            time = packet.dts * packet.time_base  # type: ignore[operator]  # _next gives packets with both
-            if until is not None and time > until:
+            if until is not None and _time(packet) > until:
                 self._pending = packet
                 return
-            packet.stream = self._targets[packet.stream.index]
-            try:
-                self._output.mux(packet)
-            except ValueError:  # the muxer cannot parse this packet; a disk that fails raises OSError
-                self._refused += 1
+            index = packet.stream.index
+            turning = self._turning.get(index)
+            for ready in [packet] if turning is None else turning.turned(packet):
+                self._order(ready, index)
+                ready.stream = self._targets[index]
+                try:
+                    self._output.mux(ready)
+                except ValueError:  # the muxer cannot parse this packet; a disk that fails raises OSError
+                    self._refused += 1
 
     def late_notes(self) -> Iterator[str]:
         """Remarks that are known only at the end."""
         if self._moved:
             yield f"packets of copied streams whose time did not advance, set one tick later: {self._moved}"
+        if self._disturbed > len(self._targets) * max(1, len(self._survey.joins) // 2):  # where recordings are joined
+            yield f"packets of copied streams that were damaged on their way: {self._disturbed}"
         if self._refused:
             yield f"damaged packets of copied streams, left out: {self._refused}"
         if self._broken:
@@ -140,29 +130,58 @@ class CopiedStreams:
                 return None
             if packet is None:
                 return None
-            if packet.size == 0 and packet.dts is None:
-                continue  # the empty packets with which PyAV ends a file
-            self._order(packet)
+            self._disturbed += packet.is_corrupt
             return packet
 
-    def _order(self, packet: Packet[Any]) -> None:
-        """Muxers refuse a stream whose decoding times do not rise."""
-        index = packet.stream.index
+    def _order(self, packet: Packet[Any], index: int) -> None:
+        """Muxers refuse a stream whose decoding times do not rise; some take equal ones.
+
+        What is put right is counted in the result's own ticks, which are the finer ones where times are equal since the
+        source's are coarse.
+        """
+        base = self._targets[index].time_base or packet.time_base
         last = self._last.get(index)
         if packet.dts is None:
-            packet.dts = packet.pts if packet.pts is not None else (0 if last is None else last + 1)
-        if last is not None and packet.dts <= last:
+            packet.dts = packet.pts
+        if packet.time_base != base:
+            shown, decoded = (
+                None if ticks is None else round(ticks * packet.time_base / base) for ticks in (packet.pts, packet.dts)
+            )
+            packet.duration = round((packet.duration or 0) * packet.time_base / base)
+            packet.pts, packet.dts, packet.time_base = shown, decoded, base
+        if packet.dts is None:
+            packet.dts = 0 if last is None else last + 1
+        least = None if last is None else last + (0 if self._equal_times else 1)
+        if least is not None and packet.dts < least:
             self._moved += 1
-            packet.dts = last + 1
+            packet.dts = least
         if packet.pts is None or packet.pts < packet.dts:
             packet.pts = packet.dts
         self._last[index] = packet.dts
 
-    def _add(self, stream: Stream) -> Stream:
-        target = self._output.add_stream_from_template(stream, opaque=True)
+    def _add(self, stream: Stream, found: Way) -> Stream:
+        if found == "repacked":
+            repacked = self._turning[stream.index] = Repacked(stream, self._output)
+            target: Stream = repacked.target
+            self.notes.append(
+                f"stream {stream.index} ({_of(stream)}) is repacked as {repacked.codec}, the same samples"
+            )
+        elif found == "rewritten":
+            codec = rewritten_as(self._muxer, stream) or ""
+            rewritten = self._turning[stream.index] = Rewritten(stream, self._output, codec)
+            target = rewritten.target
+            self.notes.append(f"stream {stream.index} ({_of(stream)}) is rewritten as {codec}, the same text")
+        else:
+            target = self._output.add_stream_from_template(stream, opaque=True)
+        if self._muxer == "mp4" and few_play("mp4", stream) and self.input.format.name.split(",")[0] not in ISO:
+            self.notes.append(f"few players play {_of(stream)} in .mp4; name the result .mov or .mkv")
         target.metadata.update(kept_metadata(stream.metadata))
         target.disposition = stream.disposition
         return target
+
+    def _is_picture(self, stream: Stream) -> bool:
+        """A cover picture, which Matroska keeps as an attachment."""
+        return bool(stream.disposition & Disposition.attached_pic) and self._muxer == "matroska"
 
     def _is_regenerated(self, stream: Stream) -> bool:
         """Tracks that the mov muxer makes itself: QuickTime chapters, and a time code that the video's tags hold."""
@@ -173,7 +192,7 @@ class CopiedStreams:
 
     def _attach_picture(self, stream: Stream) -> None:
         """A cover picture, which Matroska keeps as an attachment, in the header."""
-        with open_container(self._path) as film:
+        with open_film(self._path) as film:
             packet = next(film.demux(film.streams[stream.index]), None)
             data = bytes(packet) if packet is not None and packet.size else b""
         codec = stream.codec_context.name if stream.codec_context else ""
@@ -185,44 +204,15 @@ class CopiedStreams:
         self._output.add_attachment(name, f"image/{kind}", data)
 
 
-def muxer_of(path: Path) -> str:
-    muxer = SUFFIXES.get(path.suffix.lower())
-    if muxer is None:
-        raise UsageError(
-            f"{path}: films are not written as {path.suffix or 'a file without suffix'}",
-            hint=f"use one of {', '.join(SUFFIXES)}",
-        )
-    return muxer
+def _time(packet: Packet[Any]) -> Fraction:
+    ticks = packet.dts if packet.dts is not None else packet.pts
+    return Fraction(-1) if ticks is None else ticks * packet.time_base
 
 
-def holds_codec(muxer: str, codec: str) -> bool:
-    try:
-        av.open(io.BytesIO(), "w", format=muxer).add_stream(codec)
-    except FAILURES:
-        return False
-    return True
-
-
-def holds(path: Path, muxer: str, stream: Stream) -> bool:
-    """Whether a container takes a stream of ``path`` as it is.
-
-    Tried in memory, with a header and for sound the first packet, since muxers' tables do not tell it all.
-    """
-    if stream.type == "attachment" and muxer != "matroska":
-        return False
-    if stream.disposition & Disposition.attached_pic and muxer == "mov":
-        return False  # the muxer takes it and writes nothing
-    try:
-        with open_container(path) as film, av.open(io.BytesIO(), "w", format=muxer) as scratch:
-            target = scratch.add_stream_from_template(stream, opaque=True)
-            scratch.start_encoding()
-            packet = next(film.demux(film.streams[stream.index]), None) if stream.type == "audio" else None
-            if packet is not None and packet.dts is not None:
-                packet.stream = target
-                scratch.mux(packet)
-    except FAILURES:
-        return False
-    return True
+def _of(stream: Stream) -> str:
+    """A stream's kind and codec, for a sentence."""
+    name = stream.codec_context.codec.canonical_name if stream.codec_context else "unknown format"
+    return f"{stream.type}, {name}"
 
 
 def kept_metadata(source: dict[str, str]) -> dict[str, str]:
@@ -247,7 +237,7 @@ def with_provenance(tags: dict[str, str], provenance: Provenance | None, any_key
 
 def lost(result: Path, wanted: av.container.OutputContainer, streams: int) -> Iterator[str]:
     """The parts that a muxer left out without a word: read back from the finished file, one sentence each."""
-    with open_container(result) as film:
+    with open_film(result) as film:
         found = {key.lower() for key in film.metadata}
         missing = [key for key in wanted.metadata if key.lower() not in found]
         if missing:

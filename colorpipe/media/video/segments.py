@@ -21,6 +21,7 @@ header.
 from __future__ import annotations
 
 import contextlib
+import itertools
 import json
 import os
 import struct
@@ -212,13 +213,13 @@ class Segments:
             OutputError: a segment is not as it was written. It is thrown away with those after it; the next run makes
                 them again.
         """
-        if len(self._whole) == 1:
+        if len(self._whole) == 1 and self._sound(self._whole[0]):
             yield from self._stored(self._whole[0])
             return
-        lead = max(segment.lead for segment in self._whole)
+        lead = max(self._lead(segment) for segment in self._whole)
         earlier: list[int] = []
         for segment in self._whole:
-            shown = sorted(self._times(segment))
+            shown = sorted(pts for pts, _ in self._times(segment))
             due = earlier + shown
             if segment.first == 0:
                 due = [pts - (shown[lead] - shown[0]) for pts in shown[:lead]] + due
@@ -263,13 +264,30 @@ class Segments:
             file.seek(segment.size - segment.state)
             return file.read()
 
-    def _times(self, segment: Segment) -> Iterator[int]:
-        """When the frames of its packets are shown, in the order of decoding."""
+    def _sound(self, segment: Segment) -> bool:
+        """Whether the encoder's decoding times can be taken as they are. Of films that are over before its first
+        picture comes out, libx265's are numbers that mean nothing."""
+        times = list(self._times(segment))
+        first = min(pts for pts, _ in times)
+        farthest = first - (segment.last_pts - first + 1) * LEAST_FRAMES
+        rising = all(before[1] < after[1] for before, after in itertools.pairwise(times))
+        return rising and all(farthest < dts <= pts for pts, dts in times)
+
+    def _lead(self, segment: Segment) -> int:
+        """Packets before the first frame is shown; counted where so few came that the encoder's times are no help."""
+        if segment.frames >= LEAST_FRAMES:
+            return segment.lead
+        decoded = [pts for pts, _ in self._times(segment)]
+        place = {pts: number for number, pts in enumerate(sorted(decoded))}
+        return max(number - place[pts] for number, pts in enumerate(decoded))
+
+    def _times(self, segment: Segment) -> Iterator[tuple[int, int]]:
+        """When its packets are shown and decoded, as they were stored, in the order of decoding."""
         with self._readable(segment), (self.folder / segment.name).open("rb") as file:
             for _ in range(segment.frames):
-                pts, _, _, _, size = _HEADER.unpack(file.read(_HEADER.size))
+                pts, dts, _, _, size = _HEADER.unpack(file.read(_HEADER.size))
                 file.seek(size, os.SEEK_CUR)
-                yield pts
+                yield pts, dts
 
     def _stored(self, segment: Segment) -> Iterator[StoredPacket]:
         crc = 0

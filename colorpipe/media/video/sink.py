@@ -12,6 +12,7 @@ import errno
 import hashlib
 import math
 import os
+from collections import Counter
 from collections.abc import Mapping
 from fractions import Fraction
 from pathlib import Path
@@ -25,26 +26,24 @@ from av.stream import Stream
 from av.video.frame import VideoFrame
 
 from colorpipe.errors import OutputError, UsageError
-from colorpipe.files import place, unwritable
+from colorpipe.files import place, remove, unwritable
 from colorpipe.media.base import Provenance, Sink
 from colorpipe.media.video import segments
+from colorpipe.media.video.container import open_container
 from colorpipe.media.video.encoder import EncoderPlan
-from colorpipe.media.video.remux import (
-    FAILURES,
-    CopiedStreams,
-    holds_codec,
-    kept_metadata,
-    lost,
-    muxer_of,
-    with_provenance,
-)
+from colorpipe.media.video.fields import FIELDS, Order
+from colorpipe.media.video.inventory import CAPTIONS, MESSAGES
+from colorpipe.media.video.remux import CopiedStreams, kept_metadata, lost, with_provenance
 from colorpipe.media.video.segments import Segments, SegmentWriter, StoredPacket
+from colorpipe.media.video.ways import FAILURES, holds_codec, muxer_of, open_passing
 from colorpipe.settings import MediaOptions
 from colorpipe.types import Encoding, Frame
 
 if TYPE_CHECKING:
     from colorpipe.media.video.source import VideoSource
 
+OTHER_TIME_CODE = "original_timecode"
+"""The tag under which a time code stands that a muxer refuses: drop-frame at another rate than 29.97 or 59.94."""
 _MAX_MOVIE_TIMESCALE = 2**31 - 1
 
 
@@ -82,6 +81,9 @@ class VideoSink(Sink):
         self._notes: list[str] = []
         self._closed = False
         self._durations: dict[int, int] = {}
+        self._besides: dict[int, tuple[Order | None, bytes | None, list[bytes]]] = {}
+        """Of frames in the encoder, by their time: fields, captions, messages."""
+        self._lost: Counter[str] = Counter()
         self._tags = source.tags
         self._size = source.info.width, source.info.height
         self._expected = source.info.frames
@@ -98,28 +100,17 @@ class VideoSink(Sink):
         self.encoding = self._plan.encoding
         # An mp4 holds either any tag or, in iTunes' way, known tags and a cover picture.
         self._itunes_tags = self._muxer == "mp4" and source.has_cover and source.whole
+        self._counts_time = True
+        """Whether the muxer has a place for the time code."""
         self._closing = contextlib.ExitStack()
         try:
             self._segments = Segments(path, job)
         except OSError as error:
             raise unwritable(path, error) from None
         try:
-            self._output = av.open(
-                f"file:{self._segments.joined}",
-                "w",
-                format=self._muxer,
-                container_options=self._muxer_options(source),
-            )
-            self._closing.callback(self._output.close)
-            self._copied = CopiedStreams(source.path, source.index, self._output, self._muxer, not source.whole)
-            self._closing.callback(self._copied.close)
-            self._copied.add_streams(self._add_video)
+            self._rehearse(source, provenance)
+            self._begin(source, provenance, self._segments.joined)
             self._notes += self._copied.notes
-            tags = kept_metadata(self._copied.input.metadata)
-            self._output.metadata.update(with_provenance(tags, provenance, not self._itunes_tags))
-            if source.whole:
-                self._output.set_chapters(self._copied.input.chapters())
-            self._output.start_encoding()
             self._segments.open(self._encoder_identity())
             self.state = self._segments.state
         except FAILURES as error:
@@ -128,6 +119,7 @@ class VideoSink(Sink):
         except BaseException:
             self.abort()
             raise
+        self._notes = list(dict.fromkeys(self._notes))  # some were told by the rehearsal as well
         self.start = self._written = self._segments.frames
 
     @property
@@ -146,11 +138,16 @@ class VideoSink(Sink):
         if duration is not None:
             self._durations[ticks] = round(duration / self._tags.time_base)
         image = self._image(frame, ticks)
+        extra = frame.metadata.extra
+        besides = extra.get(FIELDS), extra.get(CAPTIONS), extra.get(MESSAGES, [])
+        if any(besides) or self._plan.interlaces:
+            self._besides[ticks] = besides
+            self._lost.update(self._plan.loses(*besides))
         try:
             if self._writer is None:
                 self._writer, self._in_segment = self._segments.begin(), 0
                 self._encoder = self._plan.another(self._stream.codec_context)
-            self._store(self._encoder.encode(self._plan.marked(image)))
+            self._store(self._encoder.encode(self._plan.marked(image, besides[0])))
             self._in_segment += 1
             if self._in_segment >= self._segment_frames and state is not None:
                 self._end_segment(state)
@@ -172,6 +169,7 @@ class VideoSink(Sink):
             self._output.close()
             self._copied.close()
             part = self._segments.joined
+            self._notes += [f"{what}: {count}" for what, count in self._lost.items()]
             self._notes += [*self._copied.late_notes(), *lost(part, self._output, streams)]
             with open(part, "rb") as file:
                 os.fsync(file.fileno())
@@ -211,7 +209,10 @@ class VideoSink(Sink):
             assert packet.dts is not None
             assert packet.time_base == self._tags.time_base
             duration = self._durations.pop(packet.pts, packet.duration or 0)
-            self._writer.add(StoredPacket(bytes(packet), packet.pts, packet.dts, duration, packet.is_keyframe))
+            data, besides = bytes(packet), self._besides.pop(packet.pts, None)
+            if besides is not None:
+                data = self._plan.finished(data, *besides)
+            self._writer.add(StoredPacket(data, packet.pts, packet.dts, duration, packet.is_keyframe))
 
     def _end_segment(self, state: bytes) -> None:
         """Nothing is left in the encoder, and the segment counts; the next one gets a new encoder."""
@@ -248,7 +249,9 @@ class VideoSink(Sink):
         Its encoder writes the header and encodes nothing: each segment has one of its own.
         """
         self._stream = self._plan.add_to(self._output)
-        self._stream.metadata.update(kept_metadata(original.metadata))
+        tags = kept_metadata(original.metadata)
+        tags.pop("alpha_mode", None)  # WebM's; muxers say it of pictures that have transparency
+        self._stream.metadata.update(tags)
         self._stream.disposition = original.disposition
         if self._muxer == "matroska" and (self._tags.time_base * 1000).denominator != 1:
             self._notes.append(
@@ -256,6 +259,56 @@ class VideoSink(Sink):
                 f"(which count {_reciprocal(self._tags.time_base)} of a second); name the result .mp4 to keep them "
                 "exactly"
             )
+
+    def _rehearse(self, source: VideoSource, provenance: Provenance | None) -> None:
+        """Write a film of one frame: what a muxer refuses it refuses now, before any work is done."""
+        trial = self._segments.folder / f"trial{self._segments.joined.suffix}"
+        try:
+            self._begin(source, provenance, trial)
+            encoder = self._plan.another(self._stream.codec_context)
+            grey = VideoFrame(*self._size, self._plan.pixel_format)
+            for plane in grey.planes:
+                plane.update(bytes(plane.buffer_size))
+            grey.pts, grey.time_base = 0, self._tags.time_base
+            order = source.tags.order
+            for packet in [*encoder.encode(self._plan.marked(grey, order)), *encoder.encode(None)]:
+                packet.pts = packet.dts = 0
+                packet.stream = self._stream
+                self._output.mux(packet)
+            told = next((code for held in (self._stream, self._output) for code in _time_codes(held.metadata)), None)
+            self._closing.close()
+            with open_container(trial) as film:
+                self._counts_time = not told or any(any(_time_codes(held.metadata)) for held in (film, *film.streams))
+            if not self._counts_time:
+                self._notes.append(
+                    f"the time code {told} is kept as the tag {OTHER_TIME_CODE}: {self._muxer} has no track for it at "
+                    f"{float(self._tags.nominal_rate):.3f} frames a second"
+                )
+        finally:
+            self._closing.close()
+            remove(trial)
+
+    def _begin(self, source: VideoSource, provenance: Provenance | None, place: Path) -> None:
+        """The result's header, at a place."""
+        copied = CopiedStreams(source.path, source.index, self._muxer, not source.whole)
+        self._closing.callback(copied.close)
+        options = self._muxer_options(source)
+        if copied.passes:
+            output = open_passing(place, self._muxer, options)
+        else:
+            output = av.open(f"file:{place}", "w", format=self._muxer, container_options=options)
+        self._closing.callback(output.close)
+        self._copied, self._output = copied, output
+        copied.add_streams(output, self._add_video)
+        tags = kept_metadata(copied.input.metadata)
+        if not self._counts_time:
+            for held in (self._stream.metadata, tags):
+                for key in [key for key in held if key.lower() == "timecode"]:
+                    tags[OTHER_TIME_CODE] = held.pop(key)
+        output.metadata.update(with_provenance(tags, provenance, not self._itunes_tags))
+        if source.whole:
+            output.set_chapters(copied.input.chapters())
+        output.start_encoding()
 
     def _muxer_options(self, source: VideoSource) -> dict[str, str]:
         if self._muxer == "matroska":
@@ -302,6 +355,11 @@ class VideoSink(Sink):
             return None
         whole = max(size, size * (self._expected or frames) // frames)
         return 2 * whole - self._segments.size
+
+
+def _time_codes(tags: Mapping[str, str]) -> list[str]:
+    """Matroska writes the names of tags in capitals."""
+    return [value for key, value in tags.items() if key.lower() == "timecode"]
 
 
 def _reciprocal(time_base: Fraction) -> str:

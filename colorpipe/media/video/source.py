@@ -6,51 +6,34 @@ The other direction is ``VideoSink``; what a film says about itself besides pixe
 from __future__ import annotations
 
 import math
-import os
-import re
 from collections.abc import Callable, Generator, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import av
 import av.container
 import numpy as np
-from av.video.format import VideoFormat
 from av.video.frame import VideoFrame
 
 from colorpipe.errors import InputError, LimitError
 from colorpipe.media.base import Source, SourceInfo
-from colorpipe.media.video.container import cut_off, film_stream, is_cover, open_container
+from colorpipe.media.video import timing
+from colorpipe.media.video.colours import ColourWatch
+from colorpipe.media.video.container import cut_off, film_stream, is_cover, open_container, packets, stream_lines
+from colorpipe.media.video.decoding import decoder_of
+from colorpipe.media.video.fields import FIELDS, FieldReader, Order, fields_ahead
+from colorpipe.media.video.inventory import Inventory
+from colorpipe.media.video.layout import PixelLayout, layout_of
+from colorpipe.media.video.survey import HEADERLESS, Survey, open_film, survey
 from colorpipe.media.video.tags import FULL_RANGE, MATRICES, UNSPECIFIED, VideoTags, matrix_of, read_tags
 from colorpipe.settings import MediaOptions
 from colorpipe.types import Encoding, Frame, Metadata
 
 FilmT = TypeVar("FilmT", bound="VideoSource")
-MAX_DECODER_THREADS = 8
-"""Each thread of a frame-threaded decoder holds a frame; more cost memory and are not faster than the network."""
-DEPTHS = (8, 9, 10, 12, 14, 16)
-"""Bit depths for which FFmpeg has planar YUV formats."""
-_NATIVE = re.compile(r"(?P<family>yuvj|yuva|yuv|gray)(?P<chroma>4\d\d)?p?(?P<bits>\d+)?(le)?")
-_SUBSAMPLING = {"420": (1, 1), "422": (1, 0), "444": (0, 0), "440": (0, 1), "411": (2, 0), "410": (2, 2)}
-_CHROMA = {subsampling: name for name, subsampling in _SUBSAMPLING.items()}
-
-
-@dataclass(frozen=True)
-class PixelLayout:
-    """How a decoded frame becomes planes."""
-
-    format: str
-    """The planar format that planes are taken from; frames of another are converted to it by libswscale."""
-    bits: int
-    subsampling: tuple[int, int] | None
-    """None for grey."""
-    alpha: bool
-    rgb: bool
-    """Made from RGB: the luma is computed, in full range."""
-    rearranged: bool
-    """Converted without arithmetic: the same values in another order of bytes."""
+RECORDED = ("mpeg", "mpegts", "dv", "rawvideo")
+"""Containers of recordings, whose rate is even: where a time is missing, a frame is."""
 
 
 def open_video(path: Path, options: MediaOptions) -> VideoSource:
@@ -59,7 +42,10 @@ def open_video(path: Path, options: MediaOptions) -> VideoSource:
 
 
 def opened(
-    kind: Callable[[Path, av.container.InputContainer, MediaOptions], FilmT], path: Path, options: MediaOptions
+    kind: Callable[[Path, av.container.InputContainer, MediaOptions], FilmT],
+    path: Path,
+    options: MediaOptions,
+    whole: bool = True,
 ) -> FilmT:
     """Open a film; its first video stream that is not a cover picture is the one that is read.
 
@@ -67,13 +53,14 @@ def opened(
 
     Args:
         kind: What its frames are given through.
+        whole: False where only parts are wanted: a recording is not looked through for streams that come late.
 
     Raises:
         InputError: the file cannot be read, is not a film, or holds no video stream or no frame.
         LimitError: its frames have more pixels than ``options.max_pixels``, or it lasts longer than
             ``options.max_seconds``; where only the timestamps tell, while iterating.
     """
-    container = open_container(path)
+    container = open_film(path) if whole else open_container(path)
     try:
         return kind(path, container, options)
     except BaseException:
@@ -94,28 +81,40 @@ class VideoSource(Source):
         self.path = path
         self._container = container
         self._stream = film_stream(path, container)
-        self._stream.thread_type = "AUTO"
-        self._stream.codec_context.thread_count = min(os.cpu_count() or 1, MAX_DECODER_THREADS)
-        self._damaged = self._concealed = self._untimed = self._unordered = 0
+        self._decoder = decoder_of(self._stream)
+        self._damaged = self._concealed = self._untimed = self._unordered = self._disturbed = 0
         self._changed_range = self._cut_short = False
+        self._survey = Survey()
+        self._clock = timing.Clock(container.format.name)
+        self._steps = timing.Steps()
+        self._shape: Fraction | None = None
+        """Of a pixel, as the newest frame has it."""
+        self._reshaped = ""
         self._images = self._decode()
         declared = self._stream.codec_context
         self._check_size(declared.width, declared.height, options.max_pixels)
         self._most_seconds = options.max_seconds
         if container.duration:
             self._check_duration(Fraction(container.duration, av.time_base))
+        self._survey = self._looked_through()
         first = next(self._images, None)
         if first is None:
             raise InputError(f"{path}: not one frame could be decoded", hint="the file is damaged, or has no frames")
         self._check_size(first.width, first.height, options.max_pixels)
         self._size = first.width, first.height
         self._first: VideoFrame | None = first
+        self._first_shape: Fraction | None = self._shape
+        self._fields = FieldReader(first)
+        lines = stream_lines(container, verbose=True).get(self._stream.index, [""])
+        self._inventory = Inventory(lines)
         self.index = self._stream.index
         """The stream's place in its container."""
-        self.tags: VideoTags = read_tags(self._stream, first)
+        self.tags: VideoTags = read_tags(self._stream, first, self._fields.order(first), lines[0])
         self.layout: PixelLayout = layout_of(first.format)
+        self._colours = ColourWatch(self.layout)
         self.encoding: Encoding = self._encoding(first)
         """The encoding of every frame."""
+        self._refuse_other_sizes()
         self._cut_off = list(cut_off(path))
         self._notes = self._first_notes()
         self.info = SourceInfo(
@@ -130,6 +129,18 @@ class VideoSource(Source):
     @property
     def has_alpha(self) -> bool:
         return self.layout.alpha
+
+    @property
+    def may_have_fields(self) -> bool:
+        """Whether a frame may be interlaced: the first, or a later one as far as headers or samples tell."""
+        if self.tags.interlaced or self._survey.interlaced:
+            return True
+        return self.whole and self._container.format.name not in HEADERLESS and fields_ahead(self.path, self.index)
+
+    @property
+    def has_colour(self) -> bool:
+        """Whether a frame so far had places that are not grey."""
+        return self._colours.found
 
     @property
     def sample_rates(self) -> tuple[int, ...]:
@@ -152,18 +163,34 @@ class VideoSource(Source):
             ticks = self._ticks(image, last)
             start = ticks if start is None else start
             self._check_duration((ticks - start) * self.tags.time_base)
+            if last is not None:
+                self._steps.add(ticks - last, index)
             yield self._frame(image, index, ticks)
             index, last = index + 1, ticks
             image = next(self._images, None)
-        promised = self._stream.frames
-        if promised and index >= promised:  # all are there: what is missing at the file's end is none of them
+        if self._stream.frames and index >= self._stream.frames:
+            # All are there: what is missing at the file's end is none of them.
             self._notes = [note for note in self._notes if note not in self._cut_off]
-        if index < promised:
-            self._notes.append(
-                f"the index lists {promised} frames and {index} are shown: "
+        self._notes += self._missing(index)
+        self.info = replace(self.info, frames=index, notes=(*self._notes, *self._damage()))
+
+    def _missing(self, given: int) -> Iterator[str]:
+        """What became of frames that the file promised."""
+        promised = self._stream.frames
+        if self._container.format.name == "avi":
+            repeated = 0 if self._damaged else self._steps.repeated
+            if repeated:
+                yield f"frames that only repeat the one before, which is shown for as long: {repeated}"
+                promised = given
+        if given < promised:
+            yield (
+                f"the index lists {promised} frames and {given} are shown: "
                 "an edit list hides the others, or they are damaged"
             )
-        self.info = replace(self.info, frames=index, notes=(*self._notes, *self._damage()))
+        if self._container.format.name in RECORDED:
+            lost, first = self._steps.lost
+            if lost:
+                yield f"frames that are missing, by the gaps in the others' times: {lost}, first before frame {first}"
 
     def close(self) -> None:
         self._images.close()
@@ -184,23 +211,43 @@ class VideoSource(Source):
             )
 
     def _decode(self) -> Generator[VideoFrame, None, None]:
-        packets = self._container.demux(self._stream)
+        read = self._survey.timed(packets(self._container, self._stream))
+        decoder, number = self._decoder, -1
         while True:
             try:
-                packet = next(packets, None)
+                packet = next(read, None)
             except (av.FFmpegError, OSError):
                 self._cut_short = True
                 break
             if packet is None:
-                return
+                break
+            number += 1
+            self._disturbed += packet.is_corrupt and number not in self._survey.joins
             try:
-                yield from packet.decode()
+                for image in decoder.decode(packet):
+                    self._shape = decoder.sample_aspect_ratio
+                    yield image
             except av.FFmpegError:
                 self._damaged += 1
         try:
-            yield from self._stream.decode(None)
+            for image in decoder.decode(None):
+                self._shape = decoder.sample_aspect_ratio
+                yield image
         except av.FFmpegError:
             self._damaged += 1
+
+    def _looked_through(self) -> Survey:
+        """What is known of all packets before the first is decoded."""
+        return survey(self.path)
+
+    def _refuse_other_sizes(self) -> None:
+        if self._survey.sizes:
+            number, width, height = self._survey.sizes[0]
+            raise InputError(
+                f"{self.path}: about frame {number} is {width}x{height}, those before it "
+                f"{self._size[0]}x{self._size[1]}; nothing was begun",
+                hint="cut the film where its size changes and colorize the parts",
+            )
 
     def _encoding(self, first: VideoFrame) -> Encoding:
         layout = self.layout
@@ -225,6 +272,8 @@ class VideoSource(Source):
             notes.append(f"{name} was converted to {self.layout.format}, full range, {self.encoding.matrix}")
         elif matrix not in MATRICES and matrix != UNSPECIFIED:
             notes.append(f"its matrix (H.273 code {matrix}) is not supported; new colours are {self.encoding.matrix}")
+        notes += [str(jump) for jump in self._survey.jumps]
+        notes += self._survey.late
         if self.tags.interlaced:
             notes.append("it is interlaced: frames are colorized with both fields in place")
         return notes
@@ -245,9 +294,9 @@ class VideoSource(Source):
 
     def _ticks(self, image: VideoFrame, last: int | None) -> int:
         """The timestamp in time-base units, later than ``last``."""
-        ticks = image.pts
+        ticks = self._clock.best(image)
         if ticks is None:
-            self._untimed += 1
+            self._untimed += self._clock.counts_times
             ticks = 0 if last is None else last + self._step
         if last is not None and ticks <= last:
             self._unordered += 1
@@ -268,10 +317,17 @@ class VideoSource(Source):
             )
         if image.is_corrupt:
             self._concealed += 1
+        self._watch_shape(index, ticks)
         if image.color_range and self.tags.range and int(image.color_range) != self.tags.range:
             self._changed_range = True
         planes = self._planes(image)
-        duration = image.duration * self.tags.time_base if image.duration else None
+        extra: dict[str, Any] = self._inventory.take(image)
+        if image.duration:
+            extra["duration"] = image.duration * self.tags.time_base
+        order = self._order(image)
+        if order is not None:
+            extra[FIELDS] = order
+        self._colours.look(index, planes)
         return Frame(
             luma=planes[0],
             encoding=self.encoding,
@@ -280,8 +336,29 @@ class VideoSource(Source):
             index=index,
             pts=ticks * self.tags.time_base,
             origin=self.path,
-            metadata=Metadata(extra={} if duration is None else {"duration": duration}),
+            metadata=Metadata(extra=extra),
         )
+
+    def _watch_shape(self, index: int, ticks: int) -> None:
+        """The first change of the pixels' shape: by the headers where they were looked through, else by the decoder,
+        which tells it up to some frames early."""
+        if self._reshaped or not self._first_shape:
+            return
+        known = self._survey.shapes
+        shape = next((shape for time, shape in known if time <= ticks), self._first_shape) if known else self._shape
+        if shape and shape != self._first_shape:
+            self._reshaped = (
+                f"the shape of the pixels changes at {'' if known else 'about '}frame {index}, from "
+                f"{self._first_shape} to {shape}: the first is told for the whole result; cut the film there to keep "
+                "both"
+            )
+
+    def _order(self, image: VideoFrame) -> Order | None:
+        """Of a frame's fields. Decoders that mark no frame are believed to have those that the header tells."""
+        order = self._fields.order(image)
+        if order is None and self.tags.interlaced and not self.tags.frames_tell:
+            return "top" if self.tags.top_field_first else "bottom"
+        return order
 
     def _planes(self, image: VideoFrame) -> list[np.ndarray]:
         if self.layout.rgb:
@@ -305,43 +382,15 @@ class VideoSource(Source):
         counted = {
             "damaged packets, left out since they cannot be decoded": self._damaged,
             "damaged frames, repaired by the decoder as far as it can": self._concealed,
+            "packets that were damaged on their way, so that parts of pictures may be missing": self._disturbed,
             "frames without a timestamp, timed by the average rate": self._untimed,
             "timestamps that do not advance, each set one tick after the one before": self._unordered,
         }
         yield from (f"{what}: {count}" for what, count in counted.items() if count)
         if self._cut_short:
             yield "the file cannot be read to its end"
+        if self._reshaped:
+            yield self._reshaped
+        yield from self._inventory.notes()
         if self._changed_range:
             yield "the range tag changes midway; the first is used throughout"
-
-
-def layout_of(pixels: VideoFormat) -> PixelLayout:
-    """The planar layout that holds a decoder's pixel format without loss, where there is one."""
-    match = _NATIVE.fullmatch(pixels.name)
-    if match:
-        family, bits = match["family"], int(match["bits"] or 8)
-        return PixelLayout(
-            # The yuvj names are the yuv ones with a range that is told separately: the planes are alike.
-            format=pixels.name.replace("yuvj", "yuv"),
-            bits=bits,
-            subsampling=_SUBSAMPLING[match["chroma"]] if match["chroma"] else None,
-            alpha=family == "yuva",
-            rgb=False,
-            rearranged=False,
-        )
-    components = pixels.components
-    alpha = any(component.is_alpha for component in components)
-    widest = max(component.bits for component in components)
-    bits = next((depth for depth in DEPTHS if depth >= widest), DEPTHS[-1])
-    depth = "" if bits == 8 else f"{bits}le"
-    if len(components) == 1 and not (pixels.has_palette or pixels.is_bayer):
-        return PixelLayout(f"gray{depth}", bits, None, alpha=False, rgb=False, rearranged=True)
-    other = pixels.is_rgb or pixels.is_bayer or pixels.has_palette or pixels.name.startswith("xyz")
-    is_yuv = len(components) >= 3 and not other
-    if is_yuv:
-        wide = VideoFormat(pixels.name, 64, 64)
-        subsampling = (64 // wide.chroma_width()).bit_length() - 1, (64 // wide.chroma_height()).bit_length() - 1
-    else:
-        subsampling = (0, 0)
-    name = f"yuv{'a' if alpha else ''}{_CHROMA[subsampling]}p{depth}"
-    return PixelLayout(name, bits, subsampling, alpha=alpha, rgb=not is_yuv, rearranged=is_yuv)

@@ -6,6 +6,7 @@ The numbers are those of ITU-T H.273, which FFmpeg and all its containers use.
 
 from __future__ import annotations
 
+import re
 import struct
 from dataclasses import dataclass
 from fractions import Fraction
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from av.video.frame import VideoFrame
     from av.video.stream import VideoStream
 
+    from colorpipe.media.video.fields import Order
     from colorpipe.types import Matrix
 
 UNSPECIFIED = 2
@@ -37,6 +39,13 @@ HD_HEIGHT = 720
 TOP_FIELD_SHOWN_FIRST = (2, 5)
 """AVFieldOrder TT and BT; TB and BB show the bottom field first."""
 PROGRESSIVE = (0, 1)
+_ABSURD = 3
+"""An average rate so many times the one that the timestamps have is none; twice is fields counted as frames."""
+_DROP_FRAME = Fraction(30_000, 1001)
+_LOCATIONS = re.compile(r"[(,]\s*(left|center|topleft|top|bottomleft|bottom)[,)]")
+_TELLING = {"mpeg1video", "mpeg2video", "mpeg4", "h264", "hevc", "vc1"}
+"""Codecs whose frames say whether they are interlaced, so that one which does not is progressive. FFV1 says it too, but
+many of its files were written by programs that told the container alone."""
 
 
 @dataclass(frozen=True)
@@ -47,6 +56,8 @@ class VideoTags:
     """Seconds per tick of a timestamp."""
     rate: Fraction
     """Average frames per second."""
+    nominal_rate: Fraction
+    """What the muxer is told: the average, but for a film whose drop-frame time code counts at another."""
     sample_aspect_ratio: Fraction | None
     display_matrix: tuple[int, ...] | None
     """Nine integers, FFmpeg's AV_PKT_DATA_DISPLAYMATRIX: rotation and flips, which players apply."""
@@ -59,6 +70,12 @@ class VideoTags:
     """SMPTE ST 2086, in the notation that libx264 and libx265 share: ``G(x,y)B(x,y)R(x,y)WP(x,y)L(max,min)``."""
     content_light: str | None
     """``MaxCLL,MaxFALL`` in cd/m2 (CTA-861.3)."""
+    chroma_location: str | None
+    """Where chroma samples of 4:2:0 lie, by FFmpeg's names: ``left``, ``topleft`` ..."""
+    frames_tell: bool
+    """Whether decoded frames of this codec say that they are interlaced."""
+    timecode: str | None
+    """Of the first frame, where its group of pictures tells one and the file does not."""
 
     @property
     def interlaced(self) -> bool:
@@ -67,6 +84,11 @@ class VideoTags:
     @property
     def top_field_first(self) -> bool:
         return self.field_order in TOP_FIELD_SHOWN_FIRST
+
+    @property
+    def order(self) -> Order | None:
+        """Of the fields; None where the film is progressive."""
+        return None if not self.interlaced else "top" if self.top_field_first else "bottom"
 
     def apply(self, stream: VideoStream, matrix: Matrix, full_range: bool) -> None:
         """Set them on an output stream whose header is not written yet.
@@ -82,22 +104,33 @@ class VideoTags:
         context.color_trc = self.transfer
         context.colorspace = self.matrix if self.matrix in MATRICES else MATRIX_CODES[matrix]
         context.field_order = self.field_order
+        if self.timecode is not None:
+            stream.metadata["timecode"] = self.timecode
         if self.display_matrix is not None:
             stream.set_display_matrix(self.display_matrix)
 
 
-def read_tags(stream: VideoStream, frame: VideoFrame) -> VideoTags:
-    """Tags of ``stream``, whose first decoded frame is ``frame``."""
+def read_tags(stream: VideoStream, frame: VideoFrame, order: Order | None, line: str) -> VideoTags:
+    """Tags of ``stream``, whose first decoded frame is ``frame``.
+
+    Args:
+        order: The frame's fields.
+        line: FFmpeg's description of the stream, told everything.
+    """
     context = stream.codec_context
     items: Any = frame.side_data  # a sequence of items, which PyAV's stubs take for a mapping
     side = {item.type.name: bytes(item) for item in items}
     matrix = side.get("DISPLAYMATRIX")
-    field_order = context.field_order
-    if frame.interlaced_frame and field_order in PROGRESSIVE:
-        field_order = TOP_FIELD_SHOWN_FIRST[0]  # PyAV does not tell which field is first; top is by far the commoner
+    field_order = int(context.field_order)
+    told = "top" if field_order in TOP_FIELD_SHOWN_FIRST else "bottom"
+    if order is not None and (field_order in PROGRESSIVE or order != told):
+        field_order = {"top": 2, "bottom": 3}[order]  # what is shown counts, not what a header says
+    rate = _sane_rate(stream)
+    location = _LOCATIONS.search(line)
     return VideoTags(
         time_base=stream.time_base or Fraction(1, 90_000),
-        rate=_sane_rate(stream),
+        rate=rate,
+        nominal_rate=_nominal_rate(stream, rate),
         sample_aspect_ratio=stream.sample_aspect_ratio or None,
         display_matrix=struct.unpack("=9i", matrix) if matrix else None,
         range=int(frame.color_range) or int(context.color_range),
@@ -107,6 +140,9 @@ def read_tags(stream: VideoStream, frame: VideoFrame) -> VideoTags:
         field_order=field_order,
         mastering_display=_mastering_display(side.get("MASTERING_DISPLAY_METADATA")),
         content_light=_content_light(side.get("CONTENT_LIGHT_LEVEL")),
+        chroma_location=location[1] if location else None,
+        frames_tell=context.name in _TELLING or order is not None,
+        timecode=None if "timecode" in stream.metadata else _gop_timecode(side.get("GOP_TIMECODE")),
     )
 
 
@@ -120,10 +156,34 @@ def _told(*codes: int) -> int:
 
 
 def _sane_rate(stream: VideoStream) -> Fraction:
-    for rate in (stream.average_rate, stream.guessed_rate, stream.base_rate):
-        if rate:
-            return Fraction(rate)
-    return Fraction(25)
+    rates = [Fraction(rate) for rate in (stream.average_rate, stream.guessed_rate, stream.base_rate) if rate]
+    if not rates:
+        return Fraction(25)
+    if rates[0] > _ABSURD * min(rates):  # raw DV: one frame in one tick of the clock
+        return min(rates)
+    return rates[0]
+
+
+def _nominal_rate(stream: VideoStream, rate: Fraction) -> Fraction:
+    """Drop-frame time code counts at multiples of 30000/1001 a second, and muxers refuse it at any other rate."""
+    held = {key.lower(): value for tags in (stream.container.metadata, stream.metadata) for key, value in tags.items()}
+    timecode = held.get("timecode", "")
+    guessed = Fraction(stream.guessed_rate or rate)
+    drops = ";" in timecode or "." in timecode
+    if drops and (rate / _DROP_FRAME).denominator != 1 and (guessed / _DROP_FRAME).denominator == 1:
+        return guessed
+    return rate
+
+
+def _gop_timecode(blob: bytes | None) -> str | None:
+    """From the 25 bits of ISO/IEC 13818-2, 6.3.8; None where it only counts from zero."""
+    if blob is None or len(blob) < 8:
+        return None
+    (code,) = struct.unpack("=q", blob[:8])
+    hours, minutes, seconds, pictures = code >> 19 & 31, code >> 13 & 63, code >> 6 & 63, code & 63
+    if not (hours or minutes or seconds or pictures):
+        return None
+    return f"{hours:02}:{minutes:02}:{seconds:02}{';' if code >> 24 & 1 else ':'}{pictures:02}"
 
 
 def _mastering_display(blob: bytes | None) -> str | None:

@@ -1,0 +1,69 @@
+"""What is known of a still before its pixels are decoded, whatever its format."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from colorpipe.errors import InputError
+from colorpipe.media.still import metadata
+from colorpipe.media.still.held import xmp
+from colorpipe.media.still.held.parts import Held
+from colorpipe.media.still.held.xmp import Change
+from colorpipe.media.still.tone import Tone
+from colorpipe.media.still.vips import Plane
+from colorpipe.types import Metadata
+
+Pixels = tuple[Plane, tuple[str, ...]]
+"""(H, W, C), and what a person should know of the decoding."""
+
+
+@dataclass(frozen=True)
+class Header:
+    """What is known before the pixels are."""
+
+    width: int
+    height: int
+    pixels: Callable[[], Pixels]
+    """Decodes: (H, W, C), grey or RGB, with or without alpha, in the file's own profile; and notes."""
+    rest: Callable[[InputError], tuple[Plane, int]]
+    """Decodes what is left of a damaged file, mid-grey below; and the rows that were decoded. Raises the error."""
+    orientation: int = 1
+    profile: bytes | None = None
+    metadata: Metadata = field(default_factory=Metadata)
+    notes: tuple[str, ...] = ()
+    tone: Tone | None = None
+    alpha: tuple[int, bool] | None = None
+    """Which channel is transparency, below 0 for none, and whether colours are multiplied by it; None where the last of
+    two or four is."""
+
+
+def upright(held: Held, orientation: int, size: tuple[int, int], always: bool = False) -> Metadata:
+    """What travels with the picture, for pixels that are turned by ``orientation`` from ``size``.
+
+    Args:
+        always: The container had turned it: whatever EXIF and XMP say of orientation is done already.
+    """
+    shown = size if orientation < 5 else size[::-1]
+    resolution = held.resolution
+    extra = {
+        "resolution": resolution.turned() if resolution is not None and orientation >= 5 else resolution,
+        "jfif": _turned_jfif(held.jfif) if held.jfif is not None and orientation >= 5 else held.jfif,
+        "texts": held.texts,
+        "comments": held.comments,
+        "chunks": held.chunks,
+        "segments": held.segments,
+        "resources": held.resources,
+        "iptc kind": held.iptc_kind,
+        "on its side": orientation >= 5,
+    }
+    return Metadata(
+        exif=metadata.upright(held.exif, orientation) if held.exif else None,
+        xmp=xmp.upright(held.xmp, Change(orientation, shown, held.stale), always) if held.xmp else None,
+        iptc=held.iptc,
+        extra={name: value for name, value in extra.items() if value},
+    )
+
+
+def _turned_jfif(jfif: bytes) -> bytes:
+    return jfif[:8] + jfif[10:12] + jfif[8:10] + jfif[12:]
