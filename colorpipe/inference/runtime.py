@@ -205,7 +205,8 @@ class Runtime:
             if guard.out_of_memory(error):
                 raise
             self.colorizer.network = network
-            reason = str(error).strip().splitlines() or [type(error).__name__]
+            cause = error.__cause__ if isinstance(error, PluginError) and error.__cause__ else error
+            reason = str(cause).strip().splitlines() or [type(cause).__name__]
             log.warning("the network of %s runs uncompiled: %s", self.colorizer.name, reason[0])
 
     @property
