@@ -43,6 +43,8 @@ class JobState:
     passed_over: bool = False
     """Skipped, and without a result."""
     error: str | None = None
+    error_type: str | None = None
+    hint: str | None = None
     unrecoverable: bool = False
     """The input itself is at fault: there is nothing to go on with next time."""
     size: tuple[int | None, int | None] = (None, None)
@@ -75,18 +77,20 @@ class JobState:
 
     def fail(self, error: Exception) -> None:
         """Note that this input fails; the others go on. An unexpected error is a bug: its traceback is logged."""
-        reason = str(error)
+        reason, hint = str(error), error.hint if isinstance(error, ColorpipeError) else ""
         self.unrecoverable = self.unrecoverable or isinstance(error, InputError)
         if isinstance(error, MemoryError):
             width, height = self.size
-            reason = f"{self.job.input}: not enough memory for {width} x {height} pixels; close other programs, or set "
-            reason += "--jobs 1"
+            hint = "close other programs, or set --jobs 1"
+            reason = f"{self.job.input}: not enough memory for {width} x {height} pixels; {hint}"
         elif not isinstance(error, ColorpipeError):
             self._trace(error)
             reason = f"{self.job.input}: unexpected {type(error).__name__}: {error}"
         elif isinstance(error, PluginError) and error.__cause__ is not None:
             self._trace(error.__cause__)
-        self.error = self.error or reason
+        if self.error is None:
+            self.error, self.error_type = reason, type(error).__name__
+            self.hint = hint or None
 
     def _trace(self, error: BaseException) -> None:
         """Keep the traceback of an error, once for each kind: the same fault in a plugin meets every picture."""
