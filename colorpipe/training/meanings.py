@@ -28,7 +28,8 @@ def told(scores: Mapping[str, float], task: Task, start: Mapping[str, float] | N
     known = {**MEANINGS, **task.meanings}
     lines = []
     for name, value in scores.items():
-        what, better = known.get(name, ("", "lower" if name == task.monitor else None))
+        unknown: tuple[str, Better | None] = ("", "lower" if name == task.monitor else None)
+        what, better = known.get(name) or unknown
         line = f"  {name} {value:.3f}"
         if start and name in start:
             line += f", {_compared(start[name], value, better)} at the start ({start[name]:.3f})"
