@@ -26,7 +26,7 @@ _HOMES = {
     "colorpipe.options": ("Options", "option"),
     "colorpipe.types": (
         "Batch", "Chroma", "ChromaDistribution", "Encoding", "Frame", "InputSize", "Lab", "Metadata", "Outcome",
-        "Recipe", "Stage",
+        "Recipe",
     ),
     "colorpipe.pipeline.session": ("Session", "colorize"),
 }  # fmt: skip
@@ -38,10 +38,7 @@ PUBLIC = {
         "rgb", "rgb_to_lab", "shrink", "view_size",
     ),
     "guidance": ("code_values", "grey_codes", "palette", "patches", "tint"),
-    "inference": ("one_thread",),
-    "options": ("fields",),
-    "pipeline": ("parts_of", "recipe_of"),
-    "plugins": ("PluginHost",),
+    "inference": ("convolve3x3", "one_thread"),
     "testing": (
         "SUITES", "CheckResult", "ColorizerSuite", "DecoderSuite", "EvaluatorSuite", "PluginSuite", "PreprocessorSuite",
         "check", "require", "require_close",
@@ -92,7 +89,6 @@ if TYPE_CHECKING:
     from colorpipe.types import Metadata as Metadata
     from colorpipe.types import Outcome as Outcome
     from colorpipe.types import Recipe as Recipe
-    from colorpipe.types import Stage as Stage
     from colorpipe.weights.registry import Model as Model
 
 

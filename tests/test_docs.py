@@ -76,3 +76,11 @@ def test_the_changelog_knows_this_version() -> None:
     text = (ROOT / "CHANGELOG.md").read_text("utf-8")
     unreleased = text.partition("## [Unreleased]")[2].partition("\n## [")[0]
     assert f"## [{colorpipe.__version__}]" in text or colorpipe.__version__ in unreleased
+
+
+def test_the_files_that_contributing_names_are_there() -> None:
+    table = (ROOT / "CONTRIBUTING.md").read_text("utf-8").partition("Where to change what:")[2].partition("## Words")[0]
+    named = set(re.findall(r"`([a-z_/]+(?:/|\.py))`", table))
+    assert len(named) > 25
+    homes = (ROOT, ROOT / "colorpipe", ROOT / "colorpipe" / "batch")
+    assert [name for name in sorted(named) if not any((home / name).exists() for home in homes)] == []

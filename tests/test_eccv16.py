@@ -183,18 +183,27 @@ def test_an_untrained_network_predicts_too() -> None:
     assert torch.isfinite(Mean().decode(distribution).ab).all()
 
 
-def test_the_bundled_weights_are_registered_by_their_hash_and_load() -> None:
+@pytest.mark.parametrize(
+    ("name", "megabytes", "parameters", "kinds"),
+    [
+        ("zhang-base", 30, 24_000_000, {torch.int8, torch.float16}),
+        ("zhang-compact", 12, 6_000_000, {torch.float16}),
+    ],
+)
+def test_the_bundled_weights_are_registered_by_their_hash_and_load(
+    name: str, megabytes: int, parameters: int, kinds: set[torch.dtype]
+) -> None:
     from colorpipe.weights.store import ModelStore
 
     store = ModelStore({model.name: model for model in colorpipe_models()}, cache=Path("unused"))
-    weights = store.resolve(None, Zhang)
+    weights = store.resolve(name, Zhang)
     assert weights is not None
-    assert weights.name == "zhang-compact"
-    assert weights.path.stat().st_size <= 12_000_000
+    assert (store.resolve(None, Zhang) == weights) == (name == "zhang-base")
+    assert weights.path.stat().st_size <= megabytes * 1_000_000
     zhang = Zhang()
     zhang.network = zhang.build(weights.path)
-    assert sum(parameter.numel() for parameter in zhang.network.parameters()) <= 6_000_000
-    assert {tensor.dtype for tensor in read_tensors(weights.path)[0].values()} == {torch.float16}
+    assert sum(parameter.numel() for parameter in zhang.network.parameters()) <= parameters
+    assert {tensor.dtype for tensor in read_tensors(weights.path)[0].values()} == kinds
     with torch.inference_mode():
         distribution = zhang.predict(Batch(torch.full((1, 1, 256, 256), 60.0)))
     assert distribution.logits.shape == (1, 313, 64, 64)

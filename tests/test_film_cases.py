@@ -600,7 +600,9 @@ def test_side_data_without_a_name_is_passed_over(tmp_path: Path, cli: Cli, tint:
     assert cli("run", source, *words, "--preview", "1")[0] == 0
 
 
-@pytest.mark.parametrize(("codec", "lossless"), [("libvpx-vp9", {"lossless": "1"}), ("libvpx", {"qmax": "1"})])
+@pytest.mark.parametrize(
+    ("codec", "lossless"), [("libvpx-vp9", {"lossless": "1"}), ("libvpx", {"qmin": "0", "qmax": "4", "b": "1M"})]
+)
 def test_webm_keeps_its_transparency_or_says_so(tmp_path: Path, codec: str, lossless: dict[str, str]) -> None:
     frames = []
     for image in pictures(4):

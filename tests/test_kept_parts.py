@@ -7,6 +7,7 @@ import io
 import shutil
 import struct
 import subprocess
+import sys
 import threading
 import zlib
 from collections.abc import Callable
@@ -89,19 +90,56 @@ def test_rare_compressions_of_tiff_are_read(tmp_path: Path, compression: str) ->
     assert verify(tmp_path / "a.tif", through(tmp_path / "a.tif", "b.tif")[0]).complete
 
 
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("compression", ["zstd", "group4", "tiff_deflate"])
+def test_tiffs_are_turned_once_whoever_reads_them(tmp_path: Path, compression: str, orientation: int) -> None:
+    pixels = (odd.drawn() > 128).astype(np.uint8) * 255
+    picture = Image.fromarray(pixels)
+    picture = picture.convert("1") if compression == "group4" else picture
+    picture.save(tmp_path / "a.tif", compression=compression, tiffinfo={274: orientation})
+    frame, _ = read(tmp_path / "a.tif")
+    turn = {2: 0, 3: 3, 4: 1, 5: 5, 6: 4, 7: 6, 8: 2}.get(orientation)  # Pillow's own numbers for them
+    wanted = pixels if turn is None else Image.fromarray(pixels).transpose(Image.Transpose(turn))
+    np.testing.assert_array_equal(frame.luma, wanted)
+    assert verify(tmp_path / "a.tif", through(tmp_path / "a.tif", "b.tif")[0]).equal
+
+
 def test_a_sound_file_of_an_unread_kind_is_not_called_damaged(tmp_path: Path) -> None:
     data = odd.jpeg_bytes()
     frame = data.index(b"\xff\xc0")
     (tmp_path / "twelve.jpg").write_bytes(data[: frame + 4] + b"\x0c" + data[frame + 5 :])
     (tmp_path / "lossless.jpg").write_bytes(data[:frame] + b"\xff\xc3" + data[frame + 2 :])
+    tifffile.imwrite(tmp_path / "lab.tif", np.dstack([odd.drawn()] * 3), photometric="cielab", metadata=None)
     with tifffile.TiffWriter(tmp_path / "raw.dng") as file:
         file.write(odd.drawn(bits=16), photometric="cfa", metadata=None)
-    for name, said in (("twelve.jpg", "12 bits"), ("lossless.jpg", "lossless"), ("raw.dng", "camera raw file")):
+    for name, said in (
+        ("twelve.jpg", "12 bits"),
+        ("lossless.jpg", "lossless"),
+        ("raw.dng", "camera raw file"),
+        ("lab.tif", "LAB values"),
+    ):
         with pytest.raises(InputError) as caught:
             read(tmp_path / name)
         assert said in str(caught.value)
         assert "damaged" not in str(caught.value)
         assert "convert it" in caught.value.hint or "develop it" in caught.value.hint
+
+
+def test_heic_without_its_extra_is_told_apart_from_damage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "pi_heif", None)  # as where it is not installed
+    (tmp_path / "a.heic").write_bytes(b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + bytes(200))
+    with pytest.raises(
+        InputError, match=r"is a HEIC picture, which colorpipe reads only with its extra heic"
+    ) as caught:
+        read(tmp_path / "a.heic")
+    assert "damaged" not in str(caught.value)
+
+
+def test_a_heic_file_that_is_no_more_than_its_header_is_damaged(tmp_path: Path) -> None:
+    pytest.importorskip("pi_heif", reason="the extra heic is not installed")
+    (tmp_path / "a.heic").write_bytes(b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + bytes(200))
+    with pytest.raises(InputError, match="damaged or cut-off HEIC"):
+        read(tmp_path / "a.heic")
 
 
 # --- whose complaint --------------------------------------------------------------------------------------------------

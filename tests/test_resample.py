@@ -124,3 +124,31 @@ def test_shrinking_in_parts_equals_shrinking_at_once(monkeypatch: pytest.MonkeyP
         at_once = resample.shrink(picture, (64, 96))
         monkeypatch.setattr(resample, "SHRUNK_AT_ONCE", 40 * 401)
         assert np.array_equal(resample.shrink(picture, (64, 96)), at_once)
+
+
+@pytest.mark.parametrize("size", [(33, 50), (200, 301), (64, 64), (1, 1)])
+def test_nearest_is_torchs(size: tuple[int, int]) -> None:
+    """As the published script's ``F.interpolate`` without a mode, rows asked for in pieces."""
+    import torch
+
+    ab = RNG.normal(0, 20, (64, 48, 2)).astype(np.float32)
+    theirs = torch.nn.functional.interpolate(torch.from_numpy(ab).permute(2, 0, 1)[None], size)[0].permute(1, 2, 0)
+    full = resample.upsample(ab, RNG.random(size, np.float32), size, "nearest", (512, 512))
+    ours = np.concatenate([full[top : top + 7] for top in range(0, size[0], 7)])
+    np.testing.assert_array_equal(ours, theirs.numpy())
+
+
+@pytest.mark.parametrize("shape", [(70, 90), (300, 20), (5, 7), (1, 1)])
+def test_two_points_are_opencvs(shape: tuple[int, int]) -> None:
+    codes = RNG.integers(0, 256, shape, dtype=np.uint8)
+    theirs = cv2.resize(codes.astype(np.float32), (64, 32), interpolation=cv2.INTER_LINEAR)
+    np.testing.assert_allclose(resample.shrink(codes, (32, 64), "two-point"), theirs, atol=2e-3)
+
+
+def test_bilinear_shrinking_agrees_with_pillow() -> None:
+    from PIL import Image
+
+    picture = RNG.integers(0, 256, (531, 347), dtype=np.uint8)
+    theirs = np.asarray(Image.fromarray(picture).resize((160, 160), Image.Resampling.BILINEAR), np.int16)
+    ours = resample.shrink(picture, (160, 160), "bilinear").astype(np.int16)
+    assert np.abs(ours - theirs).max() <= 1

@@ -13,6 +13,7 @@ decided.
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import json
 import os
@@ -108,6 +109,16 @@ class Journal:
         """Call before the result appears in its place."""
         known = {"path": str(source), "place": os.path.abspath(source)}
         self._append({"event": "begun", "output": self._key(output), "source": known})
+
+    def withdraw(self, output: Path) -> None:
+        """Call when nothing is left of a result that was begun: a journal that holds nothing else goes."""
+        with self._lock, contextlib.suppress(OSError, ValueError, KeyError, TypeError):
+            entries = [json.loads(line) for line in self._file.read_text("utf-8").splitlines() if line]
+            if all(entry["output"] == self._key(output) and entry["event"] == "begun" for entry in entries):
+                self._file.unlink()
+                self._entries.clear()
+                self._results_of.clear()
+                self._seen = 0
 
     def done(self, source: Path, output: Path, known: dict[str, Any] | None = None) -> None:
         """Call after the result is in its place.

@@ -72,11 +72,11 @@ class Reader:
                 self._read_singly(state, frames, sink)
             else:
                 self._read_steadily(state, frames, sink, distance)
-            state.notes += source.info.notes
             if source.has_colour:
                 kept = "they stay where they are, the rest is colorized"
                 lost = "they are replaced; --keep-colour leaves what is not grey as it is"
                 state.notes.append(f"it has colours already: {kept if self._pipeline.merge.keep_colour else lost}")
+            state.notes += source.info.notes
             if film and state.sidecars.frames and state.job.preview is not None:
                 state.notes.append(
                     "hint and reference files are used here only where the preview has the frame that they name"

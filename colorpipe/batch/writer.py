@@ -139,6 +139,8 @@ class Writer:
                     sink.tidy()
                 elif sink.kept:
                     state.notes.append(f"{sink.kept} frames are kept: the same command goes on from there")
+                if is_video(job.output) and (state.unrecoverable or not sink.kept):
+                    self._context.journal(job).withdraw(job.output)
         state.notes += sink.notes
 
     def _outcome(self, state: JobState) -> Outcome:

@@ -138,7 +138,7 @@ class Repeated:
 def _cells(cells: int, full: int) -> NDArray[Any]:
     """Which of ``cells`` each of ``full`` places takes, as torch's ``nearest`` does: in float32, rounded down."""
     scale = np.float32(cells) / np.float32(full)
-    return np.minimum((np.arange(full, dtype=np.float32) * scale).astype(np.intp), cells - 1)
+    return np.asarray(np.minimum((np.arange(full, dtype=np.float32) * scale).astype(np.intp), cells - 1))
 
 
 def upsample(

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from colorpipe.inference.precision import one_thread
+    from colorpipe.inference.winograd import convolve3x3
 
-__all__ = ["one_thread"]
-_HOME = {"one_thread": "colorpipe.inference.precision"}
+__all__ = ["convolve3x3", "one_thread"]
+_HOME = {"convolve3x3": "colorpipe.inference.winograd", "one_thread": "colorpipe.inference.precision"}
 
 
 def __getattr__(name: str) -> Any:

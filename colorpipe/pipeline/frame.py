@@ -179,14 +179,16 @@ class Pipeline:
         return color.merge(frame, full, self.merge.keep, gamut)
 
     def _gamut(self, frame: Frame) -> color.Gamut:
+        return self.merge.gamut or ("clip" if self._plain(frame) else "fit")
+
+    def _plain(self, frame: Frame) -> bool:
         """Not guided and clipped is the published scripts' way: who asks for the one gets their very picture."""
-        plain = frame.encoding.family == "rgb" and self.merge.upsample in ("bilinear", "nearest")
-        return self.merge.gamut or ("clip" if plain else "fit")
+        return frame.encoding.family == "rgb" and self.merge.upsample in ("bilinear", "nearest")
 
     def _over_luma(self, frame: Frame) -> bool:
         """Whether a still is to be the picture of a published script that lays U and V over the luma."""
-        plain = frame.encoding.family == "rgb" and self.merge.upsample in ("bilinear", "nearest")
-        return plain and self._gamut(frame) == "clip" and self.runtime.colorizer.published == "yuv"
+        yuv = self.runtime.colorizer.published == "yuv"
+        return yuv and self._plain(frame) and self._gamut(frame) == "clip"
 
 
 def _grey(codes: Float, encoding: Encoding) -> Float:

@@ -113,6 +113,16 @@ def opened(path: Path, kind: str) -> Image.Image:
     return picture
 
 
+def stated_orientation(picture: Image.Image) -> int:
+    """EXIF's, of EXIF alone: Pillow's own answer may come from XMP or from texts, which turn no picture here."""
+    block = picture.info.get("exif")
+    if not block:
+        return 1
+    exif = Image.Exif()
+    exif.load(block)
+    return int(exif.get(0x0112, 1) or 1)
+
+
 def _by_pillow(path: Path, kind: str) -> _Values:
     picture = opened(path, kind)
     picture.load()
@@ -143,13 +153,15 @@ def _by_pillow_mode(picture: Image.Image, kind: str, path: Path) -> _Values:
     pixels = pixels.astype(np.uint16) if picture.mode.startswith("I") else pixels
     pixels = pixels.reshape(picture.height, picture.width, -1)
     colours = _COLOURS[picture.mode]
+    if kind == "gif" and pixels.shape[2] == 4:  # what is under clear places is nobody's: black, as libvips has it
+        pixels = np.where(pixels[..., 3:] == 0, 0, pixels).astype(pixels.dtype)
     gamma = picture.info.get("gamma") if not {"srgb", "icc_profile"} & picture.info.keys() else None
     return _Values(
         pixels,
         colours,
         colours if pixels.shape[2] > colours else None,
-        # libavif has turned the picture, as its container says; EXIF's word of it is old
-        orientation=1 if kind == "heif" else int(picture.getexif().get(0x0112, 1) or 1),
+        # Of an AVIF, Pillow makes what its container says of turning into EXIF's word for it.
+        orientation=int(picture.getexif().get(0x0112, 1) or 1) if kind == "heif" else stated_orientation(picture),
         profile=picture.info.get("icc_profile"),
         gamma=None if gamma is None or 0.44 <= gamma <= 0.47 else gamma,
     )
@@ -177,7 +189,7 @@ def _keyed(values: _Values, key: tuple[int, list[int]]) -> _Values:
     depth, codes = key
     peak = np.iinfo(values.pixels.dtype).max
     colours = values.pixels[..., : values.colours]
-    wanted = [round(code * peak / ((1 << depth) - 1)) for code in codes]
+    wanted = [round((code & ((1 << depth) - 1)) * peak / ((1 << depth) - 1)) for code in codes]
     alpha = np.where((colours == wanted).all(axis=2), 0, peak).astype(colours.dtype)
     return replace(values, pixels=np.dstack([colours, alpha]), alpha=values.colours)
 
@@ -210,6 +222,8 @@ def _deep_png(path: Path) -> _Values | None:
     head = path.read_bytes()[:33]
     if not head.startswith(b"\x89PNG") or head[24] != 16:
         return None
+    if b"acTL" in path.read_bytes()[33:4096]:
+        raise NotDecodedError("an animation of 16 bits")
     values, key = _by_opencv(path, opened(path, "png")), _key(path)
     return values if key is None else _keyed(values, key)
 
@@ -227,7 +241,7 @@ def _by_opencv(path: Path, told: Image.Image) -> _Values:
         np.ascontiguousarray(pixels),
         3 if pixels.shape[2] >= 3 else 1,
         pixels.shape[2] - 1 if pixels.shape[2] in (2, 4) else None,
-        orientation=int(told.getexif().get(0x0112, 1) or 1),
+        orientation=stated_orientation(told),
         profile=info.get("icc_profile"),
         gamma=None if gamma is None or 0.44 <= gamma <= 0.47 else gamma,
     )
@@ -262,17 +276,21 @@ def _tiff(path: Path) -> _Values:
         orientation = int(tags[274].value) if 274 in tags else 1
         profile = bytes(tags[34675].value) if 34675 in tags else None
         samples, bits, index = int(page.samplesperpixel), int(page.bitspersample), page.index
-        if compression in (6,) or (photometric == 6 and compression != 7):
-            raise_or = _whole_by_pillow(path, index)
-            return replace(raise_or, orientation=orientation, profile=profile)
+        if compression == 6 or (photometric == 6 and compression != 7):
+            return replace(_whole_by_pillow(path, index), profile=profile)
         try:
             pixels = _of_page(page)
         except Exception as error:  # a codec that is not there, of its many
-            pixels = _other_tiff(path, page, bits, samples, error)
+            if bits <= 8 or samples == 1:
+                values = _whole_by_pillow(path, index)
+                if extra or photometric not in (0, 1, 2, 3, 6):
+                    raise NotDecodedError(str(error)[:80]) from None
+                return replace(values, profile=profile)
+            pixels = _other_tiff(path, page, error)
     if photometric not in (0, 1, 2, 3, 6):
         raise NotDecodedError("CMYK or Lab values")
     if photometric == 3 or pixels.shape[2] not in (samples, 1):
-        return replace(_whole_by_pillow(path, index), orientation=orientation, profile=profile)
+        return replace(_whole_by_pillow(path, index), profile=profile)
     if pixels.dtype == np.bool_ or bits == 1:
         pixels = (pixels != 0).astype(np.uint8) * 255
     elif bits < 8:
@@ -296,19 +314,18 @@ def _of_page(page: Any) -> Plane:
     return pixels.reshape(page.imagelength, page.imagewidth, -1)
 
 
-def _other_tiff(path: Path, page: Any, bits: int, samples: int, error: Exception) -> Plane:
-    """Where tifffile lacks the codec: Pillow for eight bits, OpenCV for sixteen."""
-    if bits > 8 and samples > 1:
-        pixels = cv2.imdecode(np.fromfile(path, np.uint8), cv2.IMREAD_UNCHANGED) if page.index == 0 else None
-        if pixels is None or pixels.dtype != np.uint16 or pixels.ndim != 3:
-            raise NotDecodedError(str(error)[:100])
-        pixels = np.concatenate([pixels[..., 2::-1], pixels[..., 3:]], axis=2)
-        return np.ascontiguousarray(pixels)
-    values = _whole_by_pillow(path, page.index).pixels
-    return values if int(page.photometric) != 0 else np.iinfo(values.dtype).max - values
+def _other_tiff(path: Path, page: Any, error: Exception) -> Plane:
+    """Colour of sixteen bits by OpenCV, where tifffile lacks the codec."""
+    if page.index != 0 or int(page.planarconfig or 1) == 2:  # OpenCV misreads separate planes
+        raise NotDecodedError(str(error)[:80])
+    pixels = cv2.imdecode(np.fromfile(path, np.uint8), cv2.IMREAD_UNCHANGED)
+    if pixels is None or pixels.dtype != np.uint16 or pixels.ndim != 3:
+        raise NotDecodedError(str(error)[:80])
+    return np.ascontiguousarray(np.concatenate([pixels[..., 2::-1], pixels[..., 3:]], axis=2))
 
 
 def _whole_by_pillow(path: Path, index: int | tuple[int, ...]) -> _Values:
+    """Pillow spreads few bits over eight, turns white-is-zero and turns the picture upright by itself."""
     if not isinstance(index, int):
         raise NotDecodedError("a picture inside another's directory")
     picture = opened(path, "tiff")

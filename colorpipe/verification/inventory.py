@@ -17,7 +17,7 @@ from colorpipe.media import sniff
 from colorpipe.media.still.held.png import TEXTS, chunks, read_text
 from colorpipe.media.still.held.resources import THUMBNAILS, parsed
 from colorpipe.media.still.held.xmp import properties
-from colorpipe.verification.decoded import ERRORS, opened, whole_page
+from colorpipe.verification.decoded import ERRORS, opened, stated_orientation, whole_page
 
 _IFD_NAMES = {0x8769: "EXIF", 0x8825: "GPS", 0xA005: "interoperability"}
 _NOT_COMPARED = frozenset(
@@ -89,7 +89,7 @@ def _of(path: Path, kind: str, picture: Image.Image) -> Inventory:
     texts = dict(getattr(picture, "text", {})) if kind == "png" else {}
     texts.pop("XML:com.adobe.xmp", None)
     blocks, iptc = _captions(kind, picture)
-    orientation = int(exif.get(0x0112, 1) or 1)
+    orientation = int(exif.get(0x0112, 1) or 1) if kind == "heif" else stated_orientation(picture)
     if kind == "tiff":
         orientation, packet, iptc, blocks = _of_tiff(path, packet)
     found = {str(key): str(value) for key, value in texts.items()}
@@ -100,7 +100,11 @@ def _of(path: Path, kind: str, picture: Image.Image) -> Inventory:
         _resolution(kind, picture, exif, path),
         tuple(_comments(kind, picture, path)),
         found,
-        {key: value.lang for key, value in texts.items() if isinstance(value, PngImagePlugin.iTXt) and value.lang},
+        {
+            str(key): str(value.lang)
+            for key, value in texts.items()
+            if isinstance(value, PngImagePlugin.iTXt) and value.lang
+        },
         dict(_tags(exif)),
         properties_found,
         iptc,
@@ -229,7 +233,7 @@ def lasting(xmp: Mapping[str, str]) -> dict[str, str]:
     return {path: value for path, value in xmp.items() if not _PLACES.search(path)}
 
 
-def stated_orientation(xmp: Mapping[str, str]) -> int:
+def xmp_orientation(xmp: Mapping[str, str]) -> int:
     """What a packet says that the picture must be turned by; 1 where it says nothing."""
     for path, value in xmp.items():
         if path.endswith("/{http://ns.adobe.com/tiff/1.0/}Orientation") and value.isdigit():

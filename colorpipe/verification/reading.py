@@ -75,7 +75,7 @@ def opened(path: Path) -> av.container.InputContainer:
     Raises:
         InputError: it cannot be read, or is no film.
     """
-    options = {"protocol_whitelist": "file"}
+    options = {"protocol_whitelist": "file", "scan_all_pmts": "1"}
     try:
         film = av.open(f"file:{path}", container_options=options, metadata_errors="replace")
         if film.format.name in RECORDED:

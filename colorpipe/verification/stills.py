@@ -48,7 +48,7 @@ def compare_stills(source: Source, result: Source) -> Iterator[Check]:
     # What was multiplied by transparency, and divided by it again, is a code off in either reader.
     more = 1.0 if any("divided by it" in note for note in source.info.notes) else 0.0
     if source.path.suffix.lower() in (".avif", ".heic"):
-        more = 2.0  # libraries differ in how they bring AV1's chroma to full size
+        more = 2.0 if wanted.colour is None else 7.0  # libraries differ in how they bring AV1's chroma to full size
     yield (
         _grey(wanted, got, result.path, more) if same else Check("luma", "differs", "cannot be compared: sizes differ")
     )

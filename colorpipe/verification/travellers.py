@@ -7,7 +7,7 @@ from pathlib import Path
 
 from colorpipe.media.still import metadata, vips
 from colorpipe.types import Frame
-from colorpipe.verification.inventory import Inventory, areas, inventory, lasting, stated_orientation
+from colorpipe.verification.inventory import Inventory, areas, inventory, lasting, xmp_orientation
 from colorpipe.verification.report import Check, Status
 
 _RESOLUTION = 0.01
@@ -121,7 +121,8 @@ def _comments(before: Inventory, after: Inventory) -> Iterator[Check]:
     if not (before.texts or comments):
         return
     everywhere = {*after.comments, *after.texts.values()}
-    gone, wrong = [], []
+    gone: list[str] = []
+    wrong: list[str] = []
     for key, text in before.texts.items():
         if key in after.texts:
             if after.texts[key] != text or after.languages.get(key) != before.languages.get(key):
@@ -160,10 +161,10 @@ def _dpi(resolution: tuple[float, float] | None) -> str:
 def _orientation(before: Inventory, after: Inventory) -> Iterator[Check]:
     """The pixels are upright: nothing in the result may say that they must be turned."""
     turned = before.orientation > 1 and before.kind not in _NO_EXIF_ORIENTATION
-    stated = stated_orientation(after.xmp)
+    stated = xmp_orientation(after.xmp)
     if after.orientation > 1:
         yield Check("orientation", "differs", f"EXIF of the result says {after.orientation}")
-    elif stated > 1 and (turned or stated != stated_orientation(before.xmp)):
+    elif stated > 1 and (turned or stated != xmp_orientation(before.xmp)):
         yield Check("orientation", "differs", f"XMP of the result says {stated}, though the picture was turned")
     elif turned:
         yield Check("orientation", "equal", "turned, and nothing says to turn it again")

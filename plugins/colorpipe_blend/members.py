@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -18,6 +19,10 @@ WORDS: dict[str, bool | None] = {
     "yes": True, "true": True, "on": True, "no": False, "false": False, "off": False, "none": None,
 }  # fmt: skip
 """What stands for a switch, and for a value that is decided when used."""
+FILES = ("weights", "decoder")
+"""Keys of a method that are not options."""
+WHOLE = {"device", "precision", "batch", "require_gpu", "host", "reference", "preprocessors"}
+"""What is of the run, not of a method."""
 
 
 @dataclass(frozen=True)
@@ -61,10 +66,12 @@ def make_members(specs: Sequence[Spec], weights: Sequence[float]) -> list[Member
 
 
 def _made(spec: Spec, weight: float) -> Member:
-    values = {key: WORDS.get(text.strip().lower(), text) for key, text in spec.values.items()}
-    chosen = {key: spec.values[key] for key in ("weights", "decoder") if values.pop(key, None) is not None}
+    values = {key: WORDS.get(text.strip().lower(), text) for key, text in spec.values.items() if key not in FILES}
+    for key in WHOLE.intersection(values):
+        raise OptionError(f"blend: {key} is not {spec.name}'s but the whole's", hint="give it once, beside --blend")
+    given: dict[str, Any] = {**values, **{key: text for key, text in spec.values.items() if key in FILES}}
     # The blend's own runtime moves the networks to the device, in the precision that is asked for.
-    session = Session(spec.name, device="cpu", precision="fp32", **chosen, **values)
+    session = Session(spec.name, device="cpu", precision="fp32", **given)
     runtime = session.runtimes[0]
     known = [
         name
@@ -75,7 +82,7 @@ def _made(spec: Spec, weight: float) -> Member:
     ]
     for key in values:
         if key not in known:  # an option of how chroma is laid, which is the blend's
-            raise OptionError(f"blend: {key} is not {spec.name}'s but the whole's", hint=f"give it as --{key} instead")
+            raise OptionError(f"blend: {key} is not {spec.name}'s but the whole's", hint="give it once, beside --blend")
     return Member(spec.label, runtime.colorizer, runtime.decoder, weight, session.recipe.weights_sha256)
 
 

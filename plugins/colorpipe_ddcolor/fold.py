@@ -123,7 +123,7 @@ def _colour_decoder(
     levels = published[f"{decoder}.level_embed.weight"]
     for scale, (level, norm) in enumerate(zip(levels, norms, strict=True)):
         weight, bias = _before(*published.affine(f"{decoder}.input_proj.{scale}"), *norm)
-        _put(state, f"projections.{scale}", weight, bias + level)
+        _put(state, f"projections.{scale}", weight.flatten(1), bias + level)
     for layer in range(config.layers):
         for kind, name, own in (("self", "self_attn", "own"), ("cross", "multihead_attn", "cross")):
             source, target = f"{decoder}.transformer_{kind}_attention_layers.{layer}", f"layers.{layer}.{own}"
@@ -146,8 +146,8 @@ def _ends(state: dict[str, Tensor], published: Published, norm: tuple[Tensor, Te
     weight, bias = _before(weight, published["decoder.last_shuf.conv.0.bias"], *norm)
     weight = weight.flatten(1)
     places = 16  # pixel shuffle by four has the feature first, then the place; here the place is first
-    state["full.weight"] = weight.unflatten(0, (-1, places)).transpose(0, 1).flatten(0, 1)
-    state["full.bias"] = bias.unflatten(0, (-1, places)).transpose(0, 1).flatten(0, 1)
+    state["full.weight"] = weight.view(-1, places, weight.shape[1]).transpose(0, 1).flatten(0, 1)
+    state["full.bias"] = bias.view(-1, places).transpose(0, 1).flatten()
     refine = published.spectral("refine_net.0.0").flatten(1)  # (2, queries + 3): the queries' maps, then the picture
     mix, picture = refine[:, :-3], refine[:, -3:]
     deviation, mean = published["std"].flatten(), published["mean"].flatten()

@@ -15,6 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from colorpipe.inference import convolve3x3
 from colorpipe_ddcolor.layout import SCALES, Config
 
 EPSILON = 1e-6
@@ -29,6 +30,14 @@ KEPT_POSITIONS = 8
 """Sizes whose positions are kept: three for each input size."""
 
 
+class Exact(nn.Linear):
+    """A linear layer that stays in fp32 in every precision: the runtime narrows plain ones only.
+
+    The colour decoder is made of these. In bfloat16 it alone moves ab by 0.7 CIE units on average, with random
+    weights and a mean chroma of 40, and it is a tenth of the work.
+    """
+
+
 class Block(nn.Module):
     """ConvNeXt's: x (N, C, h, w) -> the same shape."""
 
@@ -39,7 +48,7 @@ class Block(nn.Module):
         self.narrow = nn.Linear(4 * dim, dim)
 
     def forward(self, x: Tensor) -> Tensor:
-        y = self.depthwise(x).permute(0, 2, 3, 1)  # (N, h, w, C)
+        y: Tensor = self.depthwise(x).permute(0, 2, 3, 1)  # (N, h, w, C)
         y = F.layer_norm(y, y.shape[-1:], eps=EPSILON)
         y = self.narrow(F.gelu(self.widen(y)))
         return x + y.permute(0, 3, 1, 2)
@@ -77,7 +86,7 @@ class Encoder(nn.Module):
         found, x = [], grey
         for index, (down, stage, norm) in enumerate(zip(self.downs, self.stages, self.norms, strict=True)):
             x = self.stem_norm(down(x)) if index == 0 else down(self.plain(x))
-            x = stage(x)
+            x = stage(x.float())  # what the blocks add up stays in fp32
             found.append(norm(x))
         return found
 
@@ -95,7 +104,7 @@ class Up(nn.Module):
 
     def forward(self, x: Tensor, skip: Tensor) -> Tensor:
         x = blur(F.pixel_shuffle(F.relu(self.widen(x)), 2))
-        return F.relu_(self.join(torch.cat([x, F.relu(skip).to(x.dtype)], 1)))
+        return F.relu_(convolve3x3(self.join, torch.cat([x, F.relu(skip).to(x.dtype)], 1)))
 
 
 def blur(x: Tensor) -> Tensor:
@@ -108,7 +117,7 @@ class Attention(nn.Module):
 
     def __init__(self, dim: int) -> None:
         super().__init__()
-        self.query, self.key, self.value, self.out = (nn.Linear(dim, dim) for _ in range(4))
+        self.query, self.key, self.value, self.out = (Exact(dim, dim) for _ in range(4))
         self.norm = nn.LayerNorm(dim)
 
     def forward(self, x: Tensor, asked: Tensor, keys: Tensor, values: Tensor) -> Tensor:
@@ -119,7 +128,7 @@ class Attention(nn.Module):
 
     @staticmethod
     def _heads(x: Tensor) -> Tensor:
-        return x.unflatten(-1, (HEADS, -1)).transpose(1, 2)
+        return x.reshape(*x.shape[:2], HEADS, -1).transpose(1, 2)
 
 
 class Layer(nn.Module):
@@ -128,8 +137,8 @@ class Layer(nn.Module):
     def __init__(self, config: Config) -> None:
         super().__init__()
         self.cross, self.own = Attention(config.hidden), Attention(config.hidden)
-        self.widen = nn.Linear(config.hidden, config.feedforward)
-        self.narrow = nn.Linear(config.feedforward, config.hidden)
+        self.widen = Exact(config.hidden, config.feedforward)
+        self.narrow = Exact(config.feedforward, config.hidden)
         self.norm = nn.LayerNorm(config.hidden)
 
     def forward(self, x: Tensor, embedded: Tensor, places: Tensor, positions: Tensor) -> Tensor:
@@ -181,14 +190,12 @@ class DDColor(nn.Module):
         self.encoder = Encoder(config)
         dims, width, half = config.dims, config.width, config.half
         self.ups = nn.ModuleList([Up(dims[3], dims[2], width), Up(width, dims[1], width), Up(width, dims[0], half)])
-        self.projections = nn.ModuleList(nn.Conv2d(channels, config.hidden, 1) for channels in (width, width, half))
+        self.projections = nn.ModuleList(Exact(channels, config.hidden) for channels in (width, width, half))
         self.queries = nn.Parameter(torch.zeros(config.queries, config.hidden))
         self.embedded = nn.Parameter(torch.zeros(config.queries, config.hidden))
         self.layers = nn.ModuleList(Layer(config) for _ in range(config.layers))
         self.norm = nn.LayerNorm(config.hidden)
-        self.embed = nn.ModuleList(
-            nn.Linear(config.hidden, half if index == 2 else config.hidden) for index in range(3)
-        )
+        self.embed = nn.ModuleList(Exact(config.hidden, half if index == 2 else config.hidden) for index in range(3))
         self.full = nn.Linear(half, 16 * half)
         """Quarter size to full: place by place 16 places of ``half`` features, the places first."""
         self.mix = nn.Parameter(torch.zeros(2, config.queries))
@@ -203,7 +210,8 @@ class DDColor(nn.Module):
         for up, skip in zip(self.ups, reversed(skips[:3]), strict=True):
             x = up(x, skip)
             maps.append(x)
-        colours = self._colours(maps)  # (N, 2, half)
+        with torch.autocast(grey.device.type, enabled=False):
+            colours = self._colours([found.float() for found in maps])  # (N, 2, half)
         ab = blur(self._full_size(maps[2], colours))  # (N, 2, h, w)
         return ab + (self.grey.view(1, 2, 1, 1) * grey + self.bias.view(1, 2, 1, 1))
 
@@ -211,7 +219,7 @@ class DDColor(nn.Module):
         """What a and b are made of: for each picture two weights of every feature, (N, 2, half)."""
         places, positions = [], []
         for found, project in zip(maps, self.projections, strict=True):
-            places.append(project(found).flatten(2).transpose(1, 2))  # (N, h * w, C)
+            places.append(project(found.permute(0, 2, 3, 1).flatten(1, 2)))  # (N, h * w, C)
             positions.append(self._positions(found.shape[2], found.shape[3], found.device))
         x = self.queries.expand(len(maps[0]), -1, -1)
         for index, layer in enumerate(self.layers):
@@ -219,7 +227,7 @@ class DDColor(nn.Module):
         x = self.norm(x)
         for index, linear in enumerate(self.embed):
             x = linear(x) if index == 2 else F.relu(linear(x))
-        return torch.matmul(self.mix, x.float())
+        return torch.matmul(self.mix, x)
 
     def _full_size(self, quarter: Tensor, colours: Tensor) -> Tensor:
         """(N, half, h/4, w/4) -> (N, 2, h, w), the features of full size never all at once on a CPU."""
@@ -228,7 +236,7 @@ class DDColor(nn.Module):
         step = ROWS if quarter.device.type == "cpu" else height * width
         for source, weights, target in zip(quarter.permute(0, 2, 3, 1).flatten(1, 2), colours, result, strict=True):
             for start in range(0, height * width, step):
-                features = F.relu(self.full(source[start : start + step])).unflatten(1, (16, half))
+                features = F.relu(self.full(source[start : start + step])).view(-1, 16, half)
                 target[start : start + step] = torch.matmul(features, weights.T.to(features.dtype))
         places = result.view(count, height, width, 4, 4, 2)
         return places.permute(0, 5, 1, 3, 2, 4).reshape(count, 2, 4 * height, 4 * width)

@@ -38,7 +38,8 @@ class Published:
     def weight_norm(self, name: str) -> Tensor:
         """Direction times length (Salimans and Kingma 2016, arXiv 1602.07868)."""
         direction = self[f"{name}.weight_v"]
-        return direction * (self[f"{name}.weight_g"] / direction.flatten(1).norm(dim=1).view(-1, 1, 1, 1))
+        length: Tensor = torch.linalg.vector_norm(direction.flatten(1), dim=1)
+        return direction * (self[f"{name}.weight_g"] / length.view(-1, 1, 1, 1))
 
 
 def fold(tensors: Mapping[str, Tensor], config: Config) -> DeOldify:
@@ -86,7 +87,7 @@ def _encoder(state: dict[str, Tensor], published: Published, config: Config) -> 
         for index in range(depth):
             source, target = f"layers.0.{4 + stage}.{index}", f"encoder.stages.{stage}.{index}"
             for number in range(3 if config.bottleneck else 2):
-                layer = published[f"{source}.conv{number + 1}.weight"], None
+                layer: Layer = (published[f"{source}.conv{number + 1}.weight"], None)
                 layer = _after(layer, *published.batch_norm(f"{source}.bn{number + 1}"))
                 _put(state, f"{target}.convolutions.{number}", layer)
             if f"{source}.downsample.0.weight" in published.tensors:

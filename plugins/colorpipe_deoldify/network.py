@@ -11,6 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from colorpipe.inference import convolve3x3
 from colorpipe_deoldify.layout import Config, Step
 
 MEAN, DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
@@ -134,9 +135,9 @@ class Up(nn.Module):
         x = blur(F.pixel_shuffle(F.relu_(self.widen(x)), 2))
         if x.shape[2:] != skip.shape[2:]:  # an odd size was rounded up on the way down
             x = F.interpolate(x, skip.shape[2:], mode="nearest")
-        x = F.relu_(self.join(torch.cat([x, F.relu_(self.skip(skip)).to(x.dtype)], 1)))
+        x = F.relu_(convolve3x3(self.join, torch.cat([x, F.relu_(self.skip(skip)).to(x.dtype)], 1)))
         if self.norm is not None and self.again is not None:
-            x = F.relu_(self.again(self.norm(x)))
+            x = F.relu_(convolve3x3(self.again, self.norm(x)))
         if self.last is not None and self.attention is not None:
             x = self.attention(self.last(x))
         return x
@@ -194,18 +195,20 @@ class DeOldify(nn.Module):
         return result
 
     def _strip(self, half: Tensor, picture: Tensor, top: int, bottom: int) -> Tensor:
-        height = picture.shape[2]
+        height, (before, after) = picture.shape[2], self.refine
+        assert isinstance(before, nn.Conv2d)
+        assert isinstance(after, nn.Conv2d)
         first, last = max(0, top - HALO), min(height, bottom + HALO)  # rows that are looked at
         above, below = first - (top - HALO), (bottom + HALO) - last  # rows beyond the picture
         x = torch.cat([self._doubled(half, first, last), picture[:, :, first:last].to(half.dtype)], 1)
         padded = F.pad(x, (1, 1, above, below))
-        y = F.relu_(self.refine[0](padded))  # one row of the halo is used up
+        y = F.relu_(convolve3x3(before, padded))  # one row of the halo is used up
         y = F.pad(y, (1, 1))
         if above:
             y[:, :, : above - 1] = 0
         if below:
             y[:, :, y.shape[2] - below + 1 :] = 0
-        y = F.relu_(self.refine[1](y))
+        y = F.relu_(convolve3x3(after, y))
         inside = x[:, :, top - first : bottom - first]
         return torch.sigmoid(self.colour(inside + y).float()) * (2 * RANGE) - RANGE
 

@@ -35,6 +35,9 @@ def bmp(path: Path) -> Header:
         bits, compression = _integer(head, 28, 2, False), _integer(head, 30, 4, False)
     if width < 1 or height < 1:
         raise InputError(f"{path} is a damaged BMP (it claims {width} x {height} pixels)", hint=DAMAGED)
+    palette = 0 if core or bits > 8 else 4 * (_integer(head, 46, 4, False) or 1 << bits)
+    if _integer(head, 10, 4, False) < 14 + _integer(head, 14, 4, False) + palette:
+        raise InputError(f"{path} is a damaged BMP (its pixels would begin in its header or palette)", hint=DAMAGED)
     if compression not in (*_BMP_STORED, *_BMP_PACKED):
         raise InputError(f"{path} is a BMP that colorpipe cannot read (compression {compression})", hint=UNREADABLE)
     start, stride = _integer(head, 10, 4, False), (width * bits + 31) // 32 * 4

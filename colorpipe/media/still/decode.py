@@ -28,7 +28,8 @@ _CUT_OFF = re.compile(r"premature end", re.IGNORECASE)
 # What a library says of a sound file that it was not built for.
 _NOT_BUILT_FOR = re.compile(
     r"unsupported|not supported|not configured|not implemented|no codec|unknown compression|can ?not handle|"
-    r"support for this|no decod|not compiled|bad number of|unimplemented|unknown .*format",
+    r"support for this|no decod|not compiled|bad number of|unimplemented|unknown .*format|not a whole number of bytes|"
+    r"bad \w+ format",
     re.IGNORECASE,
 )
 _END_OF_JPEG = b"\xff\xd9"
@@ -142,7 +143,10 @@ def what_is_left(loading: Loading, refusal: InputError) -> tuple[Plane, int]:
         try:
             if loading.kind == "jpeg":  # libjpeg fills what it has not got with this very grey
                 pixels = vips.to_pixels(plain(loading.open("none")))
-                return pixels, _rows_before_grey(pixels)
+                rows = _rows_before_grey(pixels)
+                if not rows:
+                    raise refusal
+                return pixels, rows
             return _by_strips(loading)
         except pyvips.Error:
             raise refusal from None
@@ -150,7 +154,7 @@ def what_is_left(loading: Loading, refusal: InputError) -> tuple[Plane, int]:
 
 def _rows_before_grey(pixels: Plane) -> int:
     grey = 128 if pixels.dtype == np.uint8 else 32768
-    flat = (np.abs(pixels.astype(np.int32) - grey) <= 1).all(axis=(1, 2))
+    flat = np.asarray((np.abs(pixels.astype(np.int32) - grey) <= 1).all(axis=(1, 2)))
     missing = int(np.argmin(flat[::-1])) if not flat.all() else len(flat)
     return len(flat) - missing
 
@@ -158,10 +162,9 @@ def _rows_before_grey(pixels: Plane) -> int:
 def _by_strips(loading: Loading) -> tuple[Plane, int]:
     """Rows from the top down to the first that cannot be decoded."""
     image = plain(loading.open("error"))
-    form = {"uchar": np.uint8, "ushort": np.uint16, "float": np.float32}.get(image.format)
-    if form is None:
+    form, grey = {"uchar": ("u1", 128.0), "ushort": ("u2", 32768.0), "float": ("f4", 0.5)}.get(image.format, ("", 0.0))
+    if not form:
         raise pyvips.Error("of another format")
-    grey = {np.uint8: 128, np.uint16: 32768}.get(form, 0.5)
     pixels = np.full((image.height, image.width, image.bands), grey, form)
     region = pyvips.Region.new(image)
     rows = 0

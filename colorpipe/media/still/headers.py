@@ -57,7 +57,8 @@ def _jpeg(path: Path) -> Header:
 def _png(path: Path) -> Header:
     data = path.read_bytes()
     told = png.colour(data)
-    tone, notes = Tone.of_png(told.gamma, told.white_and_primaries), []
+    notes: list[str] = []
+    tone = Tone.of_png(told.gamma, told.white_and_primaries)
     if told.code_points is not None:
         tone, notes = _of_code_points(path, told.code_points[:2])
     header = _by_vips(Loading(path, "png"), png.held(data))

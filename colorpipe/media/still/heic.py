@@ -65,7 +65,7 @@ class Heic:
         except Exception as error:
             raise _damaged(self.path, error) from None
         width, height = self.size
-        return values.reshape(height, width, -1).copy()
+        return np.array(values.reshape(height, width, -1))
 
 
 _MORE = {"depth_images": "depth map is", "aux": "auxiliary pictures (a gain map, mattes) are"}

@@ -19,7 +19,7 @@ _BANDS = {"1": 1, "L": 1, "LA": 2, "P": 3, "PA": 4, "RGB": 3, "RGBA": 4, "I;16":
 
 
 class UnreadableError(Exception):
-    """Not read by this reader; the text says why."""
+    """The reader does not read a file; the text says why."""
 
 
 def decoded(picture: Image.Image) -> Plane:
@@ -82,19 +82,35 @@ def _by_pillow(path: Path, page: Page) -> Plane:
         raise UnreadableError("a picture inside another's directory")
     if page.bits > 8 and page.samples > 1:
         raise UnreadableError("it would be rounded to 8 bits")
+    if page.bits not in (1, 2, 4, 8, 16):
+        raise UnreadableError(f"{page.bits} bits")
     with open(path, "rb") as file:
         try:
             picture = TiffImagePlugin.TiffImageFile(file)
             picture.seek(page.index)
         except (OSError, ValueError, SyntaxError, EOFError, KeyError, struct.error, TypeError) as error:
             raise UnreadableError(str(error)) from None
-        return decoded(picture)
+        pixels = decoded(picture)
+    # Pillow has turned it upright by itself; turned back, it is as it is stored, which the others give.
+    back = {6: 8, 8: 6}.get(page.place.number(274, 1), page.place.number(274, 1))
+    return _turned(pixels, back)
+
+
+def _turned(pixels: Plane, orientation: int) -> Plane:
+    """EXIF orientation (EXIF 2.32, table 4) applied."""
+    if orientation >= 5:
+        pixels = pixels.transpose(1, 0, 2)
+    if orientation in (2, 3, 6, 7):
+        pixels = pixels[:, ::-1]
+    if orientation in (3, 4, 7, 8):
+        pixels = pixels[::-1]
+    return np.ascontiguousarray(pixels)
 
 
 def _by_tifffile(path: Path, page: Page) -> Plane:
     import tifffile
 
-    if page.photometric not in (0, 1, 2, 5):
+    if page.photometric not in (0, 1, 2, 5) or page.bits not in (8, 16):
         raise UnreadableError("its colours are stored in another way")
     try:
         with tifffile.TiffFile(path) as file:

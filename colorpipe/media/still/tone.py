@@ -76,7 +76,7 @@ def _table(gamma: float, bits: int) -> Plane:
     peak = (1 << bits) - 1
     light = (np.arange(1 << bits) / peak) ** (1 / gamma)
     codes = np.where(light <= 0.0031308, 12.92 * light, 1.055 * light ** (1 / 2.4) - 0.055)
-    return np.rint(codes * peak).astype(np.uint8 if bits == 8 else np.uint16)
+    return np.asarray(np.rint(codes * peak).astype(np.uint8 if bits == 8 else np.uint16))
 
 
 @lru_cache(maxsize=2)

@@ -59,7 +59,8 @@ def open_container(path: Path, probed: int | None = None) -> av.container.InputC
         if path.stat().st_size == 0:
             raise InputError(f"{path}: the file is empty", hint="copy it again from where it came")
         # The file: prefix and the whitelist keep a name or a playlist from being taken for a network address.
-        options = {"protocol_whitelist": "file"}
+        # Transport streams: programs whose tables come in the middle of a file count from the start.
+        options = {"protocol_whitelist": "file", "scan_all_pmts": "1"}
         if probed is not None:
             options |= {"probesize": str(probed), "analyzeduration": _A_DAY}
         container = av.open(f"file:{path}", container_options=options, metadata_errors="replace")

@@ -28,6 +28,10 @@ MOST_PROBED = 256 << 20
 """Bytes that are looked through for streams at most whenever the file is opened: FFmpeg holds them in memory."""
 MARGIN = 1 << 20
 """Bytes after a stream's first packet that FFmpeg is given to find out what it is."""
+SKEW = 200
+"""Packets by which streams of a recording may be apart in the file."""
+OUT_OF_STEP = 0.5
+"""Seconds by which streams of one recording may be apart at one place of the file, at most."""
 LOOK = 500
 """Packets between looks whether a stream has come."""
 BACK, AHEAD = 0.1, 10.0
@@ -48,6 +52,10 @@ class _Stretch:
     """Decoding time of its last packet."""
     end: int
     """When the last of it is over."""
+    met: int
+    """Packets of all streams that came before it in the file."""
+    clock: float | None
+    """The time of the packet before it in the file, seconds."""
 
 
 @dataclass(frozen=True)
@@ -222,6 +230,8 @@ class _Clock:
         self._stretches: dict[int, dict[int, _Stretch]] = {index: {} for index in self._bases}
         self._counts = dict.fromkeys(self._bases, 0)
         self._epochs = dict.fromkeys(self._bases, 0)
+        self._packets = 0
+        self._clock: float | None = None
         self._now: list[float | None] = [None]
         """Of each epoch the time of its newest packet, seconds."""
 
@@ -231,6 +241,7 @@ class _Clock:
             return
         number = self._counts[index]
         self._counts[index] += 1
+        self._packets += 1
         ticks = packet.dts if packet.dts is not None else packet.pts
         if ticks is None:
             return
@@ -243,12 +254,12 @@ class _Clock:
         stretches = self._stretches[index]
         stretch = stretches.get(epoch)
         if stretch is None:
-            stretches[epoch] = _Stretch(number, shown, ticks, ticks, end)
+            stretches[epoch] = _Stretch(number, shown, ticks, ticks, end, self._packets, self._clock)
         else:
             stretch.start, stretch.last, stretch.end = min(stretch.start, shown), ticks, max(stretch.end, end)
         self._epochs[index] = epoch
         if self._kinds[index] in ("video", "audio"):
-            self._now[epoch] = time
+            self._now[epoch] = self._clock = time
 
     def _epoch(self, index: int, time: float) -> int:
         newest, own = len(self._now) - 1, self._epochs[index]
@@ -263,7 +274,21 @@ class _Clock:
         if -BACK < step <= AHEAD or (step > 0 and now is not None and abs(time - now) <= AHEAD):
             return own
         self._now.append(None)
+        self._take_along(index, time, newest + 1)
         return newest + 1
+
+    def _take_along(self, index: int, time: float, epoch: int) -> None:
+        """Streams that only just began may have begun in the new epoch, before this stream showed that there is one."""
+        for other, stretches in self._stretches.items():
+            own = self._epochs[other]
+            stretch = stretches.get(own)
+            if other == index or stretch is None or own != epoch - 1 or self._packets - stretch.met > SKEW:
+                continue
+            begin = stretch.begin * self._seconds[other]
+            off = 0.0 if stretch.clock is None else abs(begin - stretch.clock)
+            if off > OUT_OF_STEP and abs(begin - time) < off:
+                stretches[epoch] = stretches.pop(own)
+                self._epochs[other] = epoch
 
     def result(self, video: int) -> Survey:
         """The map of time; ``video`` is the stream whose pictures run on without a gap."""

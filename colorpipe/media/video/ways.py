@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import io
 import tempfile
 from fractions import Fraction
@@ -98,7 +99,18 @@ def takes_equal_times(muxer: str) -> bool:
 
 
 def way(path: Path, muxer: str, stream: Stream) -> Way | None:
-    """How a container takes a stream of ``path``; None: it does not."""
+    """How a container takes a stream of ``path``; None: it does not. Tried once for each state of the file."""
+    status = path.stat()
+    return _way(path, status.st_mtime_ns, status.st_size, muxer, stream.index)
+
+
+@functools.lru_cache(maxsize=256)
+def _way(path: Path, _changed: int, _size: int, muxer: str, index: int) -> Way | None:
+    with open_film(path) as film:
+        return _tried(path, muxer, film.streams[index])
+
+
+def _tried(path: Path, muxer: str, stream: Stream) -> Way | None:
     if holds(path, muxer, stream):
         return "copied"
     if not _codec(stream):

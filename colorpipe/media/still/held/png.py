@@ -84,10 +84,10 @@ def held(data: bytes) -> Held:
             resolution = Resolution.of_phys(body)
         elif name == b"eXIf":
             parts.setdefault("exif", body)
-        elif name == b"iTXt" and body.startswith(_XMP):
+        elif name in TEXTS and body.startswith(_XMP):
             text = read_text(name, body)
-            if text is not None:
-                parts.setdefault("xmp", text.text.encode())
+            if text is not None:  # libvips packs it into zTXt, as the UTF-8 that it is
+                parts.setdefault("xmp", text.text.encode("utf-8" if name == b"iTXt" else "latin-1"))
         elif name in TEXTS:
             text = read_text(name, body)
             if text is None:
