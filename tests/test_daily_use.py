@@ -231,7 +231,18 @@ def test_run_makes_a_film(workplace: Path) -> None:
 
 
 def test_a_saved_recipe_pins_what_was_in_effect(album: Path, cli: Cli) -> None:
-    status, _, told = cli("run", album / "0.png", "--device", "cpu", "--save-recipe", "r.json", "-o", "first")
+    status, _, told = cli(
+        "run",
+        album / "0.png",
+        "--weights",
+        "zhang-compact",
+        "--device",
+        "cpu",
+        "--save-recipe",
+        "r.json",
+        "-o",
+        "first",
+    )
     assert status == 0, told
     recipe = Recipe.from_json(Path("r.json").read_text())
     assert len(str(recipe.weights_sha256)) == 64
@@ -248,7 +259,18 @@ def test_a_saved_recipe_pins_what_was_in_effect(album: Path, cli: Cli) -> None:
 
 
 def test_what_differs_from_a_recipe_is_said(album: Path, cli: Cli) -> None:
-    cli("run", album / "0.png", "--device", "cpu", "--save-recipe", "r.json", "-o", "first")
+    cli(
+        "run",
+        album / "0.png",
+        "--weights",
+        "zhang-compact",
+        "--device",
+        "cpu",
+        "--save-recipe",
+        "r.json",
+        "-o",
+        "first",
+    )
     raw = json.loads(Path("r.json").read_text())
     other = "bf16" if raw["in_effect"]["precision"] == "fp32" else "fp32"
     raw["in_effect"]["versions"]["torch"] = "1.0"
@@ -265,7 +287,7 @@ def test_what_differs_from_a_recipe_is_said(album: Path, cli: Cli) -> None:
 
 
 def test_the_pins_do_not_change_a_digest() -> None:
-    session = Session("zhang", device="cpu", precision="fp32")
+    session = Session("zhang", weights="zhang-compact", device="cpu", precision="fp32")
     pinned = session.pinned()
     assert pinned.in_effect["T"] == pytest.approx(0.38)
     assert Session(pinned).digest == session.digest
