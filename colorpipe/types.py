@@ -281,6 +281,9 @@ class Recipe:
     """colorpipe's."""
     guides: Mapping[str, str] = field(default_factory=dict)
     """SHA-256 of one input's hint and reference files, by kind and frame, as ``hints 0``."""
+    in_effect: Mapping[str, Any] = field(default_factory=dict)
+    """What ``auto`` and the weights' own values came to where the recipe was made: ``precision``, ``T``, ``vibrance``,
+    and on what: ``versions``, ``machine``. It does not count for ``digest``."""
 
     def to_json(self) -> str:
         return json.dumps(dataclasses.asdict(self), indent=2, sort_keys=True, default=str)
@@ -316,6 +319,7 @@ class Recipe:
             if name not in _LIMITS and not (name in _SWITCHES and not value) and _LATER.get(name) != value
         }
         decisive = dataclasses.asdict(dataclasses.replace(self, device="", weights=None, settings=settings))
+        del decisive["in_effect"]
         if not self.guides:
             del decisive["guides"]
         return hashlib.sha256(json.dumps(decisive, sort_keys=True, default=str).encode()).hexdigest()

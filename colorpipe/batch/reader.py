@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import itertools
 import time
 from collections.abc import Iterator
 
@@ -12,6 +13,7 @@ from colorpipe.batch.context import RunContext
 from colorpipe.batch.journal import identity
 from colorpipe.batch.places import find_place
 from colorpipe.batch.state import Item, JobState
+from colorpipe.color.toned import is_in_colour
 from colorpipe.errors import InputError
 from colorpipe.guidance.sidecars import SidecarFiles
 from colorpipe.media.base import Provenance, Sink, Source
@@ -46,7 +48,7 @@ class Reader:
                     raise InputError(
                         f"{job.input}: its hint files are not the recipe's", hint="use those that it was made with"
                     )
-                state.skipped = context.is_done(context.journal(job), job.input, job.output, sidecars)
+                state.skipped = context.is_done(context.journal(job), job.input, job.output, sidecars, state.notes)
             if not (state.skipped or state.error):
                 self._read(state)
             context.ready.put(Item(state))
@@ -59,8 +61,11 @@ class Reader:
                 source = stack.enter_context(
                     media.open_source(state.job.input, self._context.session.media, state.job.preview)
                 )
-                sink = state.sink = self._open_sink(state, source)
                 frames = iter(source)
+                if source.info.medium == "still":
+                    frames = self._look_for_colour(state, frames)
+                if not state.skipped:
+                    sink = state.sink = self._open_sink(state, source)
             if state.error or sink is None:
                 return
             with self._context.lock:
@@ -83,6 +88,16 @@ class Reader:
                 )
             elif film and not state.error:
                 state.notes += state.sidecars.notes(source.info.frames, distance is not None)
+
+    def _look_for_colour(self, state: JobState, frames: Iterator[Frame]) -> Iterator[Frame]:
+        """Count a still that is in colour already; passed over where only grey ones are wanted."""
+        still = next(frames)
+        if is_in_colour(still):
+            with self._context.lock:
+                self._context.in_colour += 1
+            if self._context.request.only_grey:
+                state.skipped = state.passed_over = True
+        return itertools.chain([still], frames)
 
     def _open_sink(self, state: JobState, source: Source) -> Sink:
         job, session, sidecars = state.job, self._context.session, state.sidecars

@@ -62,7 +62,9 @@ def _run(words: list[str]) -> int:
     app, chosen = commands(host, words)
     command = typer.main.get_command(app)
     try:
-        status = command.main(words or ["--help"], prog_name="colorpipe", standalone_mode=False, obj=host)
+        with console.log_lines(quiet=not {"-q", "--quiet"}.isdisjoint(words)):
+            asked = ["--help" if word == "--help-all" and name == "run" else word for word in words]
+            status = command.main(asked or ["--help"], prog_name="colorpipe", standalone_mode=False, obj=host)
     except typer.TyperException as error:
         unknown = getattr(error, "option_name", None)
         if type(error).__name__ == "NoSuchOption" and isinstance(unknown, str):
