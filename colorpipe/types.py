@@ -336,6 +336,11 @@ class Outcome:
     notes: tuple[str, ...] = ()
     """Remarks for a person: a page left out, a stream that could not be copied."""
     error: str | None = None
+    """Why it failed, in one line, with what to do."""
+    error_type: str | None = None
+    """Name of the error's class: ``InputError``, ``OutputError`` ..., or of what was not expected."""
+    hint: str | None = None
+    """What to do, alone, where that is known."""
 
     def as_dict(self) -> dict[str, Any]:
         """Ready for JSON: paths are strings, seconds are rounded to milliseconds."""

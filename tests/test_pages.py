@@ -83,7 +83,7 @@ def coloured_copies(shelf: Path) -> None:
     dab = np.zeros((256, 256, 4), np.uint8)
     dab[150:160, 100:110] = (40, 160, 40, 255)
     pictures = {"coat.jpg": grey, "original.tif": grey, "others.jpg": colour, "coloured.jpg": colour}
-    for name, picture in {**pictures, "coat.hints.png": dab, "green.png": dab}.items():
+    for name, picture in {**pictures, "green.png": dab}.items():
         assert cv2.imwrite(str(shelf / name), picture)
     small_film(shelf / "film.mkv", 6, (256, 144))
     small_film(shelf / "coloured.mp4", 6, (256, 144), tint=(110, 150))

@@ -40,6 +40,8 @@ class JobState:
     """``Session.predictor_for``, which keeps what it learned last: for two shots at once, on each device."""
     skipped: bool = False
     error: str | None = None
+    error_type: str | None = None
+    hint: str | None = None
     unrecoverable: bool = False
     """The input itself is at fault: there is nothing to go on with next time."""
     size: tuple[int | None, int | None] = (None, None)
@@ -70,16 +72,18 @@ class JobState:
 
     def fail(self, error: Exception) -> None:
         """Note that this input fails; the others go on. An unexpected error is a bug: its traceback is logged."""
-        reason = str(error)
+        reason, hint = str(error), error.hint if isinstance(error, ColorpipeError) else ""
         self.unrecoverable = self.unrecoverable or isinstance(error, InputError)
         if isinstance(error, MemoryError):
             width, height = self.size
-            reason = f"{self.job.input}: not enough memory for {width} x {height} pixels; close other programs, or set "
-            reason += "--jobs 1"
+            hint = "close other programs, or set --jobs 1"
+            reason = f"{self.job.input}: not enough memory for {width} x {height} pixels; {hint}"
         elif not isinstance(error, ColorpipeError):
             log.error("unexpected error on %s", self.job.input, exc_info=error)
             reason = f"{self.job.input}: unexpected {type(error).__name__}: {error}"
-        self.error = self.error or reason
+        if self.error is None:
+            self.error, self.error_type = reason, type(error).__name__
+            self.hint = hint or None
 
 
 @dataclass(frozen=True)

@@ -144,4 +144,6 @@ class Writer:
             device=self._context.session.recipe.device,
             notes=tuple(state.notes),
             error=state.error,
+            error_type=state.error_type,
+            hint=state.hint,
         )

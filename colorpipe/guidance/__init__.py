@@ -1,4 +1,4 @@
-"""What a person gives to guide colour: hint files, reference pictures, and the files beside an input.
+"""Guidance from a person: hint files, reference pictures, and the sidecar files beside an input.
 
 May import: ground, color, media, plugins.
 """

@@ -86,8 +86,10 @@ class ChromaPropagator:
         return [self.chroma, *(fill(warp(self.chroma, step.path.shift), step.path.trust) for step in held)]
 
     def _between(self, key: Step, earlier: Float, later: Float) -> list[Float]:
-        """Of the last key frame and the frames held, from the key frames on either side of those, nearer and surer ones
-        counting for more."""
+        """Chroma of the last key frame and of the frames held.
+
+        It comes from the key frames on either side; nearer and surer ones count for more.
+        """
         steps, count = [*self._held, key], len(self._held) + 1
         path, paths = FlowChain.start(key.luma.shape), []
         for step, following in zip(steps[-2::-1], steps[:0:-1], strict=True):

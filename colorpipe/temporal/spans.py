@@ -130,7 +130,7 @@ class _MergedSpan:
     given: int = 0
     """Frames from there on that were given."""
     state: bytes = b""
-    """What another run needs to know to begin with its first frame."""
+    """The state from which another run begins with its first frame."""
     settled: list[Settled] = field(default_factory=list)
     """Frames after those."""
 

@@ -1,4 +1,4 @@
-"""What ``colorpipe train gan`` and ``colorpipe train vae`` take. Light: no torch here."""
+"""Options of ``colorpipe train gan`` and ``colorpipe train vae``. Light: no torch here."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from colorpipe.training import TrainingOptions
 
 @dataclass(frozen=True)
 class EncoderOptions(TrainingOptions):
-    """What both share."""
+    """The options that both share."""
 
     batch: int = option(16, "pictures per step", min=1, max=4096)
     side: int = option(160, "side of the training crops, pixels, a multiple of 32", min=32, max=1024)

@@ -1,4 +1,4 @@
-"""What ``colorpipe train lab-grid`` takes. Light: no torch here, for the flags are read on every start."""
+"""Options of ``colorpipe train lab-grid``. Light: no torch here, for the flags are read on every start."""
 
 from __future__ import annotations
 

@@ -27,7 +27,7 @@ CELL = 10
 REACH = 12
 """Cells to either side of grey: sRGB's ab lies within 108."""
 SIGMA = 5
-"""Of the Gaussian that smooths the prior, CIE units (Zhang, Isola and Efros 2016, section 2.2)."""
+"""Standard deviation of the Gaussian that smooths the prior, CIE units (Zhang, Isola and Efros 2016, section 2.2)."""
 RAREST = 1 / 40_000
 """Shares below this count as this: the rarest of the published prior's 313 colours has 2.5e-5, and from so few pictures
 a smaller share cannot be told."""

@@ -7,9 +7,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 DENSE_SIDE = 64
-"""What the dense head is fed, pixels each way; no other size fits its weights."""
+"""Side of the dense head's input, pixels; no other size fits its weights."""
 FILTERS = 32
-"""Of the first convolution."""
+"""Channels of the first convolution."""
 WIDTH = 64
 """Channels of the convolutional head at half size; twice that at a quarter."""
 DILATIONS = (1, 2, 4, 1)

@@ -1,4 +1,4 @@
-"""What the preprocessors do to a picture. Input is never written to."""
+"""The operations of the preprocessors. Input is never written to."""
 
 from __future__ import annotations
 

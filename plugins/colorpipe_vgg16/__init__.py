@@ -1,4 +1,4 @@
-"""What a classifier sees: whether VGG-16 takes a colorized picture for what it takes the true one for."""
+"""A classifier as a measure: whether VGG-16 sees the same thing in a colorized picture as in the true one."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ CLASSES = 1000
 
 @dataclass(frozen=True)
 class Truth:
-    """What the network sees in a true picture and in its grey."""
+    """The classes that the network sees in a true picture and in its grey."""
 
     true_class: int
     grey_class: int

@@ -18,7 +18,7 @@ from colorpipe.color import rgb
 
 SHORT_SIDE, CROP = 256, 224
 MEAN, DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
-"""Of ImageNet's R, G and B, 0..1: how the published weights were trained."""
+"""Mean and deviation of ImageNet's R, G and B, 0..1, with which the published weights were trained."""
 LONGEST = 4
 """Sides to one: of a picture longer than this, the ends are cut off before it is resized. They are not looked at, and
 enlarging them could fill the memory."""
@@ -55,7 +55,7 @@ class VGG16(nn.Module):
 
 
 def view(frame: Frame) -> Tensor:
-    """What the network is fed: (3, 224, 224), ImageNet's mean 0 and deviation 1."""
+    """The network's input: (3, 224, 224), ImageNet's mean 0 and deviation 1."""
     reach = LONGEST * min(frame.height, frame.width)
     top, left = max(0, frame.height - reach) // 2, max(0, frame.width - reach) // 2
     picture = torch.from_numpy(rgb(frame)[top : top + reach, left : left + reach]).permute(2, 0, 1)[None]
@@ -68,7 +68,7 @@ def view(frame: Frame) -> Tensor:
 
 
 def probabilities(network: nn.Module, frames: Sequence[Frame]) -> list[list[float]]:
-    """Of the 1000 classes, for each frame."""
+    """Probabilities of the 1000 classes, for each frame."""
     with torch.inference_mode():
         found: Tensor = network(torch.stack([view(frame) for frame in frames])).softmax(1)
     return cast("list[list[float]]", found.tolist())

@@ -63,7 +63,7 @@ class Cdc(Evaluator):
 
 
 class AlongFlow(Evaluator):
-    """What compares each frame with the one before, moved along the flow of the truth's luma."""
+    """Compares each frame with the one before, moved along the flow of the truth's luma."""
 
     of_films = True
 

@@ -88,5 +88,5 @@ def moved(before: View, now: View) -> tuple[View, Float] | None:
 
 
 def mean_where(visible: Float, values: Float) -> float:
-    """Of values (h, w, C), summed over the channels, over the visible places."""
+    """Mean of values (h, w, C), summed over the channels, over the visible places."""
     return float(np.sum(values * visible[..., None]) / max(float(visible.sum()), 1.0))

@@ -1,4 +1,4 @@
-"""What ``colorpipe train zhang`` takes. Light: no torch here, for the flags are read on every start."""
+"""Options of ``colorpipe train zhang``. Light: no torch here, for the flags are read on every start."""
 
 from __future__ import annotations
 
