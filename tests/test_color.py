@@ -90,7 +90,7 @@ def test_colour_that_fits_the_gamut_is_reproduced() -> None:
 def test_colour_outside_the_gamut_is_brought_inside_with_its_lightness(L: float) -> None:
     hues = np.linspace(0, 2 * np.pi, 36)
     ab = (100 * np.stack([np.cos(hues), np.sin(hues)], -1))[None].astype(np.float32)
-    light = spaces.fit_to_gamut(spaces._light(np.full((1, 36), L, np.float32), ab))
+    light = spaces.fit_to_gamut(spaces.light_of(np.full((1, 36), L, np.float32), ab))
     assert light.min() >= 0
     assert light.max() <= 1
     lab = rgb2lab(spaces.encode(light))

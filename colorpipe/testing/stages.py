@@ -254,11 +254,11 @@ class EvaluatorSuite(PluginSuite[Evaluator]):
 
 
 def _frame(bits: int, *, colour: bool, seed: int = 0, noise: int = 0, chance: int = 0) -> Frame:
-    """A 24x32 still of smooth colour, with ``noise``, drawn by ``chance``, added to its colour planes."""
+    """A 96x128 still of smooth colour, with ``noise``, drawn by ``chance``, added to its colour planes."""
     import numpy as np
 
     rng = np.random.default_rng(seed)
-    rows, columns = np.mgrid[0:24, 0:32]
+    rows, columns = np.mgrid[0:96, 0:128] / 4
     slopes = rng.uniform(0.5, 3.0, (3, 2))
     planes = np.stack([40 + seed * 10 + a * rows + b * columns for a, b in slopes])
     disturbed = planes + np.random.default_rng(chance).uniform(-noise, noise, planes.shape)
