@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from colorpipe._version import __version__
 
 _HOMES = {
+    "colorpipe.batch.api": ("run",),
     "colorpipe.evaluation.results": ("Evaluation",),
     "colorpipe.evaluation.scoring": ("evaluate",),
     "colorpipe.errors": (
@@ -55,6 +56,7 @@ PUBLIC = {
 """Package -> the public ones of its names: ``from colorpipe.color import rgb``. All others may change at any time."""
 
 if TYPE_CHECKING:
+    from colorpipe.batch.api import run as run
     from colorpipe.errors import ColorpipeError as ColorpipeError
     from colorpipe.errors import DeviceError as DeviceError
     from colorpipe.errors import InputError as InputError

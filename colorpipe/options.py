@@ -45,6 +45,8 @@ class Field:
     min: float | None
     max: float | None
     choices: tuple[str, ...]
+    qualified: bool = False
+    """Its author knows that the bare flag is the core's, and means ``--NAME-option`` alone."""
 
     @property
     def flag(self) -> str:
@@ -106,6 +108,7 @@ def option(
     *,
     min: float | None = None,
     max: float | None = None,
+    qualified: bool = False,
 ) -> Any:
     """A dataclass field that is also a flag.
 
@@ -113,10 +116,14 @@ def option(
         default: Used when nothing is given. ``None`` needs a type with ``| None``.
         help: One line: what it does, its unit, what larger means.
         min, max: Inclusive bounds of a number.
+        qualified: For a plugin's option that has the name of one of the core's: its flag is ``--NAME-option``, and the
+            conformance suite lets it pass.
     """
     if not help:
         raise PluginError("option() needs a help text", hint="say in one line what the option does")
-    return dataclasses.field(default=default, metadata={_KEY: {"help": help, "min": min, "max": max}})
+    return dataclasses.field(
+        default=default, metadata={_KEY: {"help": help, "min": min, "max": max, "qualified": qualified}}
+    )
 
 
 @dataclass(frozen=True)
@@ -176,7 +183,9 @@ def fields(cls: type[Options]) -> list[Field]:
             )
         kind, optional, choices = _resolve(hints[field.name], f"{cls.__qualname__}.{field.name}")
         bounds = (meta["min"], meta["max"])
-        resolved.append(Field(field.name, kind, field.default, meta["help"], optional, *bounds, choices))
+        resolved.append(
+            Field(field.name, kind, field.default, meta["help"], optional, *bounds, choices, meta["qualified"])
+        )
     return resolved
 
 

@@ -63,6 +63,12 @@ class MergeOptions(Options):
         "[default: fit, but clip for stills with --upsample bilinear or nearest]",
     )
     saturation: float = option(1.0, "chroma is multiplied by this", min=0.0, max=4.0)
+    hint_reach: float = option(
+        0.6,
+        "how far a painted hint goes where nothing stops it, as a share of the picture's longer side",
+        min=0.01,
+        max=10.0,
+    )
     keep_colour: bool = option(
         False, "leave places that have a colour already as they are: titles in red, tinted reels, hand-coloured prints"
     )

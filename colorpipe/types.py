@@ -27,6 +27,10 @@ _LIMITS = ("max_pixels", "max_seconds", "damaged")
 """Settings that let an input in or not, and change no result of a sound one."""
 
 
+_LATER = {"hint_reach": 0.6}
+"""Settings that came after the first digests: with these values they are left out, and a digest stays what it was."""
+
+
 _SWITCHES = ("keep_colour",)
 """Settings that decide something only where they are on: a recipe from before they were there is the same one."""
 
@@ -275,6 +279,11 @@ class Recipe:
     """SHA-256 of the colour reference, where one was given."""
     version: str = ""
     """colorpipe's."""
+    guides: Mapping[str, str] = field(default_factory=dict)
+    """SHA-256 of one input's hint and reference files, by kind and frame, as ``hints 0``."""
+    in_effect: Mapping[str, Any] = field(default_factory=dict)
+    """What ``auto`` and the weights' own values came to where the recipe was made: ``precision``, ``T``, ``vibrance``,
+    and on what: ``versions``, ``machine``. It does not count for ``digest``."""
 
     def to_json(self) -> str:
         return json.dumps(dataclasses.asdict(self), indent=2, sort_keys=True, default=str)
@@ -307,9 +316,12 @@ class Recipe:
         settings = {
             name: value
             for name, value in self.settings.items()
-            if name not in _LIMITS and not (name in _SWITCHES and not value)
+            if name not in _LIMITS and not (name in _SWITCHES and not value) and _LATER.get(name) != value
         }
         decisive = dataclasses.asdict(dataclasses.replace(self, device="", weights=None, settings=settings))
+        del decisive["in_effect"]
+        if not self.guides:
+            del decisive["guides"]
         return hashlib.sha256(json.dumps(decisive, sort_keys=True, default=str).encode()).hexdigest()
 
 

@@ -24,6 +24,7 @@ import pytest
 import pyvips
 import torch
 
+from colorpipe.batch.output_lock import OutputLock
 from colorpipe.errors import InputError, LimitError
 from colorpipe.media import open_source
 from colorpipe.media.still import vips
@@ -326,9 +327,54 @@ def test_what_may_not_be_read_or_written_is_said(cli: Cli, tint: Path, mortal: P
     (mortal / "shut").mkdir()
     (mortal / "shut").chmod(0o500)
     status, _, told = cli("run", "album/a.png", "-o", "shut/out.png", *words)
-    assert status == 1
+    assert status == 2
     assert "permission denied" in told.lower()
     assert "choose a folder that you may write to with -o" in told
+    (mortal / "away").mkdir()
+    (mortal / "away").chmod(0)
+    for place in ("away/out", "away/out.png", "shut/deep/er"):
+        status, _, told = cli("run", "album/a.png", "-o", place, *words)
+        assert (status, told.count("\n")) == (2, 2), told
+        assert told.startswith(f"colorpipe: cannot write {place.removesuffix('.png')}")
+    (mortal / "away").chmod(0o700)
+    assert not list((mortal / "away").iterdir())
+
+
+@pytest.mark.skipif(not Path("/proc/self").exists(), reason="a place where nobody can make a folder")
+def test_an_unreachable_folder_is_one_line_at_once(cli: Cli, tint: Path, workplace: Path) -> None:
+    for index in range(3):
+        write_grey(workplace / "album" / f"{index}.png")
+    (workplace / "file").write_text("")
+    (workplace / "circle").symlink_to("circle")
+    for place in ("/proc/x", "file/out", "circle"):
+        status, _, told = cli("run", "album", "-o", place, "--plugin", tint, "--colorizer", "tint")
+        assert status == 2, told
+        assert told.startswith(f"colorpipe: cannot write {place}"), told
+        assert "choose another" in told
+    lock = OutputLock.take(Path("/proc/x/a.png"))  # and what does not look first ends too
+    assert lock is not None
+    lock.release()
+
+
+def test_a_disk_without_room_for_the_first_result_is_told_before_the_start(
+    cli: Cli, tint: Path, workplace: Path, disk: Path
+) -> None:
+    noisy(workplace / "album", 3)
+    (disk / "full").write_bytes(bytes(370_000))
+    words = ["run", "album", "-o", disk / "out", "--plugin", tint, "--colorizer", "tint"]
+    status, _, told = cli(*words)
+    assert status == 2, told
+    assert f"cannot write {disk}/out: no space left on device" in " ".join(told.split())
+    assert "free at least 0.0 MB" not in told
+    assert not (disk / "out").exists()
+    (disk / "full").unlink()
+    assert cli(*words)[0] in (0, 1)
+    made = sorted((disk / "out").glob("*.png"))
+    assert made
+    (disk / "full").write_bytes(bytes(os.statvfs(disk).f_bavail * os.statvfs(disk).f_bsize))
+    status, _, told = cli("run", *(workplace / "album" / path.name for path in made), *words[2:])
+    assert status == 0, told  # all are there: nothing is written
+    assert f"{len(made)} skipped" in told
 
 
 @pytest.fixture

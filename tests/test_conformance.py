@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -31,6 +32,8 @@ def small(predict: Callable[[Any, Batch], Any], **attributes: Any) -> type[Color
     return type("Changed", (Small,), {"predict": predict, "__module__": __name__, **attributes})
 
 
+RUN_PARAMETERS = {"context"}
+"""Of ``run``, that are no flags."""
 # This file imports numpy by way of its helpers, which a plugin's module must not.
 HEAVY_FILE = {"importing it is light"}
 
@@ -61,6 +64,29 @@ def test_a_good_colorizer_passes() -> None:
 )
 def test_a_bad_prediction_is_found(predict: Callable[..., Any], check_name: str, reason: str) -> None:
     assert reason in failures(small(predict))[check_name]
+
+
+def test_an_option_with_a_name_of_the_core_is_found() -> None:
+    @dataclass(frozen=True)
+    class Own(colorpipe.Options):
+        saturation: float = option(1.0, "how strong", min=0)
+
+    @dataclass(frozen=True)
+    class Known(colorpipe.Options):
+        saturation: float = option(1.0, "how strong", min=0, qualified=True)
+
+    named = "options have names of their own"
+    assert "only --small-saturation does" in failures(small(Painter.predict, Options=Own))[named]
+    assert named not in failures(small(Painter.predict, Options=Known))
+
+
+def test_the_suite_knows_every_flag_of_the_command_line() -> None:
+    from colorpipe.cli import dynamic, run
+    from colorpipe.plugins.reserved import RUN_FLAGS
+
+    own = inspect.signature(dynamic.extend(run.run, [], choice=None)).parameters.values()
+    flags = {name for name in dynamic.reserved_names(own) if len(name) > 1} - RUN_PARAMETERS
+    assert flags <= RUN_FLAGS, "add them to colorpipe/plugins/reserved.py"
 
 
 def test_randomness_is_found() -> None:

@@ -18,6 +18,7 @@ from colorpipe.batch.request import NullListener, RunRequest
 from colorpipe.batch.runner import run
 from colorpipe.errors import UsageError
 from colorpipe.guidance.sidecars import SidecarFiles
+from colorpipe.guidance.strokes import Stroke, StrokeFile, write_strokes
 from colorpipe.media.inputs import Job, find_inputs
 from colorpipe.media.video import segments
 from colorpipe.media.video.source import open_video
@@ -255,10 +256,30 @@ def test_a_session_takes_the_files_beside_a_film_as_a_run_does(film: Path, tmp_p
     assert changed(plain, led) == ([9] if temporal == "none" else list(range(9, CUT)))
 
 
-def test_hints_are_nothing_to_a_method_that_takes_none(film: Path, tmp_path: Path) -> None:
-    film.with_name("film.9.hints.png").write_text("no picture")
+def test_hints_lead_a_method_that_takes_none(film: Path, tmp_path: Path) -> None:
     film.with_name("film.9.reference.png").write_text("no picture")
-    assert colorize(film, tmp_path / "out", Painter).status == "done"
+    plain = frames_of(colorize(film, tmp_path / "plain", Painter))
+    paint(film.with_name("film.0009.hints.png"), middle(9), RED)
+    led = frames_of(colorize(film, tmp_path / "led", Painter))
+    assert changed(plain, led) == list(range(9, CUT))
+    for number in range(9, CUT):
+        assert redness(led[number], middle(number)) > redness(plain[number], middle(number)) + 30, number
+
+
+def test_hints_on_two_frames_both_hold_to_the_end_of_the_shot(film: Path, tmp_path: Path) -> None:
+    plain = frames_of(colorize(film, tmp_path / "plain", Painter))
+    drawn = film.with_name("film.hints.json")
+    aside = (82, 140)
+    strokes = [
+        Stroke((((column + 0.5) / WIDTH, (row + 0.5) / HEIGHT),), 0.025, ab=(65.0, 50.0), frame=frame)
+        for (row, column), frame in ((middle(4), 4), (aside, 9))
+    ]
+    write_strokes(drawn, StrokeFile((WIDTH, HEIGHT), tuple(strokes)))
+    led = frames_of(colorize(film, tmp_path / "led", Painter))
+    assert changed(plain, led) == list(range(4, CUT))
+    for number in range(9, CUT):
+        assert redness(led[number], middle(number)) > redness(plain[number], middle(number)) + 25, number
+        assert redness(led[number], aside) > redness(plain[number], aside) + 25, number
 
 
 # --- going on, and beginning anew -------------------------------------------------------------------------------------
@@ -315,7 +336,10 @@ def test_files_for_frames_that_are_not_there_are_told(film: Path, tmp_path: Path
 def test_files_that_cannot_be_used_fail_the_film_before_it_begins(film: Path, tmp_path: Path) -> None:
     hints = paint(film.with_name("film.24.hints.png"), (40, 40), RED, (96, 96))
     outcome = colorize(film, tmp_path / "out")
-    assert outcome.error == f"{hints}: 96x96 has another aspect than its picture, 160x96"
+    assert (
+        outcome.error
+        == f"{hints}: 96x96 has another aspect than its picture, 160x96; paint on the upright picture itself"
+    )
     assert outcome.frames == 0
     missing = tmp_path / "missing.png"
     assert str(colorize(film, tmp_path / "out", hints=missing).error).startswith(f"cannot read {missing}")
@@ -476,7 +500,7 @@ def followed(folder: Path, frames: Sequence[np.ndarray], hints: np.ndarray) -> l
     views = []
     for (span_step,) in decided + planner.finish():
         view = planner.tracker(span_step).hints(size, size)
-        views.append(np.zeros((3, *size), np.float32) if view is None else view)
+        views.append(np.zeros((3, *size), np.float32) if view is None else view.for_network())
     return views
 
 

@@ -123,3 +123,11 @@ for number in range(200):
     lines = [line for line in (tmp_path / NAME).read_text().splitlines() if line]
     assert {json.loads(line)["output"] for line in lines} == {f"{run}-{n}.png" for run in "abcd" for n in range(200)}
     assert len(lines) == 800
+
+
+def test_a_picture_in_a_result_s_place_is_touched_and_a_ruin_is_not(pair: tuple[Path, Path]) -> None:
+    source, output = pair
+    finish(Journal(output.parent, "recipe"), source, output)
+    for data, state in ((b"\x89PNG\r\n\x1a\nof somebody", "touched"), (b"", "stale"), (b"\x00" * 40, "stale")):
+        output.write_bytes(data)
+        assert Journal(output.parent, "recipe").state(source, output) == state

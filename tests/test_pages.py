@@ -59,16 +59,34 @@ def small(source: str, target: Path, side: int = 96) -> None:
     assert cv2.imwrite(str(target), cv2.resize(picture, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA))
 
 
-def small_film(target: Path, frames: int = 16) -> None:
-    """The first frames of the sample film, small, as H.264."""
+def small_film(
+    target: Path, frames: int = 16, size: tuple[int, int] = (96, 54), tint: tuple[int, int] = (128, 128)
+) -> None:
+    """The first frames of the sample film, small, as H.264; ``tint`` is U and V of all."""
+    width, height = size
     with av.open(str(SAMPLES / "chaplin.mp4")) as source, av.open(str(target), "w") as film:
         stream = film.add_stream("libx264", rate=25, options={"preset": "ultrafast", "g": "8"})
-        stream.width, stream.height, stream.pix_fmt = 96, 54, "yuv420p"
+        stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
         for number, frame in zip(range(frames), source.decode(video=0), strict=False):
-            shrunk = frame.reformat(96, 54, "yuv420p")
+            planes = frame.reformat(width, height, "yuv420p").to_ndarray()
+            planes[height : height * 5 // 4], planes[height * 5 // 4 :] = tint
+            shrunk = av.VideoFrame.from_ndarray(planes, "yuv420p")
             shrunk.pts, shrunk.time_base = number, Fraction(1, 25)
             film.mux(stream.encode(shrunk))
         film.mux(stream.encode())
+
+
+def coloured_copies(shelf: Path) -> None:
+    """What another program made of our pictures, large enough to be registered, and a dab of green."""
+    colour = cv2.resize(cv2.imread(str(SAMPLES / "colour" / "astronaut.jpg")), (256, 256), interpolation=cv2.INTER_AREA)
+    grey = cv2.cvtColor(colour, cv2.COLOR_BGR2GRAY)
+    dab = np.zeros((256, 256, 4), np.uint8)
+    dab[150:160, 100:110] = (40, 160, 40, 255)
+    pictures = {"coat.jpg": grey, "original.tif": grey, "others.jpg": colour, "coloured.jpg": colour}
+    for name, picture in {**pictures, "green.png": dab}.items():
+        assert cv2.imwrite(str(shelf / name), picture)
+    small_film(shelf / "film.mkv", 6, (256, 144))
+    small_film(shelf / "coloured.mp4", 6, (256, 144), tint=(110, 150))
 
 
 @pytest.fixture(scope="session")
@@ -87,6 +105,7 @@ def shelf(tmp_path_factory: pytest.TempPathFactory) -> Path:
     painted[40:48, 40:48] = (40, 40, 200, 255)
     assert cv2.imwrite(str(shelf / "photo.hints.png"), painted)
     shutil.copytree(SAMPLES / "colour", shelf / "samples" / "colour")
+    coloured_copies(shelf)
     return shelf
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from pathlib import Path
 
 import cv2
@@ -10,8 +11,9 @@ import pytest
 
 from colorpipe.color import GREY_WEIGHTS, rgb_to_lab
 from colorpipe.errors import InputError
+from colorpipe.guidance import hint_files
 from colorpipe.inference.runtime import Runtime
-from colorpipe.pipeline.frame import Pipeline
+from colorpipe.pipeline.frame import HintSource, Pipeline
 from colorpipe.plugins.interfaces import Colorizer, Preprocessor
 from colorpipe.settings import MediaOptions, MergeOptions
 from colorpipe.types import Batch, Chroma, Encoding, Frame, InputSize, Lab
@@ -134,12 +136,16 @@ class HintPainter(Painter):
         return Chroma(batch.hints[:, :2])
 
 
+def painted(file: Path) -> HintSource:
+    return functools.partial(hint_files.load, file, options=MediaOptions())
+
+
 def test_hints_reach_the_network_where_they_were_painted(tmp_path: Path) -> None:
     hints = np.zeros((120, 90, 4), np.uint8)
     hints[:60] = (0, 0, 255, 255)  # OpenCV's order: opaque red over the upper half
     cv2.imwrite(str(tmp_path / "h.png"), hints)
     pipe = pipeline(HintPainter())
-    prepared = pipe.prepare(Frame(picture(), STILL), hint_file=tmp_path / "h.png")
+    prepared = pipe.prepare(Frame(picture(), STILL), hinted=painted(tmp_path / "h.png"))
     assert prepared.hints.shape == (3, 256, 256)
     assert prepared.hints[2, :127].min() == 1
     assert prepared.hints[2, 129:].max() == 0
@@ -158,7 +164,9 @@ def test_a_repair_named_after_padding_still_works_on_the_picture_at_its_own_size
 def test_hints_lie_over_the_picture_where_the_view_is_padded(tmp_path: Path) -> None:
     hints = np.full((64, 64, 4), (0, 0, 255, 255), np.uint8)
     cv2.imwrite(str(tmp_path / "h.png"), hints)
-    prepared = pipeline(HintPainter(), Padded()).prepare(Frame(picture(64, 64), STILL), hint_file=tmp_path / "h.png")
+    prepared = pipeline(HintPainter(), Padded()).prepare(
+        Frame(picture(64, 64), STILL), hinted=painted(tmp_path / "h.png")
+    )
     assert prepared.hints[2, :, 192:].min() == 1
     assert prepared.hints[2, :, :192].max() == 0
 
@@ -170,7 +178,7 @@ def test_hint_files_that_do_not_fit_are_refused(tmp_path: Path, shape: tuple[int
     pixels[0, 0] = 10
     cv2.imwrite(str(file), pixels)
     with pytest.raises(InputError, match=words):
-        pipeline(HintPainter()).prepare(Frame(picture(), STILL), hint_file=file)
+        pipeline(HintPainter()).prepare(Frame(picture(), STILL), hinted=painted(file))
 
 
 def test_grey_weights_sum_to_one() -> None:

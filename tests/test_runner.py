@@ -134,7 +134,8 @@ def test_broken_inputs_are_named_and_the_rest_is_done(folder: Path) -> None:
         assert told["hint"] is None or outcome.error.endswith(f"; {told['hint']}")
     assert sum(outcome.status == "done" for outcome in outcomes) == 7
     assert files(folder.parent / "out") == (files(folder) - set(failed)) | {NAME}
-    (folder.parent / "out" / NAME).unlink()  # as if somebody else had made what is there
+    (folder.parent / "out" / NAME).unlink()
+    write_grey(folder.parent / "out" / "0.png")  # somebody else has made what is there
     again = {outcome.input.name: outcome.as_dict() for outcome in run(request(folder), host_with(Painter))}
     assert (again["0.png"]["error_type"], again["0.png"]["hint"]) == ("OutputError", "--overwrite replaces it")
 

@@ -105,7 +105,7 @@ def test_other_errors_of_a_network_are_not_taken_for_memory() -> None:
         def predict(self, batch: Batch) -> Chroma:
             raise RuntimeError("mat1 and mat2 shapes cannot be multiplied")
 
-    with pytest.raises(RuntimeError, match="mat1"):
+    with pytest.raises(PluginError, match=r"painter failed in predict: RuntimeError: mat1 .*test_runtime\.py, line"):
         Runtime(Broken(), device="cpu", batch=4).predict(L)
 
 

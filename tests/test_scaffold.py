@@ -36,7 +36,7 @@ def test_its_own_tests_pass_under_pytest(cli: Cli, workplace: Path) -> None:
         check=False,
     )
     assert done.returncode == 0, done.stdout
-    assert "8 passed" in done.stdout
+    assert "9 passed" in done.stdout
 
 
 def test_it_runs_before_it_is_installed(cli: Cli, workplace: Path) -> None:

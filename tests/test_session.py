@@ -14,6 +14,7 @@ import colorpipe
 from colorpipe import OptionError, Recipe, Session, UsageError
 from colorpipe.types import Batch, Chroma, Lab
 from tests.helpers import Painter, host_with, write_grey
+from tests.test_video import make_clip
 
 
 def test_every_public_name_can_be_imported() -> None:
@@ -150,3 +151,9 @@ def test_a_reference_without_colour_is_refused(tmp_path: Path) -> None:
         Session("painter", host=host_with(Copyist), reference=tmp_path / "grey.png")
     with pytest.raises(UsageError, match="the reference is grey"):
         Session("painter", host=host_with(Copyist), reference=Lab(np.zeros((3, 3), np.float32)))
+
+
+def test_a_film_is_not_taken_for_a_picture(tmp_path: Path) -> None:
+    film = make_clip(tmp_path / "film.mkv")
+    with pytest.raises(UsageError, match=r"is a film.*colorpipe\.run\('.*film\.mkv'\).*Session\.film"):
+        Session("painter", host=host_with(Painter)).colorize(film)

@@ -5,13 +5,14 @@ from __future__ import annotations
 import csv
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import cv2
 import numpy as np
@@ -103,7 +104,7 @@ def test_a_run_leaves_weights_log_and_plot(data: Path, tmp_path: Path) -> None:
             "weight": torch.float16,
             "bias": torch.float16,
         }
-    assert sorted(p.name for p in output.parent.iterdir()) == ["tiny.csv", "tiny.png", "tiny.safetensors"]
+    assert sorted(p.name for p in output.parent.iterdir()) == ["tiny.ckpt", "tiny.csv", "tiny.png", "tiny.safetensors"]
 
 
 def test_the_same_seed_gives_the_same_weights(data: Path, tmp_path: Path) -> None:
@@ -221,7 +222,7 @@ def test_the_best_weights_are_kept_beside_the_last(data: Path, tmp_path: Path) -
     task, output = Worse(options(keep_best=True)), tmp_path / "w.safetensors"
     training.fit(task, data, output)
     best, last = load_file(training.RunFiles(output).best), load_file(output)
-    assert torch.equal(best["weight"], task.seen[0].half())
+    assert torch.equal(best["weight"], task.seen[1].half())  # the first look is at the start
     assert torch.equal(last["weight"], task.seen[-1].half())
     assert not torch.equal(best["weight"], last["weight"])
 
@@ -258,6 +259,111 @@ def test_minutes_end_a_run(data: Path, tmp_path: Path) -> None:
     result = training.fit(TinyTask(options(steps=10**6, minutes=0.02)), data, output)
     assert 0 < result.steps < 10**6
     assert output.exists()
+
+
+def test_a_finished_run_is_extended(data: Path, tmp_path: Path) -> None:
+    """The step count, the data's order and the optimizer go on; the schedule begins again."""
+    output, seen = tmp_path / "w.safetensors", []
+
+    class Noted(TinyTask):
+        def loss(self, network: torch.nn.Module, L: torch.Tensor, ab: torch.Tensor, step: int) -> torch.Tensor:
+            seen.append((step, network.weight.detach().clone(), float(L.sum())))
+            return super().loss(network, L, ab, step)
+
+    first = training.fit(Noted(options(steps=8, rate=0.01)), data, output)
+    weights, ended = output.read_bytes(), seen[-1]
+    again = training.fit(Noted(options(steps=6, resume=True, rate=0.02)), data, output)
+    assert (first.steps, again.steps) == (8, 14)
+    assert again.minutes > first.minutes
+    assert [step for step, *_ in seen] == list(range(14))
+    assert (seen[8][1] - ended[1]).abs().max() < 0.01  # from where it was, not from random weights
+    assert len({total for *_, total in seen}) == 14  # no batch comes twice
+    assert output.read_bytes() != weights
+    with training.RunFiles(output).log.open() as handle:
+        rates = {int(row["step"]): float(row["rate"]) for row in csv.DictReader(handle) if row["rate"]}
+    assert rates[12] > rates[8]
+    assert again.start["loss"] == pytest.approx(first.scores["loss"], abs=1e-3)
+    training.RunFiles(output).finished.unlink()
+    with pytest.raises(TrainingError, match=r"has no checkpoint to go on from .*w\.ckpt is not there"):
+        training.fit(Noted(options(resume=True)), data, output)
+    assert output.exists()
+
+
+def test_minutes_extend_a_finished_run(data: Path, tmp_path: Path) -> None:
+    output = tmp_path / "w.safetensors"
+    first = training.fit(TinyTask(options(steps=10**6, minutes=0.02)), data, output)
+    again = training.fit(TinyTask(options(steps=10**6, minutes=0.02, resume=True)), data, output)
+    assert again.steps > first.steps
+    assert again.minutes >= first.minutes + 0.02
+
+
+def test_pictures_from_elsewhere_take_the_place_of_the_held_out(data: Path, tmp_path: Path) -> None:
+    """They decide when the run ends, wherever they lie; none is trained on, and the held-out ones are still scored."""
+    album = tmp_path / "album"
+    shutil.copytree(data, album)
+    (album / "elsewhere").mkdir()
+    for shade in range(3):
+        cv2.imwrite(str(album / "elsewhere" / f"{shade}.png"), np.full((30, 30, 3), 100 + shade, np.uint8))
+    trained: set[str] = set()
+
+    class Seen(TinyTask):
+        def prepare(self, pictures: training.TrainingPictures, training: list[int]) -> None:
+            trained.update(pictures.names)
+
+        def validate(self, network: torch.nn.Module, rgb: torch.Tensor) -> Mapping[str, float]:
+            plain = bool((rgb.float().std((1, 2)) == 0).all())
+            return {"loss": 1.0 if plain else 2.0, "gain": float(len(rgb))}
+
+    task = Seen(options(steps=400, patience=2, validation=album / "elsewhere"))
+    result = training.fit(task, album, tmp_path / "w.safetensors")
+    assert result.steps == 12
+    assert (result.scores, result.pictures) == ({"loss": 1.0, "gain": 3.0}, 3)
+    assert result.held_out == {"loss": 2.0, "gain": 2.0}
+    assert result.held_out_pictures == 2
+    assert len(trained) == 24
+    assert not any(Path(name).parent.name == "elsewhere" for name in trained)
+    with training.RunFiles(tmp_path / "w.safetensors").log.open() as handle:
+        assert {row["val_loss"] for row in csv.DictReader(handle) if row["val_loss"]} == {"1.0000"}
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(TrainingError, match="0 readable pictures are too few to score by; give at least 1"):
+        training.fit(Seen(options(validation=tmp_path / "empty")), album, tmp_path / "v.safetensors")
+
+
+def test_scores_are_explained_and_set_beside_the_start() -> None:
+    from colorpipe.training.meanings import told
+
+    class Own(TinyTask):
+        meanings: ClassVar[Mapping[str, Any]] = {"skin": ("hue of faces, degrees off", "lower")}
+
+    scores = {"loss": 0.5, "gain": 0.8, "vivid": 0.7, "skin": 9.0}
+    start = {"loss": 0.5, "gain": -0.1, "vivid": 1.2, "skin": 4.0}
+    loss, gain, vivid, skin = told(scores, Own(options()), start)
+    assert loss == "  loss 0.500, as at the start (0.500): the error that training makes small; lower is better"
+    assert gain.startswith("  gain 0.800, better than at the start (-0.100): decibels nearer to the true colours than")
+    assert vivid.startswith("  vivid 0.700, worse than at the start (1.200): colourfulness beside the true pictures'")
+    assert skin == "  skin 9.000, worse than at the start (4.000): hue of faces, degrees off; lower is better"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="of glibc")
+def test_arrays_stay_in_the_heap_while_training_on_a_cpu(data: Path, tmp_path: Path) -> None:
+    """A large array that is freed and made again has the same pages: the kernel need not clear them anew."""
+    script = (
+        "import resource, sys\n"
+        "from colorpipe.training.memory import keep_memory\n"
+        "if sys.argv[1] == 'kept': keep_memory()\n"
+        "def faults(): return resource.getrusage(resource.RUSAGE_SELF).ru_minflt\n"
+        "b'1' * (1 << 26)\n"
+        "before = faults()\n"
+        "for _ in range(10): b'1' * (1 << 26)\n"
+        "print(faults() - before)\n"
+    )
+    counts = {}
+    for how in ("kept", "plain"):
+        done = subprocess.run([sys.executable, "-c", script, how], capture_output=True, text=True, check=True)
+        counts[how] = int(done.stdout)
+    if counts["plain"] < 1000:
+        pytest.skip("this C library keeps its memory anyway")
+    assert counts["kept"] < counts["plain"] / 20
 
 
 def test_patience_ends_a_run(data: Path, tmp_path: Path) -> None:

@@ -519,6 +519,16 @@ def test_a_film_that_is_cut_off_is_told(tmp_path: Path, suffix: str) -> None:
     assert any("cut off" in note for note in film.info.notes)
 
 
+@pytest.mark.parametrize("junk", [b"\xff" * 5000, bytes(5000), b"\x7f\xff\xff\xffJUNKrest of something else"])
+@pytest.mark.parametrize("suffix", [".mp4", ".mov", ".avi"])
+def test_junk_after_the_end_is_no_missing_frame(tmp_path: Path, suffix: str, junk: bytes) -> None:
+    source = make_clip(tmp_path / f"whole{suffix}", codec="mpeg4", time_base=Fraction(1, 25), ticks=range(12))
+    (tmp_path / f"in{suffix}").write_bytes(source.read_bytes() + junk)
+    film, frames = frames_of(tmp_path / f"in{suffix}")
+    assert len(frames) == 12
+    assert not any("cut off" in note for note in film.info.notes)
+
+
 def test_a_film_that_changes_size_is_refused_where_it_does(tmp_path: Path) -> None:
     parts = [
         make_clip(tmp_path / f"{width}.h264", codec="libx264", size=(width, 48), options={"bf": "0"})

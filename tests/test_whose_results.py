@@ -113,7 +113,7 @@ def test_films_and_previews_of_two_sources_keep_apart(cli: Cli, tint: Path, work
     }  # fmt: skip
 
 
-def test_a_film_that_is_half_done_keeps_its_place(cli: Cli, tint: Path, workplace: Path) -> None:
+def test_a_film_that_is_whole_but_for_its_last_step_keeps_its_place(cli: Cli, tint: Path, workplace: Path) -> None:
     from colorpipe.batch.journal import Journal
     from colorpipe.files import working_folder
 

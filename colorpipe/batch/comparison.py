@@ -63,7 +63,7 @@ def compare_film(context: RunContext, state: JobState) -> None:
         files.sweep(path, everything=True)  # whoever holds the lock on the film writes its comparison
         journal = context.journal(job, "comparison")
         # Whose it is was settled with the film's own place: of a moved folder, the film's path is another.
-        if journal.state(film, path) != "another" and context.is_done(journal, film, path):
+        if journal.state(film, path) != "another" and context.is_done(journal, film, path, notes=state.notes):
             return
         journal.begin(film, path)
         notes = write_comparison(film, path, context.session.media, begin, step)

@@ -14,6 +14,7 @@ from colorpipe.batch.request import Listener, RunRequest
 from colorpipe.batch.state import Item
 from colorpipe.errors import OutputError
 from colorpipe.media.inputs import DEFAULT_OUTPUT, Job
+from colorpipe.media.provenance import recipe_of
 from colorpipe.pipeline.session import Session
 
 AHEAD = 4
@@ -38,6 +39,8 @@ class RunContext:
         """From the readers to the network."""
         self.results: list[Channel[Item | None]] = [Channel(AHEAD, self.stop) for _ in range(self.lanes)]
         """From the network to each writer; None is the end."""
+        self.in_colour = 0
+        """Stills that were in colour before; changed under the lock."""
         self._journals: dict[tuple[Path, str], Journal] = {}
 
     def journal(self, job: Job, what: str = "") -> Journal:
@@ -55,20 +58,50 @@ class RunContext:
                 self._journals[key] = Journal(*key)
             return self._journals[key]
 
-    def is_done(self, journal: Journal, source: Path, output: Path, sidecars: Mapping[str, str] | None = None) -> bool:
-        """Whether a result is there already, made by this recipe from this source.
+    def is_done(
+        self,
+        journal: Journal,
+        source: Path,
+        output: Path,
+        sidecars: Mapping[str, str] | None = None,
+        notes: list[str] | None = None,
+        *,
+        heal: bool = True,
+    ) -> bool:
+        """Whether a result is there and is left: made by this recipe from this source, or changed by a person since.
+
+        Args:
+            notes: Takes what a person should know of it.
+            heal: Record a result again that is known by its mark alone.
 
         Raises:
-            OutputError: something else is there: a file of somebody's, or the result of another source.
+            OutputError: something else is there: a file of somebody's, the result of another source, or one of which
+                nothing is known any more.
         """
         if self.request.overwrite:
             return False
+        notes = [] if notes is None else notes
         state = journal.state(source, output, sidecars)
-        if state == "foreign":
-            raise OutputError(f"{output} exists and was not made by colorpipe", hint="--overwrite replaces it")
+        if state == "touched":
+            notes.append(f"{output} was changed since colorpipe made it: left as it is; --overwrite replaces it")
+            return True
         if state == "another":
             raise OutputError(
                 f"{output} is the result of {journal.origin(output)}, not of {source}",
                 hint="give another name to -o; --overwrite replaces it",
             )
-        return state == "done"
+        if state != "foreign":
+            return state == "done"
+        made = recipe_of(output)
+        if made is None:
+            raise OutputError(f"{output} exists and was not made by colorpipe", hint="--overwrite replaces it")
+        if made != self.session.digest or sidecars or output.stat().st_mtime_ns < source.stat().st_mtime_ns:
+            raise OutputError(
+                f"{output} was made by colorpipe with other settings or of another source, and its record is lost: it "
+                "may have been changed since",
+                hint="another folder for -o keeps both; --overwrite replaces it",
+            )
+        notes.append(f"{output} is known by its mark: the folder's record of it was lost, and is written anew")
+        if heal:
+            journal.done(source, output)
+        return True

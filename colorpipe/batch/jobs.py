@@ -28,7 +28,8 @@ class JobQueue:
 
     def __init__(self, jobs: Sequence[Job], lock: threading.Lock, stop: threading.Event) -> None:
         self._lock, self._stop = lock, stop
-        self._pending = deque(JobState(index, job) for index, job in enumerate(jobs))
+        traced: set[str] = set()
+        self._pending = deque(JobState(index, job, traced=traced) for index, job in enumerate(jobs))
         self._made_elsewhere: deque[JobState] = deque()
         """Their results are being made by another run: looked at again when all else has been begun."""
         self._in_work: dict[int, JobState] = {}

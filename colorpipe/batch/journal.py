@@ -13,7 +13,6 @@ decided.
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import json
 import os
@@ -23,12 +22,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
-from colorpipe.errors import OutputError
+from colorpipe.errors import InputError, OutputError
 from colorpipe.files import sha256, unwritable, working_folder
+from colorpipe.media import sniff
 from colorpipe.media.passed import JOURNAL
 
 NAME = JOURNAL
-State = Literal["new", "done", "stale", "foreign", "another"]
+State = Literal["new", "done", "stale", "foreign", "another", "touched"]
 
 
 class Journal:
@@ -53,7 +53,8 @@ class Journal:
 
     def state(self, source: Path, output: Path, guides: Mapping[str, str] | None = None) -> State:
         """``new``: nothing is there. ``done``: this source, by this recipe. ``stale``: of this source, but changed, of
-        another recipe, or unfinished. ``another``: of another source. ``foreign``: not colorpipe's.
+        another recipe, or unfinished. ``another``: of another source. ``touched``: of this source, and the result was
+        changed since. ``foreign``: not colorpipe's.
 
         Args:
             guides: ``SidecarFiles.identity`` of the source: with other hint files it is another source.
@@ -68,10 +69,24 @@ class Journal:
             return "foreign"
         if not _is_of(source, entry["source"]):
             return "another"
+        if entry["event"] == "done" and _is_touched(output, entry):
+            return "touched"
         if entry["event"] != "done" or entry["recipe"] != self.recipe or entry["size"] != output.stat().st_size:
             return "stale"
         same = entry["source"].get("guides", {}) == (guides or {}) and _same(source, entry["source"])
         return "done" if same else "stale"
+
+    def is_of_another_recipe(self, source: Path, output: Path) -> bool:
+        """Whether this source's result is there, untouched, and another recipe made it; decided without reading it."""
+        with self._lock:
+            self._read()
+        entry = self._entries.get(self._key(output))
+        if entry is None or entry["event"] != "done" or entry["recipe"] == self.recipe:
+            return False
+        try:
+            return bool(output.stat().st_size == entry["size"]) and _is_of(source, entry["source"])
+        except OSError:  # it is gone
+            return False
 
     def origin(self, output: Path) -> str | None:
         """The path of the source that a result was made, or begun, of; None where the journal does not know it."""
@@ -94,27 +109,20 @@ class Journal:
         known = {"path": str(source), "place": os.path.abspath(source)}
         self._append({"event": "begun", "output": self._key(output), "source": known})
 
-    def withdraw(self, output: Path) -> None:
-        """Call when nothing is left of a result that was begun: a journal that holds nothing else goes."""
-        with self._lock, contextlib.suppress(OSError, ValueError, KeyError, TypeError):
-            entries = [json.loads(line) for line in self._file.read_text("utf-8").splitlines() if line]
-            if all(entry["output"] == self._key(output) and entry["event"] == "begun" for entry in entries):
-                self._file.unlink()
-                self._entries.clear()
-                self._results_of.clear()
-                self._seen = 0
-
     def done(self, source: Path, output: Path, known: dict[str, Any] | None = None) -> None:
         """Call after the result is in its place.
 
         Args:
             known: The source's ``identity`` when it was read, with its ``guides``, if any; None takes it now.
         """
+        status = output.stat()
         self._append(
             {
                 "event": "done",
                 "output": self._key(output),
-                "size": output.stat().st_size,
+                "size": status.st_size,
+                "mtime_ns": status.st_mtime_ns,
+                "sha256": sha256(output),
                 "recipe": self.recipe,
                 "source": identity(source) if known is None else known,
             }
@@ -187,6 +195,24 @@ def identity(source: Path, *, digest: bool = True) -> dict[str, Any]:
     place = {"path": str(source), "place": os.path.abspath(source)}
     known = {**place, "size": status.st_size, "mtime_ns": status.st_mtime_ns}
     return {**known, "sha256": sha256(source)} if digest else known
+
+
+def _is_touched(output: Path, entry: dict[str, Any]) -> bool:
+    """Whether a result's content is no longer what was written, and may be somebody's work: not what is empty or no
+    picture and no film at all. An entry of an earlier version knows the size alone."""
+    status = output.stat()
+    if status.st_size != entry["size"]:
+        return _may_be_work(output)
+    if "sha256" not in entry or status.st_mtime_ns == entry.get("mtime_ns"):
+        return False
+    return sha256(output) != entry["sha256"] and _may_be_work(output)
+
+
+def _may_be_work(output: Path) -> bool:
+    try:
+        return sniff.kind_of(output) not in (sniff.UNKNOWN, sniff.TEXT)
+    except InputError:  # it is empty
+        return False
 
 
 def _is_of(source: Path, known: dict[str, Any]) -> bool:

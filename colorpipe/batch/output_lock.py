@@ -37,6 +37,11 @@ else:
         return True
 
 
+MOST_TRIES = 100
+"""Times that a folder is made, which others may remove at once; where it cannot be made at all, in /proc for one, the
+system says the same."""
+
+
 class OutputLock:
     """The right to make one result, held against other processes and other threads of this one. See ``take``."""
 
@@ -53,12 +58,14 @@ class OutputLock:
         """
         lock = hidden(result, "lock")
         made: list[Path] = []
+        tries = 0
         while True:
             try:
                 made += _make_folders(result.parent)
                 file = os.open(lock, os.O_RDWR | os.O_CREAT, 0o666)
             except FileNotFoundError:
-                if not result.parent.exists() and not made:
+                tries += 1
+                if tries < MOST_TRIES and not result.parent.exists() and not made:
                     continue  # another lock's release removed the folder that was there a moment ago
                 return cls(lock, None, made)
             except OSError:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import itertools
 import time
 from collections.abc import Iterator
 
@@ -12,6 +13,7 @@ from colorpipe.batch.context import RunContext
 from colorpipe.batch.journal import identity
 from colorpipe.batch.places import find_place
 from colorpipe.batch.state import Item, JobState
+from colorpipe.color.toned import is_in_colour
 from colorpipe.errors import InputError
 from colorpipe.guidance.sidecars import SidecarFiles
 from colorpipe.media.base import Provenance, Sink, Source
@@ -41,7 +43,12 @@ class Reader:
                 find_place(context, state)
                 job = state.job
                 sidecars = state.sidecars.identity
-                state.skipped = context.is_done(context.journal(job), job.input, job.output, sidecars)
+                state.notes += state.sidecars.remarks(job.input, self._pipeline.merge.saturation)
+                if context.request.recipe.guides not in ({}, sidecars):
+                    raise InputError(
+                        f"{job.input}: its hint files are not the recipe's", hint="use those that it was made with"
+                    )
+                state.skipped = context.is_done(context.journal(job), job.input, job.output, sidecars, state.notes)
             if not (state.skipped or state.error):
                 self._read(state)
             context.ready.put(Item(state))
@@ -54,8 +61,11 @@ class Reader:
                 source = stack.enter_context(
                     media.open_source(state.job.input, self._context.session.media, state.job.preview)
                 )
-                sink = state.sink = self._open_sink(state, source)
                 frames = iter(source)
+                if source.info.medium == "still":
+                    frames = self._look_for_colour(state, frames)
+                if not state.skipped:
+                    sink = state.sink = self._open_sink(state, source)
             if state.error or sink is None:
                 return
             with self._context.lock:
@@ -79,11 +89,21 @@ class Reader:
             elif film and not state.error:
                 state.notes += state.sidecars.notes(source.info.frames, distance is not None)
 
+    def _look_for_colour(self, state: JobState, frames: Iterator[Frame]) -> Iterator[Frame]:
+        """Count a still that is in colour already; passed over where only grey ones are wanted."""
+        still = next(frames)
+        if is_in_colour(still):
+            with self._context.lock:
+                self._context.in_colour += 1
+            if self._context.request.only_grey:
+                state.skipped = state.passed_over = True
+        return itertools.chain([still], frames)
+
     def _open_sink(self, state: JobState, source: Source) -> Sink:
         job, session, sidecars = state.job, self._context.session, state.sidecars
         state.size = (source.info.width, source.info.height)
         if source.info.medium == "video":
-            sidecars.check((source.info.height, source.info.width), session.media)
+            state.notes += sidecars.check((source.info.height, source.info.width), session.media)
             state.predictor_for = functools.lru_cache(2 * len(session.runtimes))(session.predictor_for)
         # The journal's word for them; it stays, or each film with hints would be made anew.
         guided = {"guides": sidecars.identity} if sidecars.frames else {}
@@ -92,12 +112,8 @@ class Reader:
         if job.preview is None:
             known = {name: state.source[name] for name in ("size", "sha256")}
             key = {"recipe": session.digest, **known, **guided}
-        provenance = Provenance(session.digest) if session.media.provenance else None
-        sink = media.open_sink(job.output, source, session.media, provenance, key)
-        if source.info.medium == "video" and not job.output.exists():
-            # Another source must not take the place of what is half done.
-            self._context.journal(job).begin(job.input, job.output)
-        return sink
+        provenance = Provenance(session.digest_for(sidecars.identity)) if session.media.provenance else None
+        return media.open_sink(job.output, source, session.media, provenance, key)
 
     def _read_singly(self, state: JobState, frames: Iterator[Frame], sink: Sink) -> None:
         while not state.error:
@@ -105,8 +121,11 @@ class Reader:
             with state.step("read"):
                 frame = next(frames, None)
                 if frame is not None:
-                    named = state.sidecars.hints.get(frame.index), state.sidecars.references.get(frame.index)
-                    prepared = self._pipeline.prepare(frame, sink.encoding, *named)
+                    hinted = state.sidecars.hint_source(frame.index, self._pipeline.media)
+                    reference = state.sidecars.references.get(frame.index)
+                    prepared = self._pipeline.prepare(frame, sink.encoding, hinted, reference)
+                    if hinted is not None and prepared.painted is None and frame.pts is None:
+                        state.notes.append(state.sidecars.blank(frame.index))
             if prepared is None:
                 break
             self._context.ready.put(Item(state, prepared.frame, prepared))

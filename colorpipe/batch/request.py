@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -33,6 +33,12 @@ class RunRequest:
     fail_fast: bool = False
     compare: bool = False
     """Write also ``NAME.compare.jpg``, or for a film ``NAME.compare.EXT``, beside each result: before and after."""
+    only_grey: bool = False
+    """Pass over stills that are in colour already."""
+    keep_dates: bool = False
+    """Give each result its source's time of change."""
+    save_recipe: Callable[[str], None] | None = None
+    """Is given the recipe as JSON, with all that was in effect, before the first picture."""
     preview: float | None = None
     """Make only so many seconds of each film, spread over its length, as ``NAME.preview.EXT``; None makes the whole."""
 

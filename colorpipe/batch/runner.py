@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import gc
+import logging
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -21,9 +22,12 @@ from colorpipe.batch.context import RunContext
 from colorpipe.batch.device_pool import DevicePool
 from colorpipe.batch.memory import spare_memory
 from colorpipe.batch.network import Dispatcher
+from colorpipe.batch.output_check import check_reachable, check_writable
 from colorpipe.batch.reader import Reader
 from colorpipe.batch.request import Listener, NullListener, RunRequest
 from colorpipe.batch.writer import Writer
+from colorpipe.errors import InputError
+from colorpipe.guidance.sidecars import strays
 from colorpipe.inference.runtime import COMPILE_FROM, describe
 from colorpipe.media.inputs import DEFAULT_OUTPUT, Job, find_inputs, is_video, plan
 from colorpipe.media.passed import Passed
@@ -31,15 +35,35 @@ from colorpipe.pipeline.session import Session
 from colorpipe.plugins.host import PluginHost
 from colorpipe.types import Outcome
 
+log = logging.getLogger(__name__)
+
 
 def run(request: RunRequest, host: PluginHost, listener: Listener | None = None) -> list[Outcome]:
     """Colorize every input and tell each one's fate, in the order of the inputs.
 
     Raises:
-        ColorpipeError: nothing was started: an input that is not there, an unknown plugin, weights that are missing.
+        ColorpipeError: nothing was started: an input that is not there, an output that cannot be written to, an unknown
+            plugin, weights that are missing.
         KeyboardInterrupt: after everything that was half done has been cleaned away. Whole segments of films stay in a
             hidden folder, and the next call goes on after them.
     """
+    jobs, passed = prepare(request)
+    spare_memory(any(is_video(job.input) for job in jobs))
+    session = session_for(request, host)
+    if request.save_recipe is not None:
+        request.save_recipe(session.pinned().to_json() + "\n")
+    listener = listener or NullListener()
+    listener.passed_over(passed)
+    return _Run(RunContext(request, session, jobs, listener), jobs).go()
+
+
+def prepare(request: RunRequest) -> tuple[list[Job], Passed]:
+    """Inputs and where their results go, with the output looked at; and what folders hold besides.
+
+    Raises:
+        UsageError, OutputError: nothing could be started.
+    """
+    check_reachable(request.output)
     passed = Passed()
     found = find_inputs(request.inputs, exclude=request.output or DEFAULT_OUTPUT, passed=passed)
     codec = request.recipe.settings.get("codec", "libx264")
@@ -50,17 +74,34 @@ def run(request: RunRequest, host: PluginHost, listener: Listener | None = None)
         return output_suffix(path, codec)
 
     jobs = plan(found, request.output, video_suffix, request.preview, request.compare)
-    spare_memory(any(is_video(job.input) for job in jobs))
-    session = Session(
+    check_writable(request.output, jobs, overwrite=request.overwrite)
+    _tell_strays(request, jobs)
+    return jobs, passed
+
+
+def session_for(request: RunRequest, host: PluginHost) -> Session:
+    """The session of a request."""
+    return Session(
         request.recipe,
         batch=request.batch,
         require_gpu=request.require_gpu,
         host=host,
         reference=request.reference,
     )
-    listener = listener or NullListener()
-    listener.passed_over(passed)
-    return _Run(RunContext(request, session, jobs, listener), jobs).go()
+
+
+def _tell_strays(request: RunRequest, jobs: Sequence[Job]) -> None:
+    """Hint files in the folders that were named which belong to no input there."""
+    named = [Path(argument).resolve() for argument in request.inputs if Path(argument).is_dir()]
+    inputs: dict[Path, set[str]] = {}
+    for job in jobs:
+        folder = job.input.parent.resolve()
+        if any(folder == one or one in folder.parents for one in named):
+            inputs.setdefault(folder, set()).add(job.input.stem)
+    for folder, stems in inputs.items():
+        with contextlib.suppress(InputError):  # a folder that cannot be looked into fails with its inputs
+            for stray in strays(folder, frozenset(stems)):
+                log.warning("%s was not used: no picture or film there has its name", stray)
 
 
 class _Run:
@@ -91,12 +132,14 @@ class _Run:
                 self._devices.close()
         if self._crash is not None:
             raise self._crash
+        self._tell_of_colour()
         return context.jobs.outcomes
 
     def _announce(self) -> None:
         """Tell the listener what is used, and the runtimes how much will come."""
         session, listener = self._context.session, self._context.listener
         listener.started(len(self._jobs))
+        self._warn_of_replacing()
         # The network sees few frames of a film with steady colour, one by one.
         every = session.merge.key_distance is None
         long = [every and is_video(job.input) and job.preview is None for job in self._jobs]
@@ -106,6 +149,30 @@ class _Run:
         precision = runtime.precision + (f" ({runtime.reason})" if runtime.reason else "")
         devices = ", ".join(describe(one.device) for one in session.runtimes)
         listener.used(devices, precision, session.recipe.weights or "none")
+
+    def _warn_of_replacing(self) -> None:
+        """Say before the start how many results of other settings this run replaces, and how to keep both."""
+        context = self._context
+        if context.request.overwrite:
+            return
+        jobs = [job for job in self._jobs if not job.error]
+        count = sum(context.journal(job).is_of_another_recipe(job.input, job.output) for job in jobs)
+        if count:
+            root = context.request.output or DEFAULT_OUTPUT
+            results = "1 result" if count == 1 else f"{count} results"
+            log.warning(
+                "%s in %s made with other settings will be replaced; to keep both, give another folder to -o",
+                results,
+                root,
+            )
+
+    def _tell_of_colour(self) -> None:
+        """Once for all of an album."""
+        count, only_grey = self._context.in_colour, self._context.request.only_grey
+        if count:
+            pictures = "1 picture was" if count == 1 else f"{count} pictures were"
+            done = "passed over" if only_grey else "given new colours; --only-grey passes over such"
+            log.info("%s in colour already: %s", pictures, done)
 
     def _thread(self, work: Callable[[], None]) -> threading.Event:
         """Start a thread; return an event set on exit.

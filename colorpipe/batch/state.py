@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import time
+import traceback
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from dataclasses import dataclass, field
@@ -13,7 +14,7 @@ from typing import Any
 
 from colorpipe.batch.output_lock import OutputLock
 from colorpipe.color import Float
-from colorpipe.errors import ColorpipeError, InputError
+from colorpipe.errors import ColorpipeError, InputError, PluginError
 from colorpipe.guidance.sidecars import SidecarFiles
 from colorpipe.inference.runtime import Runtime
 from colorpipe.media.base import Sink
@@ -39,6 +40,8 @@ class JobState:
     predictor_for: Callable[[Path, Runtime], Callable[..., list[Float]]] | None = None
     """``Session.predictor_for``, which keeps what it learned last: for two shots at once, on each device."""
     skipped: bool = False
+    passed_over: bool = False
+    """Skipped, and without a result."""
     error: str | None = None
     error_type: str | None = None
     hint: str | None = None
@@ -52,6 +55,8 @@ class JobState:
     """Frames that have a place in a shot."""
     merger: FilmMerger | None = None
     """For a film with steady colour."""
+    traced: set[str] = field(default_factory=set)
+    """Kinds of errors whose traceback was logged; all jobs of a run share it."""
     notes: list[str] = field(default_factory=list)
     started: float = field(default_factory=time.perf_counter)
     seconds: dict[str, float] = field(default_factory=lambda: {"read": 0.0, "predict": 0.0, "write": 0.0})
@@ -79,11 +84,21 @@ class JobState:
             hint = "close other programs, or set --jobs 1"
             reason = f"{self.job.input}: not enough memory for {width} x {height} pixels; {hint}"
         elif not isinstance(error, ColorpipeError):
-            log.error("unexpected error on %s", self.job.input, exc_info=error)
+            self._trace(error)
             reason = f"{self.job.input}: unexpected {type(error).__name__}: {error}"
+        elif isinstance(error, PluginError) and error.__cause__ is not None:
+            self._trace(error.__cause__)
         if self.error is None:
             self.error, self.error_type = reason, type(error).__name__
             self.hint = hint or None
+
+    def _trace(self, error: BaseException) -> None:
+        """Keep the traceback of an error, once for each kind: the same fault in a plugin meets every picture."""
+        last = traceback.extract_tb(error.__traceback__)[-1:]
+        kind = f"{type(error).__name__} in {[(frame.filename, frame.lineno) for frame in last]}"
+        if kind not in self.traced:
+            self.traced.add(kind)
+            log.error("unexpected error on %s (others like it are told in one line)", self.job.input, exc_info=error)
 
 
 @dataclass(frozen=True)

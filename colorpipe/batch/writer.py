@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+import os
 import time
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Literal
 
 from colorpipe import color, files
@@ -20,6 +23,13 @@ from colorpipe.types import Frame, Outcome
 RESERVE = 12
 """Frames of a film with steady colour that a writer keeps for when the network holds those after them up: half a second
 at 1080p, which is what a large network takes for a key frame on one core."""
+
+
+def keep_dates(source: Path, result: Path) -> None:
+    """The source's times of change and of last access for the result. Not every file system takes them."""
+    with contextlib.suppress(OSError):
+        status = os.stat(source)
+        os.utime(result, ns=(status.st_atime_ns, status.st_mtime_ns))
 
 
 class Writer:
@@ -96,9 +106,9 @@ class Writer:
         context, job = self._context, state.job
         if state.sink is not None:
             self._close(state)
-        elif state.skipped:
+        elif state.skipped and not state.passed_over:
             files.remove(files.working_folder(job.output))  # of a run that was killed at its last step
-        if context.request.compare and not state.error and is_video(job.output):
+        if context.request.compare and not (state.error or state.passed_over) and is_video(job.output):
             compare_film(context, state)
         if state.lock is not None:
             state.lock.release()
@@ -118,6 +128,8 @@ class Writer:
                 journal = self._context.journal(job)
                 journal.begin(job.input, job.output)
                 sink.commit()
+                if self._context.request.keep_dates:
+                    keep_dates(job.input, job.output)
                 journal.done(job.input, job.output, state.source)
                 sink.tidy()
         if state.error:
@@ -127,8 +139,6 @@ class Writer:
                     sink.tidy()
                 elif sink.kept:
                     state.notes.append(f"{sink.kept} frames are kept: the same command goes on from there")
-                if is_video(job.output) and (state.unrecoverable or not sink.kept):
-                    self._context.journal(job).withdraw(job.output)
         state.notes += sink.notes
 
     def _outcome(self, state: JobState) -> Outcome:
@@ -136,7 +146,7 @@ class Writer:
         return Outcome(
             input=state.job.input,
             status="failed" if state.error else status,
-            output=None if state.error else state.job.output,
+            output=None if state.error or state.passed_over else state.job.output,
             width=state.size[0],
             height=state.size[1],
             frames=state.frames,

@@ -16,7 +16,7 @@ import typer
 import typer.main
 
 from colorpipe._version import __version__
-from colorpipe.cli import console, dynamic, evaluate, models, plugins, run, train, verify
+from colorpipe.cli import console, dynamic, evaluate, merge, models, plugins, run, train, verify
 from colorpipe.cli.root import Root
 from colorpipe.errors import ColorpipeError, UsageError
 from colorpipe.plugins.host import PluginHost
@@ -62,7 +62,9 @@ def _run(words: list[str]) -> int:
     app, chosen = commands(host, words)
     command = typer.main.get_command(app)
     try:
-        status = command.main(words or ["--help"], prog_name="colorpipe", standalone_mode=False, obj=host)
+        with console.log_lines(quiet=not {"-q", "--quiet"}.isdisjoint(words)):
+            asked = ["--help" if word == "--help-all" and name == "run" else word for word in words]
+            status = command.main(asked or ["--help"], prog_name="colorpipe", standalone_mode=False, obj=host)
     except typer.TyperException as error:
         unknown = getattr(error, "option_name", None)
         if type(error).__name__ == "NoSuchOption" and isinstance(unknown, str):
@@ -103,6 +105,7 @@ def commands(host: PluginHost, words: Sequence[str]) -> tuple[typer.Typer, list[
     plugins.add_to(app)
     models.add_to(app)
     verify.add_to(app)
+    merge.add_to(app)
     host.add_commands(app)
     return app, chosen
 

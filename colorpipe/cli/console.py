@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import logging
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -69,6 +72,21 @@ def say(*parts: Any) -> None:
     from rich.text import Text
 
     stderr().print(Text.assemble(*parts))
+
+
+@contextlib.contextmanager
+def log_lines(*, quiet: bool) -> Iterator[None]:
+    """What colorpipe logs, on stderr, a line each: warnings, and unless ``quiet`` also what is going on."""
+    logger, handler = logging.getLogger("colorpipe"), logging.StreamHandler(sys.stderr)
+    before = logger.level
+    handler.setFormatter(logging.Formatter("%(message)s"))
+    logger.addHandler(handler)
+    logger.setLevel(logging.WARNING if quiet else logging.INFO)
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
+        logger.setLevel(before)
 
 
 def check_quiet(quiet: bool, verbose: bool) -> None:

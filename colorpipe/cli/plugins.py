@@ -210,8 +210,9 @@ def find(host: PluginHost, name: str, around: Path | None = None) -> list[Plugin
         UsageError: there is none, or it could not be loaded.
     """
     wanted = normalised(Path(name).name)
+    known = len(host.rows)
     for attempt in (1, 2):
-        rows = [row for row in host.rows if row.name == wanted]
+        rows = [row for row in host.rows if normalised(row.name) == wanted]
         usable = [row for row in rows if row.cls is not None]
         if usable:
             return usable
@@ -226,5 +227,10 @@ def find(host: PluginHost, name: str, around: Path | None = None) -> list[Plugin
             if any(normalised(entry) == wanted for entry in entries):
                 host.add_project(folder, entries)
                 break
+    # What the project's folder or --plugin gave counts even where its name is another than the one that was asked for.
+    given = [row for index, row in enumerate(host.rows) if row.error and (index >= known or Path(row.source).exists())]
+    if given:
+        told = "; ".join(f"{row.name} of {row.source} could not be loaded: {row.error}" for row in given)
+        raise UsageError(f"there is no plugin {name!r}: {told}")
     names = sorted({row.name for row in host.rows if row.cls is not None})
     raise UsageError(f"there is no plugin {name!r}", hint=f"plugins: {', '.join(names)}")

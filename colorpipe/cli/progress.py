@@ -199,13 +199,13 @@ class Reporter:
         if len(outcomes) < self._inputs:
             told.append(f"{self._inputs - len(outcomes)} not started")
         took = time.monotonic() - self._start
-        self._print(f"{', '.join(told)} in {_duration(took)} -> {output}", style="bold")
+        self._print(f"{', '.join(told)} in {duration(took)} -> {output}", style="bold")
 
     def _print(self, *parts: Any, style: str = "") -> None:
         self._console.print(Text.assemble(*parts, style=style))
 
 
-def _duration(seconds: float) -> str:
+def duration(seconds: float) -> str:
     """``8.2 s``, ``3 min 20 s``, ``2 h 5 min``."""
     if seconds < 60:
         return f"{seconds:.1f} s"

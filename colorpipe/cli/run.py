@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import functools
+import inspect
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, cast
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
+from typer.models import OptionInfo
 
 from colorpipe._version import __version__
 from colorpipe.cli import console, dynamic, places
 from colorpipe.cli.dynamic import Given, Group
-from colorpipe.cli.run_flags import RunFlags
+from colorpipe.cli.run_flags import SHORT, RunFlags
 from colorpipe.errors import UsageError
 from colorpipe.media.inputs import DEFAULT_OUTPUT
 from colorpipe.options import fields
@@ -36,6 +39,7 @@ colorpipe run album/ --preprocessor denoise --T 0.2 --saturation 1.2
 
 colorpipe run film.mp4 --preview 10            what the film will look like, in a minute
 """
+PLUGIN_KINDS = ("colorizer", "decoder", "preprocessor")
 
 
 @dataclass(frozen=True)
@@ -116,8 +120,21 @@ def add_to(app: typer.Typer, host: PluginHost, words: Sequence[str] | None) -> l
     groups = [dynamic.plugin_group(cls) for cls in choice.plugins]
     groups += [Group("merge", "Colour", MergeOptions), Group("media", "Files", MediaOptions)]
     command = dynamic.extend(run, groups, choice=choice)
+    _hide(command, words)
     app.command("run", help=f"{SUMMARY}\n\n{_method(choice)}", epilog=EPILOG)(command)
     return choice.plugins
+
+
+def _hide(command: Callable[..., Any], words: Sequence[str]) -> None:
+    """Leave in ``--help`` what most need, and the flags of plugins that were named; ``--help-all`` shows all."""
+    short = not {"--help", "-h"}.isdisjoint(words) and "--help-all" not in words
+    named = any(dynamic.words(words, f"--{kind}") for kind in PLUGIN_KINDS)
+    for parameter in inspect.signature(command).parameters.values():
+        owner, _, option = parameter.name.partition("_")
+        shown = parameter.name in SHORT or (named and owner in PLUGIN_KINDS and bool(option))
+        for info in getattr(parameter.annotation, "__metadata__", ()):
+            if isinstance(info, OptionInfo):  # the command's own are made once: each call sets them anew
+                info.hidden = short and not shown
 
 
 def run(
@@ -140,8 +157,8 @@ def run(
 
     host = cast(PluginHost, context.obj)
     asked = _recipe(choice, host, given, flags)
-    if flags.save_recipe is not None:
-        places.write("--save-recipe", flags.save_recipe, asked.to_json() + "\n")
+    saved = flags.save_recipe
+    places.check("--save-recipe", saved)
     if not flags.quiet:
         _warn(host, choice)
     request = RunRequest(
@@ -157,7 +174,14 @@ def run(
         fail_fast=flags.fail_fast,
         compare=flags.compare,
         preview=flags.preview,
+        only_grey=flags.only_grey,
+        keep_dates=flags.keep_dates,
+        save_recipe=None if saved is None else functools.partial(places.write, "--save-recipe", saved),
     )
+    if flags.dry_run:
+        from colorpipe.cli import dry_run
+
+        raise typer.Exit(dry_run.tell(request, host, verbose=flags.verbose))
     with json_lines(flags.json) as lines, Reporter(lines, quiet=flags.quiet, verbose=flags.verbose) as reporter:
         outcomes = run_all(request, host, reporter)
         reporter.summary(outcomes, str(flags.output or DEFAULT_OUTPUT))
@@ -199,7 +223,20 @@ def _recipe(choice: Choice, host: PluginHost, given: Given, flags: RunFlags) -> 
         precision=flags.precision or old.precision,
         seed=old.seed,
         version=__version__,
+        **_pins(old, choice, flags),
     )
+
+
+def _pins(old: Recipe, choice: Choice, flags: RunFlags) -> dict[str, Any]:
+    """What the recipe that was given is held to, but for what flags change."""
+    if not (old.in_effect and choice.colorizer.before):
+        return {}
+    in_effect = {name: value for name, value in old.in_effect.items() if not (name == "precision" and flags.precision)}
+    return {
+        "in_effect": in_effect,
+        "weights_sha256": None if flags.weights else old.weights_sha256,
+        "reference_sha256": None if flags.reference else old.reference_sha256,
+    }
 
 
 def _warn(host: PluginHost, choice: Choice) -> None:
@@ -218,7 +255,10 @@ def _warn(host: PluginHost, choice: Choice) -> None:
 def _method(choice: Choice) -> str:
     """The help's line that names the chosen plugins."""
     names = " -> ".join(chosen.cls.name for chosen in choice.stages)
-    return f"Shown with the flags of [bold]{names}[/bold]; add --colorizer, --decoder or --preprocessor to see others'."
+    return (
+        f"Method: [bold]{names}[/bold]. Name a --colorizer, --decoder or --preprocessor to see its flags; --help-all "
+        "shows all that there are."
+    )
 
 
 def _read_recipe(files: Sequence[str]) -> Recipe | None:

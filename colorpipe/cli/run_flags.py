@@ -13,6 +13,13 @@ from colorpipe.errors import UsageError
 from colorpipe.media.inputs import DEFAULT_OUTPUT
 from colorpipe.plugins.host import DEFAULT_COLORIZER
 
+SHORT = frozenset(
+    {
+        "output", "overwrite", "dry_run", "preview", "compare", "colorizer", "weights", "device", "help_all",
+        "merge__saturation",
+    }
+)  # fmt: skip
+"""Parameters that ``--help`` shows: what most need. ``--help-all`` shows all, and a plugin that is named its own."""
 METHOD, INPUT_OUTPUT, MACHINE, REPORT = "Method", "Input and output", "Machine", "Reporting"
 
 
@@ -37,6 +44,21 @@ class RunFlags:
     overwrite: Annotated[
         bool, flag("Colorize again what is done, and replace existing results", INPUT_OUTPUT, "--overwrite")
     ] = False
+    dry_run: Annotated[
+        bool,
+        flag(
+            "Make nothing: say what would be made, skipped, replaced and refused, how long it would take and how much "
+            "room",
+            INPUT_OUTPUT,
+            "--dry-run",
+        ),
+    ] = False
+    only_grey: Annotated[
+        bool, flag("Pass over pictures that are in colour already; sepia counts as grey", INPUT_OUTPUT, "--only-grey")
+    ] = False
+    keep_dates: Annotated[
+        bool, flag("Give each result the date of its original, as file managers show it", INPUT_OUTPUT, "--keep-dates")
+    ] = False
     compare: Annotated[
         bool,
         flag(
@@ -57,8 +79,9 @@ class RunFlags:
     hints: Annotated[
         Path | None,
         flag(
-            "Colour hints for one photo, or for the first frame of one film: a PNG, transparent where nothing is "
-            "painted; in a film they follow the motion to the end of the shot \\[default: NAME.hints.png beside it; "
+            "Colour hints for one photo or film: a PNG, transparent where nothing is painted, or a JSON file of "
+            "strokes, by default NAME.hints.json; in a film they follow the motion to the end of the shot \\[default: "
+            "NAME.hints.png beside it; "
             "beside a film also NAME.000123.hints.png, by frame]",
             INPUT_OUTPUT,
             metavar="FILE",
@@ -110,6 +133,7 @@ class RunFlags:
     json: Annotated[
         str | None, flag("Write one JSON object per input as it ends; - is stdout", REPORT, metavar="FILE|-")
     ] = None
+    help_all: Annotated[bool, flag("Show every flag and exit", REPORT, "--help-all")] = False
     quiet: Annotated[bool, flag("Print only failures", REPORT, "--quiet", "-q")] = False
     verbose: Annotated[bool, flag("Print a line for each input", REPORT, "--verbose", "-v")] = False
 

@@ -68,10 +68,16 @@ def train(
         raise UsageError(f"{cls.name} is not trained", hint=f"colorizers that are: {names or 'none installed'}")
     task = cls().training_task(dynamic.merged(cls.TrainOptions, cls.name, {}, given["train"]))
     from colorpipe.training import fit
+    from colorpipe.training.meanings import told
 
     result = fit(task, data, output, host)
-    scores = ", ".join(f"{name} {value:.3f}" for name, value in result.scores.items())
-    console.say(f"{result.steps} steps in {result.minutes:.1f} min; {scores}")
+    console.say(f"{result.steps} steps in {result.minutes:.1f} min")
+    options = task.options
+    of = "held out" if options.validation is None else f"of {options.validation}"
+    console.say("\n".join([f"on {result.pictures} pictures {of}:", *told(result.scores, task, result.start)]))
+    if result.held_out is not None:
+        count = result.held_out_pictures
+        console.say("\n".join([f"on {count} pictures held out of {data}:", *told(result.held_out, task)]))
     console.say(
         (f"weights: {result.output}", "bold"),
         f"   use them: colorpipe run INPUT --colorizer {cls.name} --weights {result.output}",

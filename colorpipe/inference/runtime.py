@@ -17,11 +17,12 @@ import numpy as np
 import torch
 
 from colorpipe.errors import DeviceError, PluginError, UsageError
+from colorpipe.inference import guard
 from colorpipe.inference import precision as measuring
-from colorpipe.types import Batch, Chroma, ChromaDistribution, Frame, Lab
+from colorpipe.types import Batch, ChromaDistribution, Frame, Lab
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterator
     from pathlib import Path
 
     from colorpipe.color import Float
@@ -41,8 +42,13 @@ and writers want the same cores that is most of it: eccv16 beside PNG writers, t
 two threads a call and 0.3 with two calls of one thread."""
 
 
-def choose_device(name: str = "auto", *, require_gpu: bool = False) -> torch.device:
+def choose_device(
+    name: str = "auto", *, require_gpu: bool = False, among: Collection[str] = frozenset(AUTO_BATCH), owner: str = ""
+) -> torch.device:
     """The device of a name: ``auto`` (CUDA, then MPS, then CPU), ``cpu``, ``cuda``, ``cuda:N`` or ``mps``.
+
+    Args:
+        among: Kinds that will do: those that a method, ``owner``, can run on.
 
     Raises:
         UsageError: not a name of a device.
@@ -53,7 +59,12 @@ def choose_device(name: str = "auto", *, require_gpu: bool = False) -> torch.dev
         raise UsageError(f"there is no device {name!r}", hint="devices: auto, cpu, cuda, cuda:N, mps")
     cuda, mps = torch.cuda.is_available(), torch.backends.mps.is_available()
     if kind == "auto":
-        kind = "cuda" if cuda else "mps" if mps else "cpu"
+        there = {"cuda": cuda, "mps": mps, "cpu": True}
+        kind = next((kind for kind, is_there in there.items() if is_there and kind in among), "")
+    if kind not in among:
+        runs_on = " or ".join(sorted(among))
+        reason = f"this machine has none: it runs on {runs_on}" if name == "auto" else f"it runs on {runs_on}"
+        raise DeviceError(f"{owner} does not run on --device {name}; {reason}", hint="choose another --colorizer")
     if kind == "cpu" and require_gpu:
         raise DeviceError("a GPU is required and this machine offers none", hint=_cuda_hint())
     if kind == "cuda" and not cuda:
@@ -65,8 +76,13 @@ def choose_device(name: str = "auto", *, require_gpu: bool = False) -> torch.dev
     return torch.device(kind, int(number)) if number else torch.device(kind)
 
 
-def choose_devices(names: str, *, require_gpu: bool = False) -> list[torch.device]:
+def choose_devices(
+    names: str, *, require_gpu: bool = False, among: Collection[str] = frozenset(AUTO_BATCH), owner: str = ""
+) -> list[torch.device]:
     """The devices of names with commas between: ``cuda:0,cuda:1``. One named twice is used by two threads at once.
+
+    Args:
+        among, owner: As for ``choose_device``.
 
     Raises:
         UsageError: not names, or of devices of several kinds, which would each give their own last bits.
@@ -75,7 +91,7 @@ def choose_devices(names: str, *, require_gpu: bool = False) -> list[torch.devic
     listed = [name.strip() for name in names.split(",")]
     if len(listed) > 1 and not all(listed):
         raise UsageError(f"--device {names}: a name is missing beside a comma", hint="for example: cuda:0,cuda:1")
-    devices = [choose_device(name, require_gpu=require_gpu) for name in listed]
+    devices = [choose_device(name, require_gpu=require_gpu, among=among, owner=owner) for name in listed]
     if len({device.type for device in devices}) > 1:
         raise UsageError(
             f"--device {names}: these are of several kinds, and results differ a little between kinds",
@@ -107,15 +123,16 @@ class Runtime:
     ) -> None:
         self.colorizer = colorizer
         self.decoder = decoder
-        self.device = choose_device(device, require_gpu=require_gpu)
-        self.batch = batch or AUTO_BATCH[self.device.type]
+        self.device = choose_device(device, require_gpu=require_gpu, among=colorizer.devices, owner=colorizer.name)
+        self.batch = batch or colorizer.preferred_batch or AUTO_BATCH[self.device.type]
         self.reference: Lab | None = None
         self.learning = 0.0
         """Seconds of the last ``learn``."""
         self.watch: Callable[[ChromaDistribution], None] | None = None
         """Is told of each distribution before it is decoded, N as many as were asked for."""
         with measuring.one_thread():
-            network = colorizer.build(weights)
+            with guard.named(colorizer, "build"):
+                network = colorizer.build(weights)
             if network is not None:
                 network = network.eval().requires_grad_(False).to(self.device)
                 colorizer.network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -144,8 +161,12 @@ class Runtime:
         found = measuring.fastest(self.colorizer.network, self._sample)
         return found.precision, found.reason
 
-    def _sample(self, precision: measuring.CpuPrecision) -> Float:
-        """The chroma of a picture of waves, (h', w', 2), in a precision that is not chosen yet."""
+    def sample(self) -> Float:
+        """The chroma of a picture of waves, (h', w', 2): for who wants to see what the network gives."""
+        return self._sample(self.precision)
+
+    def _sample(self, precision: Literal["fp32", "bf16", "fp16"]) -> Float:
+        """``sample`` in a precision that may not be chosen yet."""
         size = self.input_size
         side = size.side or -(-min(size.limit or 256, 256) // size.multiple) * size.multiple
         x = np.linspace(0, 1, side, dtype=np.float32)
@@ -157,7 +178,8 @@ class Runtime:
         start = time.perf_counter()
         self.reference = reference
         if self.colorizer.learns_from_reference:
-            self.colorizer.learn(reference, self.device)
+            with guard.named(self.colorizer, "learn"):
+                self.colorizer.learn(reference, self.device)
             if self.device.type == "cuda":
                 torch.cuda.synchronize(self.device)
         self.learning = time.perf_counter() - start
@@ -180,10 +202,11 @@ class Runtime:
         try:
             self._run(np.full((self.batch, 1, side, side), 50, np.float32), None, self.precision)
         except Exception as error:
-            if _out_of_memory(error):
+            if guard.out_of_memory(error):
                 raise
             self.colorizer.network = network
-            reason = str(error).strip().splitlines() or [type(error).__name__]
+            cause = error.__cause__ if isinstance(error, PluginError) and error.__cause__ else error
+            reason = str(cause).strip().splitlines() or [type(cause).__name__]
             log.warning("the network of %s runs uncompiled: %s", self.colorizer.name, reason[0])
 
     @property
@@ -225,7 +248,7 @@ class Runtime:
                 for chroma in self._calls(L, hints, reference, parts, size):
                     results += chroma
             except (RuntimeError, MemoryError) as error:
-                if not _out_of_memory(error):
+                if not guard.out_of_memory(error):
                     raise
                 self._make_room(L.shape)
         return results
@@ -271,22 +294,22 @@ class Runtime:
         count, size = len(L), size or self.batch
         hinted = None if hints is None else self._tensor(hints, size)
         batch = Batch(self._tensor(L, size), hinted, reference or self.reference)
-        with torch.autocast(self.device.type, DTYPES[precision], enabled=precision != "fp32"):
+        with (
+            guard.named(self.colorizer, "predict"),
+            torch.autocast(self.device.type, DTYPES[precision], enabled=precision != "fp32"),
+        ):
             predicted = self.colorizer.predict(batch)
+        guard.check_prediction(self.colorizer, predicted, size, distribution=True)
         if isinstance(predicted, ChromaDistribution):
             if self.watch is not None:
                 self.watch(replace(predicted, logits=predicted.logits[:count]))
             if self.decoder is None:
                 raise PluginError(f"{self.colorizer.name} predicts a distribution and has no decoder attached")
-            predicted = self.decoder.decode(predicted)
-        if not isinstance(predicted, Chroma):
-            raise PluginError(f"{self.colorizer.name} returned {type(predicted).__name__}, not Chroma")
+            with guard.named(self.decoder, "decode"):
+                predicted = self.decoder.decode(predicted)
+            guard.check_prediction(self.decoder, predicted, size, distribution=False)
         ab = predicted.ab[:count].float().permute(0, 2, 3, 1).contiguous().cpu().numpy()
-        if not np.isfinite(ab).all():
-            raise PluginError(
-                f"{self.colorizer.name} gave chroma that is not a number",
-                hint="try --precision fp32; if that fails too, the weights are damaged",
-            )
+        guard.check_chroma(self.colorizer, ab)
         return list(ab)
 
     def _tensor(self, values: Float, size: int) -> torch.Tensor:
@@ -326,13 +349,6 @@ def keep_threads(number: int) -> None:
     """Make torch use so many threads for this thread's calls, whatever others set."""
     torch.get_num_threads()  # a thread's first question sets its number to the default, over what was set before
     torch.set_num_threads(number)
-
-
-def _out_of_memory(error: BaseException) -> bool:
-    if isinstance(error, (torch.OutOfMemoryError, MemoryError)):
-        return True
-    text = str(error).lower()
-    return "out of memory" in text or "can't allocate memory" in text
 
 
 def describe(device: torch.device) -> str:

@@ -37,7 +37,8 @@ SHARED_SUFFIXES = frozenset({".avc", ".dif", ".evo", ".gxf", ".mod", ".mpv", ".n
 """Those that other kinds of files have as well, music above all: in folders their content decides."""
 WRITABLE_STILLS = frozenset({".jpg", ".jpeg", ".png", ".tif", ".tiff", ".webp", ".avif"})
 """Extensions that a still's result can have; other sources give a .png."""
-_HINTS = ".hints.png"
+_HINTS = re.compile(r"\.hints\.[a-z0-9]+$")
+"""Of an input, whatever its format: one that cannot be used is said, not colorized."""
 _REFERENCE = re.compile(r"\.[0-9]+\.reference\.(png|jpe?g)$")
 """A reference for a film's frame."""
 _MAGIC = frozenset("*?[")
@@ -108,7 +109,7 @@ def find_inputs(
     """The inputs that files, folders and glob patterns name, in the order named, each folder sorted, none twice.
 
     Folders are searched all the way down, through links too, each once. Hidden files and folders, thumbnails and bins
-    of network storages, ``*.hints.png``, ``*.000123.reference.png``, results that a journal of colorpipe records, and
+    of network storages, ``*.hints.*``, ``*.000123.reference.png``, results that a journal of colorpipe records, and
     what is neither still nor film by its name are left out.
 
     Args:
@@ -202,7 +203,7 @@ class _Search:
 
     def _is_taken(self, path: Path) -> bool:
         lower = path.name.lower()
-        if lower.endswith(_HINTS) or _REFERENCE.search(lower):
+        if _HINTS.search(lower) or _REFERENCE.search(lower):
             return False
         suffix = os.path.splitext(lower)[1]
         if suffix not in STILL_SUFFIXES | VIDEO_SUFFIXES or (suffix in SHARED_SUFFIXES and not sniff.is_film(path)):

@@ -180,13 +180,15 @@ class Film:
         if sidecars is None:
             colorizer = type(self._pipeline.runtime.colorizer)
             sidecars = SidecarFiles.of(first.origin, colorizer) if first.origin.is_file() else SidecarFiles()
-        sidecars.check((first.height, first.width), self._pipeline.media)
+        notes = sidecars.check((first.height, first.width), self._pipeline.media)
+        if first.origin.is_file():
+            notes += sidecars.remarks(first.origin, self._pipeline.merge.saturation)
         distance = self._pipeline.merge.key_distance
         read = 0
         for frame in self._singly(first, sidecars) if distance is None else self._steadily(first, sidecars, distance):
             read += 1
             yield frame
-        self.notes = tuple(sidecars.notes(first.index + read, distance is not None))
+        self.notes = (*notes, *sidecars.notes(first.index + read, distance is not None))
 
     def _all(self, first: Frame) -> Iterator[Frame]:
         yield first
@@ -194,8 +196,8 @@ class Film:
 
     def _singly(self, first: Frame, sidecars: SidecarFiles) -> Iterator[Frame]:
         for frame in self._all(first):
-            hints, reference = sidecars.hints.get(frame.index), sidecars.references.get(frame.index)
-            prepared = self._pipeline.prepare(frame, None, hints, reference)
+            hinted = sidecars.hint_source(frame.index, self._pipeline.media)
+            prepared = self._pipeline.prepare(frame, None, hinted, sidecars.references.get(frame.index))
             self.key_frames += 1
             yield self._pipeline.finish(prepared, self._predict(prepared, alone=False))
 

@@ -5,19 +5,20 @@ A photo is a source with one frame, a folder is many sources, a film is one time
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from colorpipe import color
 from colorpipe.color import published, resample
 from colorpipe.color.merge_torch import DeviceMerge
-from colorpipe.guidance import hints
+from colorpipe.guidance.correction import Corrector, working_size
+from colorpipe.guidance.hint_files import Hints
 from colorpipe.settings import MediaOptions, MergeOptions
 from colorpipe.types import Encoding, Frame, Metadata
 
@@ -29,8 +30,8 @@ if TYPE_CHECKING:
 
 OWN_COLOUR = "own colour"
 """Key of ``Frame.metadata.extra``: the planes that the source had, for ``keep_colour``."""
-HintSource = Callable[[tuple[int, int], tuple[int, int]], "Float | None"]
-"""H and W of the picture, h and w of the network's view of it -> (3, h, w), as ``hints.load``; None: no hints."""
+HintSource = Callable[[tuple[int, int], tuple[int, int]], Hints | None]
+"""H and W of the picture, h and w of what is asked for -> the hints at that size; None: nothing is painted."""
 
 
 @dataclass(frozen=True)
@@ -42,11 +43,13 @@ class Prepared:
     L: Float
     """(h, w) 0..100."""
     hints: Float | None = None
-    """(3, h, w): a, b and mask."""
+    """(3, h, w): a, b and mask, for a method that takes them."""
     region: tuple[float, float, float, float] = (0, 0, 1, 1)
     """The picture's place in the network's view: top, left, bottom, right, as fractions of its sides."""
     reference: Path | None = None
     """In place of the run's, at this place of a film."""
+    painted: Hints | None = None
+    """At the size at which the prediction is corrected by them; None where nothing is painted."""
 
 
 class Pipeline:
@@ -66,7 +69,7 @@ class Pipeline:
         self,
         frame: Frame,
         target: Encoding | None = None,
-        hint_file: Path | None = None,
+        hinted: HintSource | None = None,
         reference: Path | None = None,
     ) -> Prepared:
         """Keep the full-size luma; preprocess and shrink a copy to what the network wants.
@@ -74,8 +77,7 @@ class Pipeline:
         Args:
             target: The encoding that the sink wants, where it differs from the source's (other chroma subsampling).
         """
-        source = None if hint_file is None else functools.partial(hints.load, hint_file, options=self.media)
-        return self.network_view(self.restore(frame, target), source, reference)
+        return self.network_view(self.restore(frame, target), hinted, reference)
 
     def restore(self, frame: Frame, target: Encoding | None = None) -> Frame:
         """The frame that will be written, lacking only colour: repaired by the preprocessors that restore."""
@@ -115,14 +117,26 @@ class Pipeline:
             L = color.lightness(Frame(view, frame.encoding)).L
         else:
             L = color.lightness_of(_grey(view, frame.encoding) if seen.dtype == np.uint8 else view)
-        painted = None
+        native, painted = None, None
         if hinted is not None:
-            top, left, bottom, right = _box(region, size)
-            inner = hinted((frame.height, frame.width), (bottom - top, right - left))
-            if inner is not None:
-                painted = np.zeros((3, *size), np.float32)
-                painted[:, top:bottom, left:right] = inner
-        return Prepared(frame, L, painted, region, reference)
+            if self.runtime.colorizer.takes_hints:
+                native = self._native(hinted, frame, _box(region, size), size)
+            painted = hinted((frame.height, frame.width), working_size(frame.height, frame.width))
+        return Prepared(frame, L, native, region, reference, painted if painted is not None and painted.any else None)
+
+    @staticmethod
+    def _native(
+        hinted: HintSource, frame: Frame, box: tuple[int, int, int, int], size: tuple[int, int]
+    ) -> Float | None:
+        """Hints (3, h, w) over the whole of the network's view, of which the picture takes up ``box``."""
+        top, left, bottom, right = box
+        inner = hinted((frame.height, frame.width), (bottom - top, right - left))
+        values = None if inner is None else inner.for_network()
+        if values is None:
+            return None
+        native = np.zeros((3, *size), np.float32)
+        native[:, top:bottom, left:right] = values
+        return native
 
     def predict(
         self, batch: Sequence[Prepared], through: Callable[..., list[Float]] | None = None, alone: bool = False
@@ -148,11 +162,33 @@ class Pipeline:
     def crop_chroma(self, prepared: Prepared, ab: Float) -> tuple[Float, tuple[int, int]]:
         """The chroma that lies over the picture, and the size of that part of the network's view.
 
-        Where the published script lays U and V over the luma, and that is asked for, these take its place.
+        Where something is painted, the chroma is corrected by that, and has the size at which that is done. Where the
+        published script lays U and V over the luma, and that is asked for, these take its place.
         """
+        L, painted = prepared.L, prepared.painted
+        if painted is None or not self.merge.saturation:  # without saturation there is no colour to paint
+            if self._over_luma(prepared.frame):
+                ab = published.differences(L, ab)
+            return _crop(ab, L.shape, prepared.region)
+        L, ab = self._corrected(prepared.frame, *_crop(ab, L.shape, prepared.region), painted)
         if self._over_luma(prepared.frame):
-            ab = published.differences(prepared.L, ab)
-        return _crop(ab, prepared.L.shape, prepared.region)
+            ab = published.differences(L, ab)
+        return ab, (ab.shape[0], ab.shape[1])
+
+    def _corrected(self, frame: Frame, ab: Float, view_size: tuple[int, int], painted: Hints) -> tuple[Float, Float]:
+        """L (h, w) and the chroma corrected by hints, (h, w, 2), at their size."""
+        size = painted.weight.shape[0], painted.weight.shape[1]
+        small = np.asarray(cv2.resize(frame.luma, size[::-1], interpolation=cv2.INTER_AREA))
+        black, white = color.luma_range(frame.encoding)
+        predicted = resample.upsample(ab, small, size, self._method(frame), view_size, white - black)[0 : size[0]]
+        L = color.lightness(Frame(small, frame.encoding)).L
+        # What is painted is what is to be seen: the saturation that comes later is taken out of it.
+        seen = replace(painted, ab=painted.ab / np.float32(self.merge.saturation))
+        delta = Corrector(L, self.merge.hint_reach).delta(predicted, seen)
+        return L, np.asarray(predicted + delta, np.float32)
+
+    def _method(self, frame: Frame) -> resample.Upsampling:
+        return self.merge.upsample or ("guided" if frame.encoding.family == "rgb" else "bilinear")
 
     def merge_chroma(self, frame: Frame, ab: Float, view_size: tuple[int, int]) -> Frame:
         """A frame with chroma (h, w, 2) over the whole of it, which comes from a view of size ``view_size``.
@@ -165,7 +201,7 @@ class Pipeline:
 
     def _colorized(self, frame: Frame, ab: Float, view_size: tuple[int, int]) -> Frame:
         still = frame.encoding.family == "rgb"
-        method = self.merge.upsample or ("guided" if still else "bilinear")
+        method = self._method(frame)
         size = (frame.height, frame.width) if still else frame.encoding.chroma_shape(frame.height, frame.width)
         gamut = self._gamut(frame)
         if self.merge.saturation != 1:

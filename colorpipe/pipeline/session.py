@@ -26,9 +26,12 @@ from numpy.typing import NDArray
 from colorpipe import color, options
 from colorpipe._version import __version__
 from colorpipe.errors import OptionError, UsageError
+from colorpipe.guidance import hint_files
 from colorpipe.guidance.reference import read_lab
 from colorpipe.inference.runtime import Precision, Runtime, choose_devices
+from colorpipe.pipeline import pinned
 from colorpipe.pipeline.frame import Pipeline
+from colorpipe.plugins import fingerprint
 from colorpipe.plugins.host import DEFAULT_COLORIZER, PluginHost
 from colorpipe.settings import MediaOptions, MergeOptions
 from colorpipe.types import Encoding, Frame, Lab, Recipe, Stage
@@ -39,7 +42,6 @@ if TYPE_CHECKING:
     from colorpipe.guidance.sidecars import SidecarFiles
     from colorpipe.pipeline.film import Film
     from colorpipe.plugins.interfaces import Colorizer, Decoder, Plugin, Preprocessor
-
 
 log = logging.getLogger(__name__)
 
@@ -89,7 +91,7 @@ class Session:
         if isinstance(colorizer, Recipe):
             if values or weights or preprocessors or decoder:
                 raise UsageError("a recipe says it all", hint="change the recipe with dataclasses.replace instead")
-            recipe = colorizer
+            recipe = dataclasses.replace(colorizer, guides={})  # an input has some, a session none
         else:
             recipe = dataclasses.replace(
                 recipe_of(self.host, colorizer, values, preprocessors, decoder),
@@ -106,14 +108,15 @@ class Session:
         if reference is not None and colorizer.learns_from_reference and recipe.weights is None:
             weights = None  # what is learned takes the place of the method's own
         lab, reference_sha256 = self._reference(reference, recipe, type(colorizer), media)
-        first, *others = (str(device) for device in choose_devices(recipe.device, require_gpu=require_gpu))
+        devices = choose_devices(recipe.device, require_gpu=require_gpu, among=colorizer.devices, owner=colorizer.name)
+        first, *others = map(str, devices)
         path = weights.path if weights else None
         runtime = Runtime(
             colorizer,
             decoder,
             weights=path,
             device=first,
-            precision=recipe.precision,  # type: ignore[arg-type]
+            precision=pinned.precision_of(recipe, first),  # type: ignore[arg-type]
             batch=batch,
             reference=lab,
         )
@@ -125,7 +128,7 @@ class Session:
         self.media, self.merge = media, merge
         self.recipe = dataclasses.replace(
             recipe,
-            colorizer=self._stage(colorizer),
+            colorizer=self._stage(colorizer, self._side_files(weights)),
             decoder=None if decoder is None else self._stage(decoder),
             preprocessors=tuple(self._stage(preprocessor) for preprocessor in preprocessors),
             weights=weights.name if weights else None,
@@ -138,10 +141,23 @@ class Session:
         )
         # As it was asked for: `auto` may be decided otherwise on the machine that goes on with a job.
         self._asked = dataclasses.replace(self.recipe, precision=recipe.precision)
+        self._device = recipe.device
         self.digest = self._asked.digest()
+        pinned.tell_differences(recipe, self.recipe, runtime)
 
-    def _stage(self, plugin: Plugin) -> Stage:
-        return Stage(plugin.name, plugin.options.as_dict(), self.host.version(type(plugin)))
+    def pinned(self) -> Recipe:
+        """The recipe as it was asked for, with the weights' SHA-256 and what was in effect: ``Session(recipe)`` gives
+        the same bits on the same kind of machine, or says what differs."""
+        effect = pinned.in_effect(self.pipeline.runtime)
+        return dataclasses.replace(self._asked, device=self._device, in_effect=effect)
+
+    def _stage(self, plugin: Plugin, more: str = "") -> Stage:
+        return Stage(plugin.name, plugin.options.as_dict(), f"{self.host.version(type(plugin))} {more}".strip())
+
+    def _side_files(self, weights: Weights | None) -> str:
+        """What tells other content of ``Model.files``; empty where there are none."""
+        model = self.host.models.get(weights.name) if weights else None
+        return f"files:{fingerprint.of_files(model.files)}" if model is not None and model.files else ""
 
     def _reference(
         self, given: str | Path | Lab | None, recipe: Recipe, colorizer: type[Colorizer], media: MediaOptions
@@ -211,9 +227,14 @@ class Session:
             reference=reference,
         )
 
+    def digest_for(self, guides: Mapping[str, str]) -> str:
+        """``digest``, of an input with hint and reference files: ``guides`` is their SHA-256 by kind and frame."""
+        return dataclasses.replace(self._asked, guides=guides).digest()
+
     def frame(self, frame: Frame, hints: Path | None = None) -> Frame:
         """One frame in colour."""
-        prepared = self.pipeline.prepare(frame, hint_file=hints)
+        hinted = None if hints is None else functools.partial(hint_files.load, hints, options=self.media)
+        prepared = self.pipeline.prepare(frame, hinted=hinted)
         return self.pipeline.finish(prepared, self.pipeline.predict([prepared])[0])
 
     def film(self, frames: Iterable[Frame], sidecars: SidecarFiles | None = None) -> Film:
@@ -246,16 +267,10 @@ class Session:
 
         Raises:
             InputError: the file cannot be read.
+            UsageError: it is a film.
         """
-        if isinstance(picture, (str, Path)):
-            from colorpipe.media import first_frame
-
-            frame = first_frame(Path(picture), self.media)
-        else:
-            frame = _frame_of(picture)
+        frame = _picture(Path(picture), self.media) if isinstance(picture, (str, Path)) else _frame_of(picture)
         result = self.frame(frame, None if hints is None else Path(hints))
-        if result.encoding.family == "yuv":
-            return np.rint(color.yuv_to_rgb(result) * 255).astype(np.uint8)
         return color.interleaved(result.colour or (result.luma,) * 3)
 
 
@@ -350,6 +365,19 @@ def _reference_digest(reference: Lab, colorizer: type[Colorizer]) -> str:
     if reference.ab is None:
         raise UsageError("the reference is grey", hint="give a colour picture")
     return hashlib.sha256(reference.L.tobytes() + reference.ab.tobytes()).hexdigest()
+
+
+def _picture(path: Path, options: MediaOptions) -> Frame:
+    """A still from a file."""
+    from colorpipe.media import open_source
+
+    with open_source(path, options) as source:
+        if source.info.medium == "video":
+            raise UsageError(
+                f"{path} is a film, and this call gives one picture",
+                hint=f"colorpipe.run({str(path)!r}) makes the film; Session.film(frames) gives its frames in colour",
+            )
+        return next(iter(source))
 
 
 def _frame_of(array: NDArray[Any]) -> Frame:

@@ -22,7 +22,7 @@ import pluggy
 from colorpipe import options
 from colorpipe._version import __version__
 from colorpipe.errors import ColorpipeError, PluginError, UsageError
-from colorpipe.plugins import hookspecs
+from colorpipe.plugins import fingerprint, hookspecs
 from colorpipe.plugins.contract import contract_mismatch
 from colorpipe.plugins.interfaces import KINDS, Colorizer, Decoder, Evaluator, Plugin, Preprocessor
 
@@ -53,6 +53,9 @@ class PluginRecord:
     """Distribution and version, or the file."""
     cls: type[Plugin] | None = None
     version: str = ""
+    local: Path | None = None
+    """Its source, a file or a folder, where that may change under one version: a file, a project's folder, or an
+    editable installation."""
     error: str = ""
 
 
@@ -80,6 +83,8 @@ class PluginHost:
             except Exception as error:  # a plugin may raise anything on import; it becomes a row
                 host._broken(entry.name, source, f"import of {entry.value} failed: {_oneline(error)}")
                 continue
+            if entry.dist is not None and distributor != hookspecs.PROJECT and fingerprint.is_editable(entry.dist):
+                version = fingerprint.versioned(version, module)  # colorpipe's own methods go by its version alone
             host.register(module, name=entry.name, source=source, version=version)
         for file in files:
             host.add_file(file)
@@ -116,7 +121,7 @@ class PluginHost:
             del sys.modules[name]
             self._broken(path.stem, str(path), f"import failed: {_oneline(error)}")
             return
-        self.register(module, name=path.stem, source=str(path))
+        self.register(module, name=path.stem, source=str(path), version=fingerprint.versioned("", module))
 
     def add_project(self, folder: Path, entries: Mapping[str, str]) -> None:
         """Load a plugin's project that is not installed, from its folder; the folder goes on ``sys.path``.
@@ -135,7 +140,7 @@ class PluginHost:
             except Exception as error:  # as above
                 self._broken(name, str(folder), f"import of {value} failed: {_oneline(error)}")
                 continue
-            self.register(module, name=name, source=str(folder))
+            self.register(module, name=name, source=str(folder), version=fingerprint.versioned("", module))
 
     def register(self, module: Any, *, name: str, source: str, version: str = "") -> None:
         """Take in one plugin module (or object with hook implementations).
@@ -177,7 +182,8 @@ class PluginHost:
         return {row.name: row.cls for row in self.rows if row.cls is not None and row.kind == kind}
 
     def version(self, cls: type[Plugin]) -> str:
-        """Version of the distribution that a class came from; empty for a file."""
+        """Version of the distribution that a class came from, and ``sha256:`` with the first digits of its source's
+        digest where that may change under one version: a file, a project's folder, an editable installation."""
         return next((row.version for row in self.rows if row.cls is cls), "")
 
     def colorizer(self, name: str) -> type[Colorizer]:

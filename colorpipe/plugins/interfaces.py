@@ -126,6 +126,10 @@ class Colorizer(Plugin):
     """True: ``predict`` gives a ChromaDistribution, and a decoder is attached."""
     default_decoder: ClassVar[str | None] = None
     """The decoder attached when none is asked for; for a method that yields a distribution."""
+    devices: ClassVar[frozenset[str]] = frozenset({"cpu", "cuda", "mps"})
+    """The kinds of devices that it can run on: ``auto`` chooses among these, and another is refused by name."""
+    preferred_batch: ClassVar[int | None] = None
+    """Pictures a call of ``predict``, where ``--batch`` is not given; None takes the device's own number."""
     takes_hints: ClassVar[bool] = False
     takes_reference: ClassVar[bool] = False
     """``Batch.reference`` is looked at."""

@@ -7,7 +7,8 @@ import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol
 
 from colorpipe.options import Options, option
 
@@ -50,13 +51,22 @@ class TrainingOptions(Options):
     held_out_share: float | None = option(
         None, "share of the pictures kept for validation, in place of a number", min=0.01, max=0.9
     )
+    validation: Path | None = option(
+        None,
+        "folder of colour pictures from elsewhere: scores and early stopping are by these, none is trained on, and the "
+        "held-out ones are scored at the end",
+    )
     repeat: Path | None = option(None, "text file of names of pictures: each line shows one once more in every pass")
     validate_every: int = option(250, "steps between validations", min=1)
     patience: int | None = option(None, "stop after this many validations without improvement", min=1)
     keep_best: bool = option(False, "keep the weights of the best validation too, as NAME.best.safetensors")
     preprocessor: str | None = option(None, "what the network's view goes through, as in `run --preprocessor`")
     checkpoint_minutes: float = option(2.0, "minutes between checkpoints", min=0)
-    resume: bool = option(False, "go on from the output file's last checkpoint, if there is one")
+    resume: bool = option(
+        False,
+        "go on from the output file's last checkpoint, if there is one; a finished run is extended by --steps, "
+        "or by --minutes",
+    )
     seed: int = option(0, "seed of everything random", min=0)
     device: Literal["auto", "cpu", "cuda", "mps"] = option("auto", "where to train")
     precision: Literal["auto", "fp32", "bf16", "fp16"] = option("auto", "arithmetic of the network while training")
@@ -65,7 +75,8 @@ class TrainingOptions(Options):
     def decisive(self) -> dict[str, Any]:
         """The options that the weights depend on, for their metadata; files by their names."""
         paths = {name: value.name for name, value in vars(self).items() if isinstance(value, Path)}
-        left_out = ("checkpoint_minutes", "resume", "workers")
+        left_out = ["checkpoint_minutes", "resume", "workers"]
+        left_out += ["validation"] if self.validation is None else []
         return {name: value for name, value in (self.as_dict() | paths).items() if name not in left_out}
 
 
@@ -89,6 +100,9 @@ class Task(abc.ABC):
     average: float = 0.998
     """Decay of the moving average of the weights, which is what is validated and exported: about the last 500 steps.
     0 takes the weights as they are."""
+    meanings: ClassVar[Mapping[str, tuple[str, Literal["higher", "lower", "near 1"]]]] = MappingProxyType({})
+    """Of scores that ``validate`` gives besides ``loss``, ``gain`` and ``vivid``: what one is, for a person, and which
+    values are better."""
     view: Callable[[Float], Float] | None = None
     """Changes L (h,w) 0..100 before the network sees it: the preprocessor that was asked for. ``fit`` sets it."""
 

@@ -1,4 +1,4 @@
-"""The hints of a shot, followed from frame to frame, and its reference."""
+"""What leads the network through a shot: painted colours, followed to where their places are now, and a reference."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from colorpipe.color import Float
-from colorpipe.guidance import hints
+from colorpipe.guidance.hint_files import Hints
 from colorpipe.temporal.fill import fill
 from colorpipe.temporal.keyframes import Step
 from colorpipe.temporal.optical_flow import WINDOW, Small, sample
@@ -28,10 +28,13 @@ what costs a place that was followed half its trust. In a plain sky or wall no f
 _AROUND = np.stack(np.meshgrid(*[np.arange(WINDOW, dtype=np.float32) - WINDOW // 2] * 2), -1).reshape(-1, 1, 2)
 _REFERENCE = struct.Struct("<i")
 _NONE = -1
+_SIX = -2
+"""Begins a state whose points have six columns; those of before have four, all of full weight."""
+_COLUMNS = 6
 
 
 class HintTracker:
-    """The hints and the reference at one frame, from the frame that a file names to the end of its shot.
+    """At one frame, from the one that a file names to the end of its shot.
 
     Each painted pixel of the network's view is followed as a point, so that nothing is blurred, or grows, by being
     moved again and again. A point that is hidden, or leaves the picture, is dropped, and stays so.
@@ -42,29 +45,29 @@ class HintTracker:
 
     def __init__(self, guides: SidecarFiles, options: MediaOptions, state: bytes = b"") -> None:
         self._guides, self._options = guides, options
-        self._new: Path | None = None
+        self._new: int | None = None
+        """This frame, if something is painted on it that was not looked at yet."""
         self._reference = _NONE
-        self._points = np.zeros((0, 4), np.float32)
-        """(N, 4): x and y as shares of the picture's width and height, a and b."""
+        self._points = np.zeros((0, _COLUMNS), np.float32)
+        """(N, 6): x and y as shares of the picture's width and height, a and b, weight, and 1 for a place to keep."""
         if state:
-            (self._reference,) = _REFERENCE.unpack_from(state)
-            self._points = np.frombuffer(state, "<f4", offset=_REFERENCE.size).reshape(-1, 4).astype(np.float32)
+            self._reference, self._points = _unpacked(state)
 
     @property
     def reference(self) -> Path | None:
-        """The reference that replaces the run's."""
+        """In place of the run's."""
         return self._guides.references.get(self._reference)
 
     def packed(self) -> bytes:
-        """The state for another run that goes on at this frame; empty where there are no hints."""
+        """For another run that goes on at this frame; empty where nothing leads."""
         if self._reference == _NONE and not len(self._points):
             return b""
-        return _REFERENCE.pack(self._reference) + self._points.astype("<f4").tobytes()
+        return _REFERENCE.pack(_SIX) + _REFERENCE.pack(self._reference) + self._points.astype("<f4").tobytes()
 
     def named(self, frame: int) -> HintTracker:
-        """A tracker with this frame's own files over the hints so far; this one stays as it is."""
+        """The lead that this frame's own files give, over what has led so far; this one stays as it is."""
         lead = HintTracker(self._guides, self._options)
-        lead._points, lead._new = self._points, self._guides.hints.get(frame)
+        lead._points, lead._new = self._points, frame if frame in self._guides.hinted else None
         lead._reference = frame if frame in self._guides.references else self._reference
         return lead
 
@@ -74,7 +77,7 @@ class HintTracker:
         self._key_places = self._places(step.luma)
 
     def follow(self, step: Step) -> None:
-        """Go on from the frame before to this step's; no hint crosses a cut."""
+        """Go on from the frame before to this step's; nothing leads over a cut."""
         if step.first:
             self._reference, self._points = _NONE, self._points[:0]
         if len(self._points):
@@ -99,18 +102,21 @@ class HintTracker:
         """x and y of the points, (N, 2), in pixels of a small luma."""
         return np.asarray(self._points[:, :2] * np.array(luma.shape[::-1], np.float32) - np.float32(0.5))
 
-    def hints(self, picture: tuple[int, int], size: tuple[int, int]) -> Float | None:
-        """The hints for this frame, (3, h, w) as ``hints.load`` gives them; None where there are none.
+    def hints(self, picture: tuple[int, int], size: tuple[int, int]) -> Hints | None:
+        """The hints for this frame, (h, w); None where there are none.
 
-        A hint file that names it replaces the hints so far where it paints, and adds to them elsewhere.
+        What is painted on it replaces what has led so far where it paints, and adds to it elsewhere.
         """
-        view = _view(self._points, size)
         if self._new is not None:
-            painted = hints.load(self._new, picture, size, self._options)
-            view = np.where(painted[2] > 0, painted, view)
-            self._points, self._new = _points(view), None
+            # as fine as the motion is known, and as the one who asks first wants it
+            fine = max(size[0], self._luma.shape[0]), max(size[1], self._luma.shape[1])
+            painted = self._guides.load(self._new, picture, fine, self._options)
+            if painted is not None:
+                self._points = _points(painted.over(_view(self._points, fine)))
+            self._new = None
             self._key_places = self._places(self._luma)
-        return view if view[2].any() else None
+        view = _view(self._points, size)
+        return view if view.any else None
 
 
 def _found(trust: Float, luma: Small, places: Float, later: Small, found: Float) -> NDArray[np.bool_]:
@@ -122,21 +128,41 @@ def _found(trust: Float, luma: Small, places: Float, later: Small, found: Float)
     return sure
 
 
-def _view(points: Float, size: tuple[int, int]) -> Float:
-    """(3, h, w): a, b and mask; colours that fall into one pixel are averaged."""
+def _view(points: Float, size: tuple[int, int]) -> Hints:
+    """Points in pixels of (h, w); colours that fall into one pixel are averaged."""
     height, width = size
     x = np.clip((points[:, 0] * width).astype(np.intp), 0, width - 1)
     y = np.clip((points[:, 1] * height).astype(np.intp), 0, height - 1)
-    place = y * width + x
-    count, a, b = (
-        np.bincount(place, weights, height * width).reshape(size) for weights in (None, points[:, 2], points[:, 3])
+    place, kept = y * width + x, points[:, 5] > 0
+    coloured = ~kept
+    count, a, b, weight = (
+        np.bincount(place[coloured], values, height * width).reshape(size)
+        for values in (None, *(points[coloured, column] for column in (2, 3, 4)))
     )
-    return np.stack([a / np.maximum(count, 1), b / np.maximum(count, 1), count > 0]).astype(np.float32)
+    keep = (np.bincount(place[kept], None, height * width).reshape(size) > 0) & (count == 0)
+    mean = np.stack([a, b, weight], -1) / np.maximum(count, 1)[..., None]
+    return Hints(mean[..., :2].astype(np.float32), mean[..., 2].astype(np.float32), keep)
 
 
-def _points(view: Float) -> Float:
+def _points(hints: Hints) -> Float:
     """The inverse of ``_view``: each painted pixel's middle, with its colour."""
-    _, height, width = view.shape
-    y, x = np.nonzero(view[2])
+    height, width = hints.weight.shape
+    y, x = np.nonzero((hints.weight > 0) | hints.keep)
     middle = np.float32(0.5)
-    return np.stack([(x + middle) / width, (y + middle) / height, view[0, y, x], view[1, y, x]], 1).astype(np.float32)
+    places = [(x + middle) / width, (y + middle) / height]
+    return np.stack(
+        [*places, hints.ab[y, x, 0], hints.ab[y, x, 1], hints.weight[y, x], hints.keep[y, x]], 1, dtype=np.float32
+    )
+
+
+def _unpacked(state: bytes) -> tuple[int, Float]:
+    """The frame whose reference leads, and the points."""
+    (reference,) = _REFERENCE.unpack_from(state)
+    if reference == _SIX:
+        (reference,) = _REFERENCE.unpack_from(state, _REFERENCE.size)
+        return reference, np.frombuffer(state, "<f4", offset=2 * _REFERENCE.size).reshape(-1, _COLUMNS).astype(
+            np.float32
+        )
+    points = np.frombuffer(state, "<f4", offset=_REFERENCE.size).reshape(-1, 4)
+    full = np.tile(np.array([[1, 0]], np.float32), (len(points), 1))
+    return reference, np.hstack([points, full]).astype(np.float32)

@@ -16,6 +16,7 @@ from colorpipe import options
 from colorpipe.errors import OptionError
 from colorpipe.plugins.host import FILE_MODULE, PluginHost, contract_breach
 from colorpipe.plugins.interfaces import KINDS, Plugin
+from colorpipe.plugins.reserved import clashing
 
 if TYPE_CHECKING:
     import torch
@@ -65,6 +66,14 @@ class PluginSuite(Generic[PluginT]):
         require(
             "\n" not in summary and len(summary) <= SUMMARY_LENGTH, f"summary is one line of {SUMMARY_LENGTH} letters"
         )
+
+    def test_options_have_names_of_their_own(self) -> None:
+        for name in clashing(self.plugin.Options):
+            flag = name.replace("_", "-")
+            raise AssertionError(
+                f"the option {name!r} has the name of an option of the core: --{flag} does not reach the plugin, only "
+                f"--{self.plugin.name}-{flag} does; rename it, or declare it with option(..., qualified=True)"
+            )
 
     def test_options_survive_json(self) -> None:
         made = self.plugin.Options()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import logging
 import math
 import time
 import warnings
@@ -17,6 +18,7 @@ import torch
 from colorpipe.errors import TrainingError
 from colorpipe.files import write_whole, written_whole
 from colorpipe.plugins.training_task import TrainingOptions
+from colorpipe.training.meanings import told
 from colorpipe.training.module import Clock, Module
 from colorpipe.training.run_files import RunFiles
 from colorpipe.weights.checkpoints import save_weights
@@ -24,6 +26,8 @@ from colorpipe.weights.checkpoints import save_weights
 with warnings.catch_warnings():  # its dependencies' deprecations are not the user's concern
     warnings.simplefilter("ignore")
     import lightning.pytorch as lightning
+
+log = logging.getLogger(__name__)
 
 
 class CheckpointCallback(lightning.Callback):
@@ -40,11 +44,17 @@ class CheckpointCallback(lightning.Callback):
         self.clock.tick(self.clock.step)
         kept = [row for row in _rows(self.files.log) if int(row["step"]) <= self.clock.step]
         _write_rows(self.files.log, kept if self.clock.step else [])
+        if self.clock.step == self.clock.begun:
+            self.best = (self.best[0], 0)
+            with module.averaged():
+                scores = module.score(self.held_out)
+            self._log_scores(scores)
+            log.info("%s", "\n".join(["at the start:", *told(scores, module.task)]))
 
     def on_train_batch_end(self, trainer: Any, module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
         module.after_step()
         step, options = self.clock.step, module.task.options
-        if step % min(25, options.validate_every) == 0 or step == options.steps:
+        if step % min(25, options.validate_every) == 0 or step == self.clock.last:
             losses = dict(zip(module.task.losses_of, torch.stack(module.losses).mean(0).tolist(), strict=True))
             module.losses.clear()
             for name, value in losses.items():
@@ -57,6 +67,8 @@ class CheckpointCallback(lightning.Callback):
             self.save(trainer)
         if self.clock.progress >= 1:
             trainer.should_stop = True
+        if trainer.should_stop:
+            self.save(trainer)
 
     def _log(self, step: int, module: Module, losses: Mapping[str, float]) -> None:
         options = module.task.options
@@ -71,12 +83,15 @@ class CheckpointCallback(lightning.Callback):
             value = module.scores[module.task.monitor]
             if options.keep_best and value < self.best[0]:
                 save_weights(self.files.best, *module.task.export(module.network))
-        scores = {f"val_{name}": f"{value:.4f}" for name, value in module.scores.items()}
-        _append(self.files.log, {"step": self.clock.step, "seconds": round(self.clock.seconds, 1), **scores})
+        self._log_scores(module.scores)
         self.best = (value, 0) if value < self.best[0] else (self.best[0], self.best[1] + 1)
         if options.patience is not None and self.best[1] >= options.patience:
             trainer.should_stop = True
         self.plot()
+
+    def _log_scores(self, scores: Mapping[str, float]) -> None:
+        shown = {f"val_{name}": f"{value:.4f}" for name, value in scores.items()}
+        _append(self.files.log, {"step": self.clock.step, "seconds": round(self.clock.seconds, 1), **shown})
 
     def save(self, trainer: Any) -> None:
         """Write the checkpoint beside the last one, then put it in its place."""
@@ -130,11 +145,21 @@ class Progress(lightning.Callback):
 
     def on_train_batch_end(self, trainer: Any, module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
         scores = "  ".join(f"{name} {value:.3g}" for name, value in module.scores.items())
-        text = f"step {self.clock.step}/{self.options.steps}  {scores}"
+        text = f"step {self.clock.step}/{self.clock.last}  {scores}"
         self.bar.update(self.row, completed=self.clock.progress, description=text)
 
     def teardown(self, trainer: Any, module: Any, stage: str) -> None:
         self.bar.stop()
+
+
+def starting_scores(log: Path, begun: int) -> dict[str, float]:
+    """What the log says of a run's first step; empty where it says nothing."""
+    found: dict[str, float] = {}
+    for row in _rows(log):  # the last one counts: a run that is extended has scored the same step at its end
+        if int(row["step"]) == begun:
+            scores = {name.removeprefix("val_"): row[name] for name in row if name.startswith("val_") and row[name]}
+            found = {name: float(value) for name, value in scores.items()} or found
+    return found
 
 
 def _rows(log: Path) -> list[dict[str, str]]:

@@ -13,7 +13,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import cv2
 import numpy as np
@@ -73,7 +73,13 @@ class Pictures:
     """
 
     def __init__(
-        self, files: list[Path], side: int, folder: Path, warn: Callable[[str], None], pad: bool = False
+        self,
+        files: list[Path],
+        side: int,
+        folder: Path,
+        warn: Callable[[str], None],
+        pad: bool = False,
+        purpose: Literal["train on", "score by"] = "train on",
     ) -> None:
         stamp = hashlib.sha256(f"{side}{' padded' if pad else ''}".encode())
         for file in files:
@@ -89,9 +95,10 @@ class Pictures:
             # The index is written last: a map without one was cut short and is made again.
             write_whole(index, json.dumps(known).encode())
         self.names: list[str] = known["names"]
-        if len(self.names) < FEWEST:
+        fewest = FEWEST if purpose == "train on" else 1
+        if len(self.names) < fewest:
             raise TrainingError(
-                f"{len(self.names)} readable pictures are too few to train on", hint=f"give at least {FEWEST}"
+                f"{len(self.names)} readable pictures are too few to {purpose}", hint=f"give at least {fewest}"
             )
         self._data = np.memmap(data, np.uint8, "r", shape=(len(self.names), side, side, 3))
 

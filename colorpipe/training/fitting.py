@@ -24,11 +24,15 @@ def fit(task: Task, data: Path, output: Path, host: PluginHost | None = None) ->
     """Train ``task`` on the pictures under ``data`` and write the weights to ``output`` (safetensors).
 
     Beside it appear the log (``.csv``), the loss plot (``.png``) and, while it runs, a folder ``.training`` with the
-    checkpoint. A killed run goes on from there with ``resume``: same data order, same augmentation, same curve.
+    checkpoint. A killed run goes on from there with ``resume``: same data order, same augmentation, same curve. A
+    finished run leaves its last checkpoint (``.ckpt``): ``resume`` extends it by the steps and minutes that are given,
+    with the learning rate's schedule begun again. Both need the same pictures.
+
+    On a CPU under Linux, malloc keeps what it has from then on, for the rest of the process.
 
     Raises:
         TrainingError: Lightning is missing, too few pictures, a checkpoint is there but ``resume`` was not asked for,
-            or the loss is not finite.
+            ``resume`` would replace weights that it cannot go on from, or the loss is not finite.
     """
     try:
         from colorpipe.training import loop
@@ -46,7 +50,12 @@ def fit(task: Task, data: Path, output: Path, host: PluginHost | None = None) ->
         raise TrainingError(
             f"an unfinished run for {output} is in {files.folder}", hint="go on with --resume, or delete that folder"
         )
-    if task.options.resume and not files.checkpoint.exists():
+    if task.options.resume and not (files.checkpoint.exists() or files.finished.exists()):
+        if output.exists():
+            raise TrainingError(
+                f"{output} has no checkpoint to go on from ({files.finished} is not there)",
+                hint="leave out --resume to train anew and replace it, or give another -o",
+            )
         warn(f"there is no checkpoint for {output}: the run starts at its beginning")
     output.parent.mkdir(parents=True, exist_ok=True)
     return loop.run(task, data, files)

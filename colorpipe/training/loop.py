@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import os
 import shutil
 import warnings
 from collections.abc import Iterator
@@ -17,8 +18,9 @@ from torch import Tensor
 
 from colorpipe.errors import DeviceError, TrainingError
 from colorpipe.plugins.training_task import Task, TrainingOptions
-from colorpipe.training.callbacks import CheckpointCallback, Progress
+from colorpipe.training.callbacks import CheckpointCallback, Progress, starting_scores
 from colorpipe.training.data import BatchOrder, Pictures, Samples, collate, find_pictures, repeated, split
+from colorpipe.training.memory import keep_memory
 from colorpipe.training.module import CLIP, Clock, Module
 from colorpipe.training.run_files import RunFiles, TrainingResult, warn
 from colorpipe.weights.checkpoints import save_weights
@@ -40,48 +42,74 @@ def run(task: Task, data: Path, files: RunFiles) -> TrainingResult:
     disable_possible_user_warnings()
     logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
     lightning.seed_everything(options.seed, verbose=False)
-    pictures = Pictures(find_pictures(data), task.picture_side, files.folder, warn, task.padded)
+    others = [] if options.validation is None else find_pictures(options.validation)
+    apart = {path.resolve() for path in others}
+    named = [path for path in find_pictures(data) if path.resolve() not in apart]
+    pictures = Pictures(named, task.picture_side, files.folder, warn, task.padded)
     training, validation = split(pictures.names, options.held_out, options.held_out_share)
     task.prepare(pictures, training)
     if options.repeat is not None:
         training += repeated(options.repeat, pictures.names, training)
     clock = Clock(options)
     module = Module(task, clock)
-    held_out = _Held(pictures, validation)
-    keeper = CheckpointCallback(files, clock, _batches(held_out, INTERIM))
-    resumed = options.resume and files.checkpoint.exists()
-    if resumed:
-        clock.load_state_dict(_read(files.checkpoint)["clock"])
+    held_out = scored = _Held(pictures, validation)
+    if options.validation is not None:
+        other = Pictures(others, task.picture_side, files.folder / "validation", warn, task.padded, "score by")
+        scored = _Held(other, list(range(len(other))))
+    keeper = CheckpointCallback(files, clock, _batches(scored, INTERIM))
+    checkpoint = _take_up(options, files, clock)
     accelerator, precision = _device(options)
+    if accelerator == "cpu":
+        keep_memory()
     turns = len(module.task.losses_of)
     if turns > 1 and precision == "16-mixed":
         raise TrainingError("two networks against each other do not train in fp16", hint="use --precision bf16 or fp32")
     order = BatchOrder(training, options.batch, options.seed, clock.step, clock.side)
+    stream = _stream(Samples(pictures, options.seed, task.stride, options.age, task.see), order, options, accelerator)
+    trainer = _trainer(accelerator, precision, clock.last * turns, turns, [keeper, Progress(options, clock)])
+    with warnings.catch_warnings(), _interruptible(keeper, trainer):
+        warnings.filterwarnings("ignore", module=r"lightning.*")
+        trainer.fit(
+            module,
+            stream,
+            ckpt_path=checkpoint,
+            weights_only=False,  # our own file of a moment ago: it holds the optimizer's and Lightning's own objects
+        )
+    module.use_average()
+    scores = module.score(_batches(scored, len(scored)))
+    held_out_scores = None if scored is held_out else module.score(_batches(held_out, len(held_out)))
+    tensors, metadata = task.export(module.network)
+    save_weights(files.output, tensors, metadata)
+    keeper.plot()
+    if files.checkpoint.exists():  # what --resume extends the run from
+        os.replace(files.checkpoint, files.finished)
+    shutil.rmtree(files.folder)
+    start, minutes = starting_scores(files.log, clock.begun), clock.seconds / 60
+    return TrainingResult(files.output, clock.step, minutes, scores, held_out_scores, start, len(scored), len(held_out))
+
+
+def _take_up(options: TrainingOptions, files: RunFiles, clock: Clock) -> Path | None:
+    """What a run goes on from, with its clock set by it: its own last checkpoint, or that of a finished run."""
+    checkpoint = next((path for path in (files.checkpoint, files.finished) if path.exists()), None)
+    if checkpoint is None or not options.resume:
+        files.finished.unlink(missing_ok=True)  # of weights that this run will replace
+        return None
+    clock.load_state_dict(_read(checkpoint)["clock"])
+    if checkpoint == files.finished:
+        clock.extend()
+    return checkpoint
+
+
+def _stream(samples: Samples, order: BatchOrder, options: TrainingOptions, accelerator: str) -> Any:
     workers = options.workers if options.workers is not None else (0 if accelerator == "cpu" else 8)
-    stream: Any = torch.utils.data.DataLoader(
-        Samples(pictures, options.seed, task.stride, options.age, task.see),  # type: ignore[arg-type]  # indexed by Draw
+    return torch.utils.data.DataLoader(
+        samples,  # type: ignore[arg-type]  # indexed by Draw
         batch_sampler=order,
         collate_fn=collate,
         num_workers=workers,
         persistent_workers=workers > 0,
         generator=torch.Generator(),  # its own: a loader that is begun anew would move torch's, and a resumed curve
     )
-    trainer = _trainer(accelerator, precision, options.steps * turns, turns, [keeper, Progress(options, clock)])
-    with warnings.catch_warnings(), _interruptible(keeper, trainer):
-        warnings.filterwarnings("ignore", module=r"lightning.*")
-        trainer.fit(
-            module,
-            stream,
-            ckpt_path=files.checkpoint if resumed else None,
-            weights_only=False,  # our own file of a moment ago: it holds the optimizer's and Lightning's own objects
-        )
-    module.use_average()
-    scores = module.score(_batches(held_out, len(validation)))
-    tensors, metadata = task.export(module.network)
-    save_weights(files.output, tensors, metadata)
-    keeper.plot()
-    shutil.rmtree(files.folder)
-    return TrainingResult(files.output, clock.step, clock.seconds / 60, scores)
 
 
 def _trainer(accelerator: str, precision: Any, steps: int, turns: int, callbacks: list[Any]) -> Any:

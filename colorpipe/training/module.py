@@ -28,7 +28,19 @@ class Clock:
         self.options = options
         self.step = 0
         self.seconds = 0.0
+        self.begun = 0
+        """The step that this run began at: more than 0 for one that extends a finished run."""
+        self._begun_seconds = 0.0
         self._since: float | None = None
+
+    def extend(self) -> None:
+        """What was done belongs to a finished run: steps, minutes and schedule count from here."""
+        self.begun, self._begun_seconds = self.step, self.seconds
+
+    @property
+    def last(self) -> int:
+        """The step that ends the run, if no minutes do."""
+        return self.begun + self.options.steps
 
     def tick(self, step: int) -> None:
         """Note that ``step`` steps are done."""
@@ -39,21 +51,23 @@ class Clock:
     @property
     def progress(self) -> float:
         """0..1: the share of the steps or of the minutes that is used up, whichever is more."""
-        share = self.step / self.options.steps
+        share = (self.step - self.begun) / self.options.steps
         if self.options.minutes is not None:
-            share = max(share, self.seconds / 60 / self.options.minutes)
+            share = max(share, (self.seconds - self._begun_seconds) / 60 / self.options.minutes)
         return min(share, 1.0)
 
     def side(self, step: int) -> int:
         """Side of the crops of batch ``step``."""
-        late = max(step / self.options.steps, self.progress) >= 1 - self.options.final_share
+        late = max((step - self.begun) / self.options.steps, self.progress) >= 1 - self.options.final_share
         return self.options.final_side if late else self.options.side
 
     def state_dict(self) -> dict[str, float]:
-        return {"step": self.step, "seconds": self.seconds}
+        begun = {"begun": self.begun, "begun_seconds": self._begun_seconds}
+        return {"step": self.step, "seconds": self.seconds, **begun}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         self.step, self.seconds = int(state["step"]), float(state["seconds"])
+        self.begun, self._begun_seconds = int(state.get("begun", 0)), float(state.get("begun_seconds", 0.0))
 
 
 class Module(lightning.LightningModule):
@@ -77,9 +91,11 @@ class Module(lightning.LightningModule):
     @property
     def rate(self) -> float:
         """Factor of the learning rates at the step that is next."""
-        return self.task.schedule(self.clock.step, self.clock.progress)
+        return self.task.schedule(self.clock.step - self.clock.begun, self.clock.progress)
 
     def configure_optimizers(self) -> Any:
+        optimizers = self.task.optimizers(self.network)
+        self.peaks = [[group["lr"] for group in optimizer.param_groups] for optimizer in optimizers]
         return [
             {
                 "optimizer": optimizer,
@@ -88,8 +104,14 @@ class Module(lightning.LightningModule):
                     "interval": "step",
                 },
             }
-            for optimizer in self.task.optimizers(self.network)
+            for optimizer in optimizers
         ]
+
+    def on_train_start(self) -> None:
+        """The peak rates that were asked for, not the checkpoint's: a resumed run may be given others."""
+        found: Any = self.lr_schedulers()
+        for scheduler, peaks in zip(found if isinstance(found, list) else [found], self.peaks, strict=True):
+            scheduler.base_lrs = list(peaks)
 
     def training_step(self, batch: tuple[Tensor, Tensor], index: int) -> Tensor | None:
         losses = self.task.losses(self.network, *batch, step=self.clock.step)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 
@@ -17,7 +17,14 @@ class TrainingResult:
     minutes: float
     """Wall time of all parts."""
     scores: Mapping[str, float]
-    """Scores of the exported weights on the held-out pictures."""
+    """Of the exported weights on the pictures of ``validation``, or else on the held-out ones."""
+    held_out: Mapping[str, float] | None = None
+    """On the held-out ones, where ``scores`` are of others."""
+    start: Mapping[str, float] = field(default_factory=dict)
+    """Before the first step, on some of the pictures of ``scores``."""
+    pictures: int = 0
+    """That ``scores`` are of."""
+    held_out_pictures: int = 0
 
 
 @dataclass(frozen=True)
@@ -34,6 +41,11 @@ class RunFiles:
     @property
     def checkpoint(self) -> Path:
         return self.folder / "last.ckpt"
+
+    @property
+    def finished(self) -> Path:
+        """The last checkpoint of a run that is complete: ``resume`` extends the run from it."""
+        return self.output.with_suffix(".ckpt")
 
     @property
     def log(self) -> Path:

@@ -30,6 +30,10 @@ class Model:
     trained_on: str = ""
     """Data set and its size, for the model card."""
 
+    files: tuple[Path, ...] = ()
+    """Other files that come with the plugin and that it reads besides: word lists, tables. A result that was made with
+    others of that content is made anew."""
+
     @classmethod
     def shipped(
         cls, file: Path, *, name: str, colorizer: str, licence: str, summary: str, trained_on: str, paper: str = ""

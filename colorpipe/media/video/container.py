@@ -28,6 +28,10 @@ _UNKNOWN_SIZE = 0xFFFFFFFF
 _logging = threading.Lock()
 
 
+_BOXES = frozenset({b"ftyp", b"moov", b"mdat", b"moof"})
+"""Top-level boxes of an ISO base media file whose end a film needs."""
+
+
 def _numbered(cls: type[Type], value: object) -> Type:
     """A kind of side data that FFmpeg has and PyAV has no name for, as ``KIND_31``."""
     kind = object.__new__(cls)
@@ -156,7 +160,8 @@ def cut_off(path: Path) -> Iterator[str]:
         file.seek(0)
         start = file.read(64)
         if start[4:8] == b"ftyp":
-            promised = max(end for _, end in _top_boxes(file))
+            # Junk after the last box, which reads as a box of some length, is missed by nobody.
+            promised = max((end for name, end in _top_boxes(file) if name in _BOXES), default=0)
         elif start[:4] == b"RIFF":
             told = int.from_bytes(start[4:8], "little")
             promised = 0 if told == _UNKNOWN_SIZE else told + 8

@@ -115,6 +115,7 @@ class VideoSource(Source):
         self.encoding: Encoding = self._encoding(first)
         """The encoding of every frame."""
         self._refuse_other_sizes()
+        self._cut_off = list(cut_off(path))
         self._notes = self._first_notes()
         self.info = SourceInfo(
             medium="video",
@@ -167,6 +168,9 @@ class VideoSource(Source):
             yield self._frame(image, index, ticks)
             index, last = index + 1, ticks
             image = next(self._images, None)
+        if self._stream.frames and index >= self._stream.frames:
+            # All are there: what is missing at the file's end is none of them.
+            self._notes = [note for note in self._notes if note not in self._cut_off]
         self._notes += self._missing(index)
         self.info = replace(self.info, frames=index, notes=(*self._notes, *self._damage()))
 
@@ -259,7 +263,7 @@ class VideoSource(Source):
         )
 
     def _first_notes(self) -> list[str]:
-        notes = list(cut_off(self.path))
+        notes = [*self._cut_off]
         films = [stream for stream in self._container.streams.video if not is_cover(stream)]
         if len(films) > 1:
             notes.append(f"the first of {len(films)} video streams is colorized, the others are copied")

@@ -1,0 +1,149 @@
+"""What a run would do, without doing it: for each input, and with the time and the room that it would take."""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+import os
+import shutil
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from colorpipe import media
+from colorpipe.batch.context import RunContext
+from colorpipe.batch.request import NullListener, RunRequest
+from colorpipe.batch.runner import prepare, run, session_for
+from colorpipe.errors import ColorpipeError
+from colorpipe.guidance.sidecars import SidecarFiles
+from colorpipe.media.inputs import DEFAULT_OUTPUT, Job
+from colorpipe.plugins.host import PluginHost
+
+Fate = Literal["make", "replace", "skip", "refuse"]
+TRIAL_SECONDS = 1.0
+"""Of a film that are made to see how long the rest takes."""
+
+
+@dataclass(frozen=True)
+class Expected:
+    """What would happen to one input."""
+
+    input: Path
+    output: Path
+    fate: Fate
+    reason: str = ""
+    """Why it is refused or replaced; notes of what is skipped."""
+    film: bool = False
+    pixels: int = 0
+    """Of a picture, or of all frames of a film; 0 where nothing would be made."""
+
+
+@dataclass(frozen=True)
+class Forecast:
+    """What a run would do."""
+
+    inputs: tuple[Expected, ...]
+    seconds: float | None
+    """That it would take at most, by a trial on this machine; None where nothing would be made, or nothing can be."""
+    bytes: int | None
+    """Of the results, likewise."""
+    free: int
+    """Bytes on the disk of the results."""
+
+    def of(self, fate: Fate) -> list[Expected]:
+        return [one for one in self.inputs if one.fate == fate]
+
+
+def forecast(request: RunRequest, host: PluginHost) -> Forecast:
+    """Look at every input, and make one picture and a second of one film in a folder that is removed again.
+
+    Raises:
+        ColorpipeError: as ``run``: nothing could be started.
+    """
+    jobs, _ = prepare(request)
+    session = session_for(request, host)
+    context = RunContext(request, session, jobs, NullListener())
+    inputs = tuple(_expected(context, job) for job in jobs)
+    seconds, size = _tried(request, host, [one for one in inputs if one.fate in ("make", "replace")])
+    root = request.output or DEFAULT_OUTPUT
+    there = next(place for place in (root.absolute(), *root.absolute().parents) if place.is_dir())
+    return Forecast(inputs, seconds, size, shutil.disk_usage(there).free)
+
+
+def _expected(context: RunContext, job: Job) -> Expected:
+    notes: list[str] = []
+    replaced = False
+    try:
+        if job.error:
+            return Expected(job.input, job.output, "refuse", job.error)
+        colorizer = type(context.pipeline.runtime.colorizer)
+        job = _placed(context, job)
+        replaced = os.path.lexists(job.output)
+        sidecars = SidecarFiles.of(job.input, colorizer, context.request.hints).identity
+        journal = context.journal(job)
+        if context.is_done(journal, job.input, job.output, sidecars, notes, heal=False):
+            return Expected(job.input, job.output, "skip", "; ".join(notes))
+        other = journal.is_of_another_recipe(job.input, job.output)
+        with media.open_source(job.input, context.session.media, job.preview) as source:
+            info = source.info
+    except ColorpipeError as error:
+        return Expected(job.input, job.output, "refuse", str(error))
+    film = info.medium == "video"
+    frames = 1 if not film else info.frames or 0
+    reason = ("made with other settings" if other else "its source has changed, or --overwrite") if replaced else ""
+    pixels = info.width * info.height * frames
+    return Expected(job.input, job.output, "replace" if replaced else "make", reason, film, pixels)
+
+
+def _placed(context: RunContext, job: Job) -> Job:
+    """With the output that ``find_place`` would choose, as far as no other run takes it."""
+    if context.request.overwrite or job.exact:
+        return job
+    journal = context.journal(job)
+    planned = journal.state(job.input, job.output)
+    if planned not in ("another", "new"):
+        return job
+    made = journal.result_of(job.input, job.output)
+    if made is not None and made not in context.planned:
+        return dataclasses.replace(job, output=made)
+    if planned == "new":
+        return job
+    names = (job.numbered(number) for number in itertools.count(2))
+    free = (name for name in names if name not in context.planned and journal.state(job.input, name) == "new")
+    return dataclasses.replace(job, output=next(free))
+
+
+def _tried(request: RunRequest, host: PluginHost, wanted: Sequence[Expected]) -> tuple[float | None, int | None]:
+    """Seconds and bytes for all, from the first picture and the first film that can be made."""
+    seconds, size, known = 0.0, 0, False
+    for film in (False, True):
+        those = [one for one in wanted if one.film == film]
+        for one in those[:3]:  # one that is damaged tells nothing
+            rate = _trial(request, host, one)
+            if rate is not None:
+                pixels = sum(other.pixels for other in those)
+                seconds, size, known = seconds + rate[0] * pixels, size + round(rate[1] * pixels), True
+                break
+    return (seconds, size) if known else (None, None)
+
+
+def _trial(request: RunRequest, host: PluginHost, one: Expected) -> tuple[float, float] | None:
+    """Seconds and bytes for a pixel; None where it cannot be made."""
+    with tempfile.TemporaryDirectory(prefix="colorpipe-") as folder:
+        asked = dataclasses.replace(
+            request,
+            inputs=[one.input],
+            output=Path(folder),
+            overwrite=True,
+            compare=False,
+            save_recipe=None,
+            preview=TRIAL_SECONDS if one.film else None,
+        )
+        (outcome,) = run(asked, host)
+        if outcome.error or not outcome.output or not one.pixels:
+            return None
+        width, height = outcome.width or 0, outcome.height or 0
+        made = width * height * max(outcome.frames, 1)
+        return outcome.seconds["total"] / made, outcome.output.stat().st_size / made
