@@ -32,7 +32,7 @@ class PixelMlp(Colorizer):
         steps: int = option(72_000, "pixels that it learns from, one at a time", min=1)
         patch: int = option(3, "side of a patch in pixels, odd", min=3, max=15)
         output: Literal["rgb", "palette"] = option(
-            "rgb", "what it predicts: a colour, or which colour of a k-means palette is the most probable"
+            "rgb", "what it predicts: a colour, or which colour of a palette is the likeliest", qualified=True
         )
         k: int = option(5, "colours in the palette, with --pixel-mlp-output palette", min=2, max=64)
         grey: Literal["luminosity", "rec601", "rec709", "average"] = option(
