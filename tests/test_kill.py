@@ -312,7 +312,7 @@ def test_the_next_run_goes_on_after_the_last_whole_segment(
     if end == signal.SIGINT:
         names = {"manifest.jsonl", *(f"{first:08}.segment" for first in range(0, kept, SEGMENT))}
         folder = working_folder(result).name
-        assert tree(output) == {NAME, folder, *(f"{folder}/{name}" for name in names)}
+        assert tree(output) == {folder, *(f"{folder}/{name}" for name in names)}
     assert finish(start(source, output, report)) == 0
     (outcome,) = json.loads(report.read_text())["outcomes"]
     assert (outcome["status"], outcome["frames"]) == ("done", FILM_FRAMES)

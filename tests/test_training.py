@@ -86,7 +86,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def losses(output: Path) -> list[tuple[str, str]]:
     with training.RunFiles(output).log.open() as handle:
-        return [(row["step"], row["loss"]) for row in csv.DictReader(handle) if row["loss"]]
+        return [(row["step"], row["loss"]) for row in csv.DictReader(handle) if row.get("loss")]
 
 
 def test_a_run_leaves_weights_log_and_plot(data: Path, tmp_path: Path) -> None:
@@ -191,7 +191,7 @@ def test_two_networks_take_turns_and_resume(data: Path, tmp_path: Path) -> None:
     result = training.fit(Rivals(options()), data, whole)
     assert result.steps == 12
     with training.RunFiles(whole).log.open() as handle:
-        rows = [row for row in csv.DictReader(handle) if row["loss"]]
+        rows = [row for row in csv.DictReader(handle) if row.get("loss")]
     assert [float(row["rate"]) for row in rows] == [pytest.approx(1.5e-3)] * 3
     assert all(float(row["loss_first"]) > 0 for row in rows)
     with pytest.raises(KeyboardInterrupt):

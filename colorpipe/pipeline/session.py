@@ -3,11 +3,9 @@
 ::
 
     import colorpipe
-
     rgb = colorpipe.colorize("grandmother.jpg")                    # (H, W, 3) uint8
     session = colorpipe.Session("zhang", T=0.38, device="cpu")     # the network is loaded once
-    for path in paths:
-        rgb = session.colorize(path)
+    pictures = [session.colorize(path) for path in paths]
 """
 
 from __future__ import annotations

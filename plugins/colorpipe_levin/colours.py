@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from colorpipe import Lab
 from colorpipe.color import GREY_WEIGHTS, Float, grey_of, lab_to_rgb, rgb_to_lab
-from colorpipe.types import Lab
 
 _WEIGHTS = np.array(GREY_WEIGHTS["rec601"], np.float32)
 _U, _V = np.float32(0.492), np.float32(0.877)

@@ -38,16 +38,16 @@ class TrainOptions(TrainingOptions):
     encoder_rate: float = option(0.2, "learning rate of the encoder, as a share of --rate", min=0, max=1)
     rebalance: float = option(0.5, "lambda: 0 weighs colours by their rarity, 1 weighs all equally", min=0, max=1)
     rebalance_correction: float = option(
-        0.75, "share of log w taken off the last layer's bias on export: 0 vivid, 1 the true odds", min=0, max=1
+        1.0, "share of log w taken off the last layer's bias on export: 0 vivid, 1 the true odds", min=0, max=1
     )
-    lift: float = option(0.7, "nats taken off the nearly grey bins on export: more is more colourful", min=0, max=10)
+    lift: float = option(0.0, "nats taken off the nearly grey bins on export: more is more colourful", min=0, max=10)
     restraint: float = option(
-        4.0, "nats taken off on export at a chroma of 100, quadratic in chroma: more is less garish", min=0, max=100
+        0.0, "nats taken off on export at a chroma of 100, quadratic in chroma: more is less garish", min=0, max=100
     )
     natural_vibrance: float = option(
-        1.55, "by how much weak colours are strengthened, stored as the file's default", min=1.0, max=4.0
+        1.8, "by how much weak colours are strengthened, stored as the file's default", min=1.0, max=4.0
     )
-    natural_T: float = option(0.38, "softmax temperature stored as the file's default", min=0.01, max=2.0)
+    natural_T: float = option(0.8, "softmax temperature stored as the file's default", min=0.01, max=2.0)
     natural_grey_T: float | None = option(
-        None, "temperature where a place is probably grey, stored as the file's default", min=0.01, max=2.0
+        0.38, "temperature where a place is probably grey, stored as the file's default", min=0.01, max=2.0
     )

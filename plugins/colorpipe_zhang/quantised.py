@@ -38,7 +38,7 @@ def restore(tensors: Mapping[str, Tensor], file: object) -> dict[str, Tensor]:
     """The inverse of ``quantise``, in float32; tensors that are not quantised are passed on.
 
     Raises:
-        WeightsError: an int8 tensor without its scale, or a scale of another length.
+        WeightsError: an int8 tensor without its scale, or with one of another length.
     """
     restored: dict[str, Tensor] = {}
     for name, tensor in tensors.items():
@@ -46,8 +46,11 @@ def restore(tensors: Mapping[str, Tensor], file: object) -> dict[str, Tensor]:
             continue
         if tensor.dtype == torch.int8:
             scale = tensors.get(name + SCALE)
-            if scale is None or scale.shape != tensor.shape[:1]:
-                raise WeightsError(f"{file}: {name} is stored in 8 bits and its scale is missing or of a wrong length")
+            if scale is None:
+                raise WeightsError(f"{file}: {name} is stored in 8 bits and its scale is missing")
+            if scale.shape != tensor.shape[:1]:
+                shapes = f"{name} is {tuple(tensor.shape)}, its scale {tuple(scale.shape)}"
+                raise WeightsError(f"{file}: 1 of another shape ({shapes})", hint="give this network's own weights")
             tensor = tensor.float() * scale.float().view(-1, *[1] * (tensor.ndim - 1))
         restored[name] = tensor
     return restored
