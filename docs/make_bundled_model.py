@@ -258,7 +258,7 @@ Protocol `whole-256.v1`; patchiness is the spread of chroma inside regions that 
 
 ## {len(outside)} photographs from elsewhere
 
-None of them, nor of their sources, was trained on. T, vibrance and saturation were chosen on these.
+None of them, nor of their sources, was trained on. T, grey-T and vibrance were chosen on these.
 
 {figures(outside)}
 
