@@ -23,8 +23,8 @@ class Row:
     network: str = "eccv16"
     """The reference's network."""
     colorizer: str = "zhang"
-    weights: str | None = "eccv16"
-    """Made from random numbers under the published keys; None is the bundled model."""
+    weights: str = "eccv16"
+    """Made from random numbers under the published keys, unless they are ``BUNDLED``."""
     size: str = "1080p"
     suffix: str = ".png"
     reference_suffix: str | None = None
@@ -37,6 +37,7 @@ class Row:
     """A round's pictures: the reference's, ours."""
 
 
+BUNDLED = ("zhang-base", "zhang-compact")
 ROWS = (
     Row("eccv16-png", "eccv16, 1080p JPEG -> PNG", 5.0, dE=0.3),
     Row("eccv16-jpeg", "the same -> JPEG, quality 95", 3.3, suffix=".jpg"),
@@ -65,11 +66,15 @@ ROWS = (
     ),
     Row(
         "compact-jpeg", "bundled compact model, 1080p -> JPEG, against eccv16's reference -> PNG", 25.0,
-        weights=None, suffix=".jpg", reference_suffix=".png", settings={}, pictures=(2, 32),
+        weights="zhang-compact", suffix=".jpg", reference_suffix=".png", settings={}, pictures=(2, 32),
+    ),
+    Row(
+        "base-jpeg", "bundled base model, the default, the same", 10.0,
+        weights="zhang-base", suffix=".jpg", reference_suffix=".png", settings={}, pictures=(2, 32),
     ),
     Row(
         "compact-jpeg-jpeg", "bundled compact model, 1080p -> JPEG, against eccv16's reference -> JPEG", 25.0,
-        weights=None, suffix=".jpg", settings={}, pictures=(2, 32),
+        weights="zhang-compact", suffix=".jpg", settings={}, pictures=(2, 32),
     ),
 )  # fmt: skip
 
@@ -80,7 +85,7 @@ class FilmRow:
 
     name: str
     work: str
-    weights: str | None
+    weights: str
     """As ``Row.weights``."""
     target: float | None = None
     """Times the frames a second of ``--temporal none``."""
@@ -96,7 +101,8 @@ class FilmRow:
 
 FILMS = (
     FilmRow("film-eccv16", "eccv16", "eccv16", target=5.0),
-    FilmRow("film-compact", "bundled compact model", None, rate=25.0),
+    FilmRow("film-compact", "bundled compact model", "zhang-compact", rate=25.0),
+    FilmRow("film-base", "bundled base model, the default", "zhang-base", rate=25.0),
 )
 STAGES = ("decode", "flow", "network", "carry", "merge", "encode")
 """Of a film with steady colour."""

@@ -74,7 +74,9 @@ class Bench:
         return json.loads(made.stdout.splitlines()[-1])
 
     def recipe(self, row: rows.Row | rows.FilmRow, **settings: Any) -> str:
-        weights = row.weights and self.make("checkpoint", str(self.folder / f"{row.weights}.pth"), row.weights)
+        weights = row.weights
+        if weights not in rows.BUNDLED:
+            weights = self.make("checkpoint", str(self.folder / f"{weights}.pth"), weights)
         stage = {"name": row.colorizer}
         recipe = {
             "colorizer": stage,
