@@ -107,7 +107,7 @@ def colorpipe_models() -> list[Model]:
             name="zhang-compact",
             colorizer="zhang",
             licence="Apache-2.0",
-            summary="4.0 M parameters, comes with colorpipe: two to three times as fast",
+            summary="4.0 M parameters, comes with colorpipe: up to three times as fast",
             paper=Zhang.paper,
             trained_on="11,526 colour photographs; see the plugin's README",
         ),
