@@ -248,7 +248,7 @@ def test_a_saved_recipe_pins_what_was_in_effect(album: Path, cli: Cli) -> None:
     assert len(str(recipe.weights_sha256)) == 64
     effect = recipe.in_effect
     assert effect["precision"] in ("fp32", "bf16")
-    assert effect["T"] == pytest.approx(0.38)
+    assert effect["T"] == pytest.approx(0.8)
     assert effect["vibrance"] >= 1
     assert {"colorpipe", "torch", "numpy"} <= effect["versions"].keys()
     status, _, told = cli("run", album / "0.png", "--recipe", "r.json", "-o", "second")
@@ -289,7 +289,7 @@ def test_what_differs_from_a_recipe_is_said(album: Path, cli: Cli) -> None:
 def test_the_pins_do_not_change_a_digest() -> None:
     session = Session("zhang", weights="zhang-compact", device="cpu", precision="fp32")
     pinned = session.pinned()
-    assert pinned.in_effect["T"] == pytest.approx(0.38)
+    assert pinned.in_effect["T"] == pytest.approx(0.8)
     assert Session(pinned).digest == session.digest
     assert Recipe.from_json(pinned.to_json()) == pinned
     grey = np.tile(np.linspace(0, 255, 64).astype(np.uint8), (48, 1))
