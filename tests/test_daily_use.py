@@ -250,6 +250,7 @@ def test_a_saved_recipe_pins_what_was_in_effect(album: Path, cli: Cli) -> None:
     assert effect["precision"] in ("fp32", "bf16")
     assert effect["T"] == pytest.approx(0.8)
     assert effect["vibrance"] >= 1
+    assert effect["grey_T"] == pytest.approx(0.38)
     assert {"colorpipe", "torch", "numpy"} <= effect["versions"].keys()
     status, _, told = cli("run", album / "0.png", "--recipe", "r.json", "-o", "second")
     assert status == 0

@@ -19,7 +19,7 @@ log = logging.getLogger(__name__)
 
 
 def in_effect(runtime: Runtime) -> dict[str, Any]:
-    """Precision, versions and machine; temperature and vibrance where a distribution is decoded."""
+    """Precision, versions and machine; temperatures and vibrance where a distribution is decoded."""
     return {"precision": runtime.precision, **_decoding(runtime), "versions": versions(), "machine": machine(runtime)}
 
 
@@ -40,7 +40,7 @@ def machine(runtime: Runtime) -> dict[str, str]:
     return {**kind, "cpu": platform.machine(), "instructions": torch.backends.cpu.get_cpu_capability()}
 
 
-def _decoding(runtime: Runtime) -> dict[str, float]:
+def _decoding(runtime: Runtime) -> dict[str, float | None]:
     """The decoder's own options, those that are left to the weights filled in from what the network gives."""
     if runtime.decoder is None:
         return {}
@@ -50,7 +50,8 @@ def _decoding(runtime: Runtime) -> dict[str, float]:
         runtime.sample()
     finally:
         runtime.watch = before
-    own = {"T": seen[0].natural_T, "vibrance": seen[0].natural_vibrance}
+    given = seen[0]
+    own = {"T": given.natural_T, "vibrance": given.natural_vibrance, "grey_T": given.natural_grey_T}
     options = runtime.decoder.options.as_dict()
     return {name: options[name] if options[name] is not None else own[name] for name in own if name in options}
 
