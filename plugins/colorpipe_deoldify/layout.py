@@ -27,7 +27,7 @@ class Config:
     base: int = 64
     """Channels of the first convolution."""
     wide: int = 1024
-    """Of the wide network: twice the channels of its steps."""
+    """Twice the channels of the wide network's steps."""
 
     @property
     def dims(self) -> tuple[int, int, int, int, int]:
@@ -64,7 +64,7 @@ class Step:
 
 
 DEEPENED = 1.5
-"""Of the deep network: the channels of a step over those that it joins."""
+"""Channels of a step of the deep network, divided by those that it joins."""
 ATTENDING = 1
 """The step that ends in self-attention: at 1/8."""
 ARTISTIC = Config((3, 4, 6, 3), bottleneck=False, deep=True)
@@ -118,7 +118,7 @@ def shapes(config: Config) -> Shapes:
 
 
 def config_of(tensors: Mapping[str, Tensor]) -> Config | None:
-    """Which network a file holds, told from its first convolution and from keys that others have not; None if none."""
+    """The network that a file holds, recognised by its first convolution and by keys of its own; None if none."""
     stem = tensors.get("layers.0.0.weight")
     deep, wide = (f"layers.4.{name}.0.weight_orig" in tensors for name in ("conv1", "conv"))
     if stem is None or stem.dim() != 4 or deep == wide:

@@ -15,7 +15,7 @@ from colorpipe.inference import convolve3x3
 from colorpipe_deoldify.layout import Config, Step
 
 MEAN, DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
-"""Of ImageNet's red, green and blue, 0..1; the checkpoints do not hold them."""
+"""Mean and deviation of ImageNet's red, green and blue, 0..1; the checkpoints do not hold them."""
 RANGE = 3.0
 """The network gives normalised colour between minus and plus this."""
 QUERIES = 1024

@@ -141,7 +141,7 @@ class UNet(nn.Module):
         return x * (1 + scale) + shift
 
     def draw(self, features: list[Tensor], noise: Tensor) -> Tensor:
-        """As ``decode``, with z drawn from p(z | L) by ``noise``."""
+        """Decode as ``decode`` does, with z drawn from p(z | L) by ``noise``."""
         mean, log_variance = self.expect(features)
         return self.decode(features, mean + noise * (log_variance / 2).exp())
 

@@ -133,7 +133,7 @@ class VaeTask(_LabTask):
         return loss
 
     def paint(self, unet: UNet, L: Tensor) -> tuple[Tensor, Mapping[str, float]]:
-        """By the mean of p(z | L); and ``spread``, the mean distance in ab between two draws, CIE units."""
+        """Colour by the mean of p(z | L); and ``spread``, the mean distance in ab between two draws, CIE units."""
         features = unet.features(L)
         mean, one, two = (unet.draw(features, noise(number).to(L.device)) for number in range(3))
         return mean, {"spread": float((one - two).norm(dim=1).mean())}

@@ -16,7 +16,7 @@ from colorpipe_levin.multigrid import OFFSETS, Multigrid, matrix_of
 
 VARIANCE_SHARE = 0.6
 LEAST_WEIGHT = 0.01
-"""Of the most similar neighbour, before weights are normalised."""
+"""Least weight of the most similar neighbour, before weights are normalised."""
 LEAST_VARIANCE = 2e-6
 """These three: getColorExact.m of the authors' program."""
 ITERATIONS = 12

@@ -33,8 +33,8 @@ VIEW = GRID * PATCH
 MIDDLE = 8
 """The block that is tapped beside the last, counted from 1."""
 GREY_MEAN, GREY_DEVIATION = (0.485 + 0.456 + 0.406) / 3, (0.229 + 0.224 + 0.225) / 3
-"""Of sRGB codes 0..1 over ImageNet: the encoder's own normalisation. What differs between R, G and B is part of the
-first layer's kernels and bias."""
+"""Mean and deviation of sRGB codes 0..1 over ImageNet: the encoder's own normalisation. Differences between R, G and B
+are part of the first layer's kernels and bias."""
 
 
 class BaseZhang(nn.Module):
