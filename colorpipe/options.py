@@ -191,7 +191,7 @@ def fields(cls: type[Options]) -> list[Field]:
 
 @dataclass(frozen=True)
 class Owner:
-    """Who has options: a plugin of a call, or the core."""
+    """The owner of options: a plugin of a call, or the core."""
 
     cls: type[Options]
     plugin: str = ""
@@ -208,8 +208,8 @@ class NamedField:
     """Index of its owner."""
     field: Field
     names: tuple[str, ...]
-    """As flags without dashes, the bare one first. A field of the core has a bare name. A plugin's has a qualified one,
-    ``PLUGIN-option``, and the bare one where nobody else has it."""
+    """Names as flags without dashes, the bare one first. A field of the core has a bare name. A plugin's field has a
+    qualified one, ``PLUGIN-option``, and also the bare one if nobody else has it."""
     shadows: tuple[str, ...] = ()
     """The qualified names of the plugins' fields that would have the bare name of this field of the core."""
 

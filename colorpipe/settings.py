@@ -17,8 +17,8 @@ KEY_DISTANCE = 24
 
 @dataclass(frozen=True)
 class Limits(Options):
-    """What is let in. They guard against files that would fill the memory or never end, and against damage, and change
-    no result of a sound file."""
+    """Limits on inputs. They guard against damage, and against files that would fill the memory or never end. They
+    change no result of a sound file."""
 
     max_pixels: int = option(250_000_000, "refuse pictures, and frames of films, of more pixels than this", min=1)
     max_seconds: int = option(

@@ -36,9 +36,9 @@ class RunContext:
         """Held while the listener is told, and while the jobs or the journals are changed."""
         self.jobs = JobQueue(jobs, self.lock, self.stop)
         self.ready: Channel[Item] = Channel(2 * self.pipeline.runtime.at_once + 2, self.stop)
-        """From the readers to the network."""
+        """Items on their way from the readers to the network."""
         self.results: list[Channel[Item | None]] = [Channel(AHEAD, self.stop) for _ in range(self.lanes)]
-        """From the network to each writer; None is the end."""
+        """Items on their way from the network to each writer; None is the end."""
         self.in_colour = 0
         """Stills that were in colour before; changed under the lock."""
         self._journals: dict[tuple[Path, str], Journal] = {}

@@ -1,4 +1,4 @@
-"""Which job comes next, which are in work, and how each ended."""
+"""The order of the jobs, the jobs in progress, and the outcome of each."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ class JobQueue:
         return None
 
     def ended(self, state: JobState, outcome: Outcome) -> None:
-        """To be called under the lock."""
+        """Must be called under the lock."""
         self._in_work.pop(state.index, None)
         self._outcomes[state.index] = outcome
 
@@ -72,5 +72,5 @@ class JobQueue:
 
     @property
     def outcomes(self) -> list[Outcome]:
-        """In the order of the inputs."""
+        """All outcomes, in the order of the inputs."""
         return [self._outcomes[index] for index in sorted(self._outcomes)]

@@ -54,7 +54,7 @@ class JobState:
     placed: int = 0
     """Frames that have a place in a shot."""
     merger: FilmMerger | None = None
-    """For a film with steady colour."""
+    """The merger of a film with steady colour."""
     traced: set[str] = field(default_factory=set)
     """Kinds of errors whose traceback was logged; all jobs of a run share it."""
     notes: list[str] = field(default_factory=list)
@@ -108,9 +108,9 @@ class Item:
     state: JobState
     frame: Frame | None = None
     prepared: Prepared | None = None
-    """For the network; None where it is not asked."""
+    """The input for the network; None where the network is not needed."""
     ab: Float | None = None
-    """There once it was predicted."""
+    """The predicted chroma; None until it is predicted."""
     step: FilmStep | None = None
     """The frame's place in a film with steady colour; the frame comes once for each of its spans."""
 
@@ -122,4 +122,4 @@ class PendingFrame:
     state: JobState
     coloured: ColouredFrame
     merged: Future[Frame] | None = None
-    """With its colour, where that was begun ahead of time."""
+    """The frame with its colour, where that was begun ahead of time."""

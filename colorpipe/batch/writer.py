@@ -107,7 +107,7 @@ class Writer:
         if state.sink is not None:
             self._close(state)
         elif state.skipped and not state.passed_over:
-            files.remove(files.working_folder(job.output))  # of a run that was killed at its last step
+            files.remove(files.working_folder(job.output))  # left by a run that was killed at its last step
         if context.request.compare and not (state.error or state.passed_over) and is_video(job.output):
             compare_film(context, state)
         if state.lock is not None:

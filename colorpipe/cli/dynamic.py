@@ -200,7 +200,7 @@ def words(argv: Sequence[str], flag: str) -> list[str]:
 
 
 def explain(flag: str, host: PluginHost, chosen: Sequence[type[Plugin]], command: str) -> UsageError | None:
-    """Whose flag this is, where it is a plugin's: an error that says so, and what to do. None where it is nobody's."""
+    """An error that names the plugin a flag belongs to, and what to do. None if the flag belongs to no plugin."""
     name = flag.lstrip("-")
     owners = [row.cls for row in host.rows if row.cls is not None and name in _all_names(row.cls)]
     if not owners:

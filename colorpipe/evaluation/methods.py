@@ -39,7 +39,7 @@ class GreyBaseline:
     learns = False
 
     def open(self, case: Case | Clip) -> None:
-        """There is nothing to load."""
+        """Does nothing: there is nothing to load."""
 
     def __call__(self, case: Case | Clip) -> Colorized:
         return Colorized(case.greys)

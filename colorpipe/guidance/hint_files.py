@@ -40,7 +40,7 @@ class Hints:
 
     @classmethod
     def none(cls, size: tuple[int, int]) -> Hints:
-        """Of a picture on which nothing is painted."""
+        """The hints of a picture on which nothing is painted."""
         return cls(np.zeros((*size, 2), np.float32), np.zeros(size, np.float32), np.zeros(size, np.bool_))
 
     @property
@@ -102,7 +102,7 @@ def load_painting(path: Path, picture: tuple[int, int], size: tuple[int, int], o
     ab = np.asarray(rgb_to_lab((np.dstack(planes) / frame.encoding.peak).astype(np.float32)).ab)
     alpha = frame.alpha / np.float32(frame.encoding.peak)
     alpha[alpha < LEAST_ALPHA] = 0
-    # What the edge of a soft brush covers thinly is not painted on its own account: the stroke's middle speaks for it.
+    # The thin edge of a soft brush does not count as painted: the stroke's middle stands for it.
     # A thin hint beside a full one would be a wall around it.
     full = cv2.dilate(alpha, np.ones((2 * max(1, round(max(alpha.shape) / 200)) + 1,) * 2, np.uint8))
     painted = ((alpha > 0) & (alpha > full / 2)).astype(np.float32)

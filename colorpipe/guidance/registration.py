@@ -1,4 +1,4 @@
-"""Where each place of a picture lies in another copy of it: scaled, cropped, turned, slightly warped, in other greys.
+"""Registration: where each place of a picture lies in a copy that is scaled, cropped, turned, warped or recoded.
 
 Places are x and y in pixels; pixel middles are whole numbers, as OpenCV has them.
 """
@@ -25,7 +25,7 @@ LEAST_MATCHES = 12
 MISS = 3.0
 """Pixels by which a match may miss the common transformation."""
 STEPS = 60
-"""Of the refinement by the correlation of all pixels."""
+"""Iterations of the refinement, which correlates all pixels."""
 FINE = 1 / 40
 """Standard deviation, as a share of the longer side, of the blur whose loss leaves what is compared: details, not the
 light of the whole."""
@@ -34,7 +34,7 @@ LEAST_DETAIL = 0.5
 MOST_WARP = 0.015
 """Share of the longer side by which the flow moves a place at most."""
 WORTH = 0.003
-"""By so much of the correlation the flow must better it."""
+"""Least decrease of doubt for which the flow is used."""
 
 
 @dataclass(frozen=True)
@@ -98,7 +98,7 @@ def _starts(ours: NDArray[np.uint8], theirs: NDArray[np.uint8]) -> list[NDArray[
 def _refined(
     ours: NDArray[np.uint8], theirs: NDArray[np.uint8], affine: NDArray[np.float64]
 ) -> NDArray[np.float64] | None:
-    """By the enhanced correlation coefficient (Evangelidis and Psarakis 2008); None where it does not settle."""
+    """Refine by the enhanced correlation coefficient (Evangelidis and Psarakis 2008); None if it does not converge."""
     criteria = (cv2.TERM_CRITERIA_COUNT | cv2.TERM_CRITERIA_EPS, STEPS, 1e-5)
     try:
         _, found = cv2.findTransformECC(  # type: ignore[call-overload]

@@ -129,7 +129,7 @@ class Runtime:
         self.learning = 0.0
         """Seconds of the last ``learn``."""
         self.watch: Callable[[ChromaDistribution], None] | None = None
-        """Is told of each distribution before it is decoded, N as many as were asked for."""
+        """Receives each distribution before it is decoded; N is the number of pictures asked for."""
         with measuring.one_thread():
             with guard.named(colorizer, "build"):
                 network = colorizer.build(weights)
@@ -214,7 +214,7 @@ class Runtime:
         return self.colorizer.input_size
 
     def input_size_of(self, frame: Frame) -> InputSize:
-        """What the network is fed of a photograph, or of a film's frame."""
+        """The network's input size for a photograph, or for a film's frame."""
         film = self.colorizer.film_input_size if frame.encoding.family == "yuv" else None
         return film or self.input_size
 

@@ -55,7 +55,7 @@ class Source(abc.ABC):
 
     @property
     def has_colour(self) -> bool:
-        """Of a film, once its frames were given: it has colours already."""
+        """Whether a film has colours already; known once its frames were given."""
         return False
 
     @abc.abstractmethod

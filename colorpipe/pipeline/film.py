@@ -33,7 +33,7 @@ class FilmStep:
     """Restored; it lacks only colour."""
     span_step: SpanStep
     prepared: Prepared | None = None
-    """For the network; None where it is not asked."""
+    """The input for the network; None where the network is not needed."""
     tracker: bytes = b""
     """``HintTracker.packed`` at a key frame."""
 
@@ -156,7 +156,7 @@ class Film:
     """
 
     shots = 0
-    """So far; none are looked for where every frame is coloured on its own."""
+    """The number of shots so far; none are looked for where every frame is coloured on its own."""
     key_frames = 0
     """Frames that the network has seen so far."""
     notes: tuple[str, ...] = ()

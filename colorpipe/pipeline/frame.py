@@ -47,9 +47,9 @@ class Prepared:
     region: tuple[float, float, float, float] = (0, 0, 1, 1)
     """The picture's place in the network's view: top, left, bottom, right, as fractions of its sides."""
     reference: Path | None = None
-    """In place of the run's, at this place of a film."""
+    """Replaces the run's reference at this place of a film."""
     painted: Hints | None = None
-    """At the size at which the prediction is corrected by them; None where nothing is painted."""
+    """Hints at the size at which they correct the prediction; None where nothing is painted."""
 
 
 class Pipeline:
@@ -182,7 +182,7 @@ class Pipeline:
         black, white = color.luma_range(frame.encoding)
         predicted = resample.upsample(ab, small, size, self._method(frame), view_size, white - black)[0 : size[0]]
         L = color.lightness(Frame(small, frame.encoding)).L
-        # What is painted is what is to be seen: the saturation that comes later is taken out of it.
+        # Painted colours are the final ones: divide out the saturation that is applied later.
         seen = replace(painted, ab=painted.ab / np.float32(self.merge.saturation))
         delta = Corrector(L, self.merge.hint_reach).delta(predicted, seen)
         return L, np.asarray(predicted + delta, np.float32)

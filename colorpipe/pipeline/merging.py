@@ -25,22 +25,22 @@ from colorpipe.settings import MediaOptions, MergeOptions
 from colorpipe.types import Encoding, Frame, Lab
 
 DOUBT = 0.5
-"""From which on a copy is not taken for one of the picture."""
+"""Doubt from which on a copy is not accepted as one of the picture."""
 TOLD_DOUBT = 0.25
-"""From which on the doubt is told."""
+"""Doubt from which on a note is given."""
 DOTS = 24
-"""Of ``--as-hints``: so many to the longer side, where the copy's colour is even."""
+"""Dots of ``--as-hints`` along the longer side; a dot is set only where the copy's colour is even."""
 EVEN = 6.0
 """CIE units by which colour may differ under such a dot."""
 
 
 @dataclass(frozen=True)
 class Merged:
-    """What became of a merge."""
+    """The outcome of a merge."""
 
     frames: int
     doubt: float
-    """Of the frame whose place was least certain, 0..1."""
+    """Doubt at the frame whose place was least certain, 0..1."""
     covered: float
     """Share of the original that the coloured copy has; of a film, of the frame that has least."""
     notes: tuple[str, ...]

@@ -101,8 +101,8 @@ class Task(abc.ABC):
     """Decay of the moving average of the weights, which is what is validated and exported: about the last 500 steps.
     0 takes the weights as they are."""
     meanings: ClassVar[Mapping[str, tuple[str, Literal["higher", "lower", "near 1"]]]] = MappingProxyType({})
-    """Of scores that ``validate`` gives besides ``loss``, ``gain`` and ``vivid``: what one is, for a person, and which
-    values are better."""
+    """A description for a person of each score that ``validate`` gives besides ``loss``, ``gain`` and ``vivid``, and
+    which values of it are better."""
     view: Callable[[Float], Float] | None = None
     """Changes L (h,w) 0..100 before the network sees it: the preprocessor that was asked for. ``fit`` sets it."""
 

@@ -1,4 +1,4 @@
-"""What leads the network through a shot: painted colours, followed to where their places are now, and a reference."""
+"""Guidance of the network through a shot: painted colours, followed as their places move, and a reference."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _COLUMNS = 6
 
 
 class HintTracker:
-    """At one frame, from the one that a file names to the end of its shot.
+    """Guidance at one frame, from the frame that a file names to the end of its shot.
 
     Each painted pixel of the network's view is followed as a point, so that nothing is blurred, or grows, by being
     moved again and again. A point that is hidden, or leaves the picture, is dropped, and stays so.
@@ -55,11 +55,11 @@ class HintTracker:
 
     @property
     def reference(self) -> Path | None:
-        """In place of the run's."""
+        """Replaces the run's reference."""
         return self._guides.references.get(self._reference)
 
     def packed(self) -> bytes:
-        """For another run that goes on at this frame; empty where nothing leads."""
+        """The state for another run that continues at this frame; empty if there is no guidance."""
         if self._reference == _NONE and not len(self._points):
             return b""
         return _REFERENCE.pack(_SIX) + _REFERENCE.pack(self._reference) + self._points.astype("<f4").tobytes()
@@ -120,7 +120,7 @@ class HintTracker:
 
 
 def _found(trust: Float, luma: Small, places: Float, later: Small, found: Float) -> NDArray[np.bool_]:
-    """Which places (N, 2) of one luma are those that were found in a later one: trusted, or alike around."""
+    """Whether each place (N, 2) of one luma was found in a later one: it is trusted, or its surroundings are alike."""
     sure = trust >= SEEN
     doubted = [(one, where[~sure]) for one, where in ((luma, places), (later, found))]
     around, again = (sample(one, (where + _AROUND).reshape(-1, 2)).astype(np.float32) for one, where in doubted)

@@ -41,13 +41,13 @@ class Step:
 
     luma: Small
     first: bool
-    """It is a shot's first: no colour comes from before."""
+    """This is a shot's first frame: no colour comes from before."""
     key: bool
     """The network sees this frame."""
     motion: Motion
-    """From the frame before; meaningless for a shot's first frame."""
+    """Motion from the frame before; meaningless for a shot's first frame."""
     path: FlowChain
-    """To the last key frame before this one; of a shot's first frame to itself."""
+    """Path to the last key frame before this one; a shot's first frame has a path to itself."""
 
 
 class Planner:
@@ -132,7 +132,7 @@ class Planner:
         self._key_luma, self._path, self._since_key = luma, FlowChain.start(luma.shape), 0
 
     def _bridge(self, luma: Small) -> Step:
-        """In a flash nothing can be followed: what was there is taken to be there still."""
+        """A step through a flash, in which nothing can be followed: nothing is assumed to have moved."""
         self._since_key += 1
         return Step(luma, False, False, still(luma.shape), self._path)
 

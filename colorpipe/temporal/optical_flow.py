@@ -107,7 +107,7 @@ class FlowFinder:
     """Dense inverse search (Kroeger et al. 2016, arXiv 1603.03590), both ways."""
 
     def __init__(self) -> None:
-        # Of photographs moved by known distances, 256 x 144, one core: 0.058 pixels off in 1.5 ms. The preset FAST as
+        # On photographs moved by known distances, 256 x 144, one core: 0.058 pixels off in 1.5 ms. The preset FAST as
         # it is stops at a quarter of the size, 0.125 in 0.7 ms; MEDIUM takes 3.5 ms for 0.050.
         self._flow: Any = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_FAST)
         self._flow.setFinestScale(1)
@@ -137,7 +137,7 @@ class FlowFinder:
 
 
 def still(shape: tuple[int, ...]) -> Motion:
-    """Nothing moved."""
+    """A motion in which nothing moves."""
     shift, trust = np.zeros((*shape, 2), np.float32), np.ones(shape, np.float32)
     return Motion(shift, trust, shift, trust)
 

@@ -41,9 +41,9 @@ class SpanStep:
     asked: bool
     """The network sees this frame."""
     oldest: bool
-    """It belongs to the first of the spans that hold this frame."""
+    """The frame belongs to the first of the spans that hold it."""
     newest: bool
-    """It belongs to the last of them."""
+    """The frame belongs to the last of them."""
 
 
 @dataclass

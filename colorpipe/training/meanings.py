@@ -1,4 +1,4 @@
-"""What the scores of a training mean, in a person's words, and whether they became better."""
+"""The meaning of a training's scores for a person, and whether they improved."""
 
 from __future__ import annotations
 

@@ -139,7 +139,7 @@ class FramesCompared:
         yield Check("closed captions", "differs" if can else "left out", says)
 
     def _side_data_check(self) -> Iterator[Check]:
-        """What the source's header and frames hold that the result's do not."""
+        """Data in the source's header and frames that the result's lack."""
         there = _kinds(self._kinds) | _header_data(self.source.lines)
         here = _kinds(set(self.result.account.kinds)) | _header_data(self.result.lines)
         lost = sorted(there - here)
@@ -149,7 +149,7 @@ class FramesCompared:
             yield Check("side data", "equal", ", ".join(sorted(there)))
         places = [_chroma_place(film) for film in (self.source, self.result)]
         if places[0] is not None and self.source.pixels.subsampling == self.result.pixels.subsampling == (1, 1):
-            yield _pair("chroma location", [place or "left" for place in places])  # what untold means to players
+            yield _pair("chroma location", [place or "left" for place in places])  # the default of players
 
 
 class _Pairs:
@@ -179,7 +179,7 @@ def _most(fields: dict[str | None, int]) -> str:
 
 
 def _header_order(film: Film) -> str | None:
-    """What a container or a stream's header tells of the fields (FFmpeg's AVFieldOrder)."""
+    """The field order in a container's or a stream's header (FFmpeg's AVFieldOrder)."""
     return {2: "top", 5: "top", 3: "bottom", 4: "bottom"}.get(int(film.stream.codec_context.field_order))
 
 
@@ -195,7 +195,7 @@ def _kinds(names: set[str]) -> set[str]:
 
 
 def _header_data(lines: list[str]) -> set[str]:
-    """What FFmpeg's description lists below ``Side data:``."""
+    """Items that FFmpeg's description lists below ``Side data:``."""
     told: set[str] = set()
     if "Side data:" in lines:
         for line in lines[lines.index("Side data:") + 1 :]:

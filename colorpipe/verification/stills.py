@@ -45,7 +45,7 @@ def compare_stills(source: Source, result: Source) -> Iterator[Check]:
     # More bits lose nothing: 12-bit AVIF holds ten.
     status: Status = "equal" if bits[0] <= bits[1] else "left out"
     yield Check("depth", status, f"{bits[0]} bits" if bits[0] == bits[1] else both(*(f"{n} bits" for n in bits)))
-    # What was multiplied by transparency, and divided by it again, is a code off in either reader.
+    # Values multiplied by transparency and divided by it again are a code off in either reader.
     more = 1.0 if any("divided by it" in note for note in source.info.notes) else 0.0
     if source.path.suffix.lower() in (".avif", ".heic"):
         more = 2.0 if wanted.colour is None else 7.0  # libraries differ in how they bring AV1's chroma to full size

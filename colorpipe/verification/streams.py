@@ -272,7 +272,7 @@ def _tags(
             if (key.lower(), value) == ("language", "und"):
                 continue  # undetermined: what a file says that says nothing
             if _OWN.fullmatch(key.lower()) or (owner and key.lower() in ("alpha_mode", "timecode")):
-                continue  # what is said of transparency and time codes is checked by itself
+                continue  # statements on transparency and time codes are checked separately
             now = found.get(key.lower())
             if now is None:
                 lost.append(owner + key)

@@ -125,7 +125,7 @@ def load_strictly(module: torch.nn.Module, tensors: Mapping[str, torch.Tensor], 
 
 
 def published_keys(shapes: Mapping[str, tuple[int, ...]]) -> dict[str, torch.Tensor]:
-    """What ``take_strictly`` expects of a checkpoint with these keys: float32, counters of batches int64."""
+    """The checkpoint that ``take_strictly`` expects for these keys: float32, and int64 for counters of batches."""
     import torch
 
     counter = "num_batches_tracked"

@@ -51,7 +51,7 @@ def fetch(model: Model, target: Path, progress: Progress | None, by_hand: str) -
         with _alone(part) as file:
             continued = file.seek(0, os.SEEK_END) > 0
             _complete(model.url, file, progress)
-            if continued and files.sha256(part) != model.sha256:  # what was there may have been another version's
+            if continued and files.sha256(part) != model.sha256:  # the earlier part may have been another version's
                 file.truncate(0)
                 _complete(model.url, file, progress)
         if files.sha256(part) != model.sha256:

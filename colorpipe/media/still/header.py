@@ -1,4 +1,4 @@
-"""What is known of a still before its pixels are decoded, whatever its format."""
+"""A still's header: the facts known before its pixels are decoded, for any format."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Pixels = tuple[Plane, tuple[str, ...]]
 
 @dataclass(frozen=True)
 class Header:
-    """What is known before the pixels are."""
+    """The facts known before the pixels are decoded."""
 
     width: int
     height: int
@@ -34,12 +34,12 @@ class Header:
     notes: tuple[str, ...] = ()
     tone: Tone | None = None
     alpha: tuple[int, bool] | None = None
-    """Which channel is transparency, below 0 for none, and whether colours are multiplied by it; None where the last of
-    two or four is."""
+    """Index of the transparency channel (below 0: none), and whether colours are multiplied by it. None if transparency
+    is the last of two or four channels."""
 
 
 def upright(held: Held, orientation: int, size: tuple[int, int], always: bool = False) -> Metadata:
-    """What travels with the picture, for pixels that are turned by ``orientation`` from ``size``.
+    """The metadata to carry over, for pixels that are turned by ``orientation`` from ``size``.
 
     Args:
         always: The container had turned it: whatever EXIF and XMP say of orientation is done already.

@@ -39,7 +39,7 @@ _SRGB_TOLERANCE = 1.5 / 255
 
 
 class _Turns:
-    """Who may be in libvips: many at once, or one alone.
+    """Turns in libvips: many callers at once, or one alone.
 
     libvips keeps one buffer of error texts for the whole process: each failure appends to it, or empties it, whoever
     asks. Whether a call failed is each call's own; why it failed can be read only while nobody else is in libvips.

@@ -29,7 +29,7 @@ class ColourWatch:
         return self._found >= 2 or self._found == self._looks == 1
 
     def look(self, index: int, planes: Sequence[np.ndarray]) -> None:
-        """At the planes of frame ``index``: Y, U, V."""
+        """Look at the planes of frame ``index``: Y, U, V."""
         if self._layout.subsampling is not None and index % EVERY == 0 and not self.found:
             self._looks += 1
             self._found += any(self._is_coloured(plane) for plane in planes[1:3])

@@ -17,7 +17,7 @@ Order = Literal["top", "bottom"]
 FIELDS = "fields"
 """Key of ``Frame.metadata.extra``: the ``Order`` of an interlaced frame; a progressive one has none."""
 MARKS: dict[Order, str] = {"top": "tff", "bottom": "bff"}
-"""As FFmpeg's filter ``setfield`` and libx264 call them."""
+"""Names that FFmpeg's filter ``setfield`` and libx264 use."""
 PROGRESSIVE_ONLY = {
     "vp8",
     "vp9",

@@ -102,7 +102,7 @@ class Preview(VideoSource):
         self.info = replace(self.info, frames=given)
 
     def _looked_through(self) -> Survey:
-        """Only where a clock begins again, which makes seeking by times senseless, and where it is soon found out."""
+        """A survey, only if a clock restarts, which makes seeking by times useless, and if this is found soon."""
         if self.path.stat().st_size > MOST_LOOKED_THROUGH:
             return Survey()
         found = survey(self.path)
@@ -149,7 +149,7 @@ class Preview(VideoSource):
         back = 0
         while begin - back > self._start:
             self._seek(begin - back, self._stream)
-            # What is shown before the first key frame may lack what it refers to.
+            # Frames shown before the first key frame may lack the frames that they refer to.
             key = next((image for image in self._images if image.key_frame and image.pts is not None), None)
             if key is not None and key.pts is not None and key.pts <= begin:
                 return key

@@ -111,7 +111,7 @@ class SegmentWriter:
         return Segment(first, len(shown), shown[-1], lead, self.size, self._crc, len(state), zlib.crc32(state))
 
     def discard(self) -> None:
-        with contextlib.suppress(OSError):  # what could not be written cannot be flushed either
+        with contextlib.suppress(OSError):  # unwritten data cannot be flushed either
             self._file.close()
         remove(self.path)
 
@@ -140,7 +140,7 @@ class Segments:
 
     @property
     def frames(self) -> int:
-        """In whole segments."""
+        """The number of frames in whole segments."""
         return sum(segment.frames for segment in self._whole)
 
     @property

@@ -82,7 +82,7 @@ class VideoSink(Sink):
         self._closed = False
         self._durations: dict[int, int] = {}
         self._besides: dict[int, tuple[Order | None, bytes | None, list[bytes]]] = {}
-        """Of frames in the encoder, by their time: fields, captions, messages."""
+        """Fields, captions and messages of the frames in the encoder, by their time."""
         self._lost: Counter[str] = Counter()
         self._tags = source.tags
         self._size = source.info.width, source.info.height
@@ -215,7 +215,7 @@ class VideoSink(Sink):
             self._writer.add(StoredPacket(data, packet.pts, packet.dts, duration, packet.is_keyframe))
 
     def _end_segment(self, state: bytes) -> None:
-        """Nothing is left in the encoder, and the segment counts; the next one gets a new encoder."""
+        """Empty the encoder and count the segment; the next segment gets a new encoder."""
         if self._writer is None:
             return
         self._store(self._encoder.encode(None))

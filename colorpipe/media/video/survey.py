@@ -78,7 +78,7 @@ class Jump:
 
 @dataclass(frozen=True)
 class Survey:
-    """What a look through a file found; of a container with a header, nothing."""
+    """The findings of one pass through a file; empty for a container with a header."""
 
     probed: int | None = None
     """Bytes to look through for streams when the file is opened; None for FFmpeg's choice."""
@@ -96,7 +96,7 @@ class Survey:
     interlaced: bool = False
     """A picture in it has two fields."""
     shifts: dict[int, list[tuple[int, int]]] = field(default_factory=dict)
-    """Of each stream: from packet number so and so on, ticks that are added to its times."""
+    """For each stream, pairs of a packet number and the ticks added to the times from that packet on."""
 
     def shift(self, index: int, number: int) -> int:
         """Ticks that are added to the times of a stream's packet of that number."""
@@ -197,7 +197,7 @@ def _read_through(film: av.container.InputContainer, clock: _Clock, headers: Hea
                 number += 1
             if count % LOOK == 0 and reached is None and len(stream_lines(film)) > known:
                 reached = position
-    except (av.FFmpegError, OSError):  # what is read later on ends there too, and says so
+    except (av.FFmpegError, OSError):  # later reading ends there too, and reports it
         pass
     if reached is None and len(stream_lines(film)) > known:
         reached = position
@@ -233,7 +233,7 @@ class _Clock:
         self._packets = 0
         self._clock: float | None = None
         self._now: list[float | None] = [None]
-        """Of each epoch the time of its newest packet, seconds."""
+        """Seconds of the newest packet's time in each epoch."""
 
     def add(self, packet: Packet[Any]) -> None:
         index = packet.stream.index

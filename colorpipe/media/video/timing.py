@@ -36,7 +36,7 @@ class Clock:
         return not self._decoding_only
 
     def best(self, image: VideoFrame) -> int | None:
-        """In ticks of its stream; None where nothing is told."""
+        """The frame's time in ticks of its stream; None if the file states none."""
         shown, decoded = image.pts, image.dts
         if self._decoding_only:
             return decoded
@@ -68,7 +68,7 @@ class Steps:
 
     @property
     def repeated(self) -> int:
-        """Of a clock that counts frames: those that stand for the one before them."""
+        """The number of frames that repeat the one before them, if the clock counts frames."""
         return sum((ticks - 1) * count for ticks, count in self._counts.items())
 
     @property

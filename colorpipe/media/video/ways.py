@@ -1,4 +1,4 @@
-"""Which container holds which streams, and how: tried before any work is done, by writing and reading back."""
+"""Which container holds which streams, and how: tested before any work is done, by writing and reading back."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ from colorpipe.media.video.convert import DISC_PCM, Repacked, Rewritten, rewritt
 from colorpipe.media.video.survey import open_film
 
 SUFFIXES = {".mp4": "mp4", ".m4v": "mp4", ".mov": "mov", ".mkv": "matroska"}
-"""What a film can be written as -> FFmpeg's muxer. AVI is not among them: it has no timestamps, and H.264 with
-B-frames needs them; nor is WebM, whose codecs are others."""
+"""Suffixes that a film can be written as -> FFmpeg's muxer. AVI is not among them: it has no timestamps, and H.264 with
+B-frames needs them. WebM is not either: it takes other codecs."""
 ISO = ("mp4", "mov")
 """Muxers of the ISO base media family."""
 FAILURES = (av.FFmpegError, OSError, ValueError)
-"""What PyAV raises when a muxer or an encoder refuses."""
+"""Errors that PyAV raises when a muxer or an encoder refuses."""
 Way = Literal["copied", "passed", "repacked", "rewritten"]
 """How a stream gets into a result: packet by packet; likewise, past PyAV's table of what the container holds; as the
 same samples in another packing; as the same text in another notation."""

@@ -50,7 +50,7 @@ class Layout:
     end: int | None
     """Where the end mark is; None where it is missing."""
     trailer: bytes
-    """What stands behind the picture."""
+    """The bytes behind the picture."""
 
     @property
     def refused(self) -> str | None:
@@ -114,7 +114,7 @@ def _end(data: bytes, at: int) -> int | None:
 
 
 def held(data: bytes, parts: Layout) -> Held:
-    """What a JPEG holds besides its picture."""
+    """The parts of a JPEG besides its picture."""
     found: dict[str, Any] = {}
     comments: list[bytes] = []
     kept: list[tuple[int, bytes]] = []
@@ -169,7 +169,7 @@ def _pictures(trailer: bytes) -> int:
 
 
 def _behind(trailer: bytes, stale: set[str]) -> list[str]:
-    """What to say of bytes behind the end mark."""
+    """Notes on bytes behind the end mark."""
     if not trailer.strip(b"\0\xff \r\n"):
         return []
     said = []

@@ -18,7 +18,7 @@ _PIXELS = frozenset((b"IHDR", b"PLTE", b"IDAT", b"IEND", b"tRNS", b"sBIT", b"bKG
 _COLOUR = frozenset((b"gAMA", b"cHRM", b"sRGB", b"iCCP", b"cICP", b"mDCV", b"cLLI", b"mDCv", b"cLLi"))
 _MOVES = frozenset((b"acTL", b"fcTL", b"fdAT"))
 _TURNED = frozenset((b"oFFs", b"sTER", b"sCAL"))
-"""What speaks of width and height."""
+"""Chunks that depend on width and height."""
 _LARGEST = 64 << 20
 
 
@@ -71,7 +71,7 @@ def colour(data: bytes) -> Colour:
 
 
 def held(data: bytes) -> Held:
-    """What a PNG holds besides its picture."""
+    """The parts of a PNG besides its picture."""
     texts: list[Text] = []
     kept: list[tuple[bytes, bytes]] = []
     left: list[str] = []

@@ -23,7 +23,7 @@ class Resource:
     """``8BIM``, or another maker's four letters."""
     number: int
     name: bytes
-    """As stored: a length and letters, filled to an even number of bytes."""
+    """The name as stored: a length and letters, padded to an even number of bytes."""
     data: bytes
 
     def packed(self) -> bytes:

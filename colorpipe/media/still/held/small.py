@@ -1,4 +1,4 @@
-"""What WebP, GIF, BMP and AVIF or HEIC files hold besides their pictures."""
+"""Parts besides the picture in WebP, GIF, BMP and AVIF or HEIC files."""
 
 from __future__ import annotations
 

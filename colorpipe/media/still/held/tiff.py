@@ -40,7 +40,7 @@ _PIXELS = frozenset(
 _CARRIED_APART = frozenset({X, Y, UNIT, XMP, IPTC, RESOURCES, ICC, EXIF, GPS, INTEROP, ORIENTATION})
 _TONES = {290: "GrayResponseUnit", 291: "GrayResponseCurve", 301: "TransferFunction", 318: "WhitePoint",
           319: "PrimaryChromaticities"}  # fmt: skip
-"""What speaks of the source's own codes."""
+"""Tags that depend on the source's own codes."""
 _RAW = range(50706, 52600)
 """DNG's tags: a result that has them would call itself a raw file."""
 COMPRESSIONS = {
@@ -57,9 +57,9 @@ class Page:
 
     place: Directory
     index: int
-    """Of its directory in the chain."""
+    """Index of its directory in the chain."""
     sub: int | None = None
-    """Of itself among that directory's SubIFDs."""
+    """Its own index among that directory's SubIFDs."""
 
     @property
     def size(self) -> tuple[int, int]:
@@ -135,7 +135,7 @@ def is_raw(pages: list[Page]) -> bool:
 
 
 def held(path: Path, page: Page, others: list[Page]) -> Held:
-    """What a TIFF holds besides its picture: tags of the picture's own directory, and of the first."""
+    """The parts of a TIFF besides its picture: tags of the picture's own directory, and of the first."""
     first = chain(of_file(path))[0]
     block = Block.of_directory(page.place, _is_not_carried)
     if page.sub is not None or page.index:
