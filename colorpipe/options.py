@@ -33,11 +33,11 @@ _SWITCH = {"yes": True, "true": True, "on": True, "no": False, "false": False, "
 
 @dataclass(frozen=True)
 class Field:
-    """One option, resolved: what a flag, a help text and a check need to know."""
+    """One option, resolved: all that a flag, a help text and a check need."""
 
     name: str
     type: type
-    """One of ``SCALARS``; what a value is converted to."""
+    """One of ``SCALARS``; a value is converted to it."""
     default: Any
     help: str
     optional: bool
@@ -46,7 +46,7 @@ class Field:
     max: float | None
     choices: tuple[str, ...]
     qualified: bool = False
-    """Its author knows that the bare flag is the core's, and means ``--NAME-option`` alone."""
+    """The plugin's author knows that the bare flag is the core's, and uses ``--NAME-option`` alone."""
 
     @property
     def flag(self) -> str:

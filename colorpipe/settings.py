@@ -12,7 +12,7 @@ from colorpipe.errors import OptionError
 from colorpipe.options import Options, option
 
 KEY_DISTANCE = 24
-"""``--temporal auto``: one second of film. As many frames are held in memory."""
+"""``--temporal auto``: one second of film. Memory holds that many frames."""
 
 
 @dataclass(frozen=True)
@@ -85,7 +85,7 @@ class MergeOptions(Options):
 
     @property
     def key_distance(self) -> int | None:
-        """Frames of a film between those that the network sees, at most; None where it sees all."""
+        """Most frames of a film between those that the network sees; None where it sees all."""
         if self.temporal == "none":
             return None
         return KEY_DISTANCE if self.temporal == "auto" else int(self.temporal)

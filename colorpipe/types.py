@@ -348,7 +348,7 @@ class Outcome:
     notes: tuple[str, ...] = ()
     """Remarks for a person: a page left out, a stream that could not be copied."""
     error: str | None = None
-    """Why it failed, in one line, with what to do."""
+    """The reason for the failure, in one line, with the advice."""
     error_type: str | None = None
     """Name of the error's class: ``InputError``, ``OutputError`` ..., or of what was not expected."""
     hint: str | None = None

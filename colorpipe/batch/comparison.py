@@ -20,7 +20,7 @@ log = logging.getLogger(__name__)
 
 
 def compare_still(context: RunContext, state: JobState, result: Frame) -> None:
-    """Write a picture beside its grey. That it cannot be made is a note: the picture itself can."""
+    """Write a picture beside its grey. A failure is only a note, since the picture itself is done."""
     if result.colour is None:
         return
     job, path = state.job, state.job.comparison

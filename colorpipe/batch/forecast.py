@@ -34,7 +34,7 @@ class Expected:
     output: Path
     fate: Fate
     reason: str = ""
-    """Why it is refused or replaced; notes of what is skipped."""
+    """Reason why it is refused or replaced; notes if it is skipped."""
     film: bool = False
     pixels: int = 0
     """Pixels of a picture, or of all frames of a film; 0 where nothing would be made."""

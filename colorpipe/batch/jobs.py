@@ -31,12 +31,12 @@ class JobQueue:
         traced: set[str] = set()
         self._pending = deque(JobState(index, job, traced=traced) for index, job in enumerate(jobs))
         self._made_elsewhere: deque[JobState] = deque()
-        """Their results are being made by another run: looked at again when all else has been begun."""
+        """Jobs whose results another run is making: checked again when all other jobs have begun."""
         self._in_work: dict[int, JobState] = {}
         self._outcomes: dict[int, Outcome] = {}
 
     def next(self) -> JobState | None:
-        """The next job whose result nobody else makes at the moment; None when there are no more."""
+        """The next job whose result no other run is making; None when there are no more."""
         while not self._stop.is_set():
             with self._lock:
                 fresh = bool(self._pending)
@@ -63,7 +63,7 @@ class JobQueue:
         self._outcomes[state.index] = outcome
 
     def abort(self) -> None:
-        """Leave nothing that counts of the jobs in work, and let go of their results."""
+        """Discard the unfinished results of the jobs in progress, and release their locks."""
         for state in self._in_work.values():
             if state.sink is not None:
                 state.sink.abort()

@@ -38,7 +38,7 @@ class JobState:
     """The input's identity when it was opened."""
     sidecars: SidecarFiles = field(default_factory=SidecarFiles)
     predictor_for: Callable[[Path, Runtime], Callable[..., list[Float]]] | None = None
-    """``Session.predictor_for``, which keeps what it learned last: for two shots at once, on each device."""
+    """``Session.predictor_for``, with a cache of its latest results: enough for two shots at once on each device."""
     skipped: bool = False
     passed_over: bool = False
     """Skipped, and without a result."""
@@ -46,7 +46,7 @@ class JobState:
     error_type: str | None = None
     hint: str | None = None
     unrecoverable: bool = False
-    """The input itself is at fault: there is nothing to go on with next time."""
+    """The input itself is at fault: a later run cannot continue it."""
     size: tuple[int | None, int | None] = (None, None)
     frames: int = 0
     shots: int = 0
@@ -93,7 +93,7 @@ class JobState:
             self.hint = hint or None
 
     def _trace(self, error: BaseException) -> None:
-        """Keep the traceback of an error, once for each kind: the same fault in a plugin meets every picture."""
+        """Keep the traceback of an error, once for each kind: a plugin's fault repeats on every picture."""
         last = traceback.extract_tb(error.__traceback__)[-1:]
         kind = f"{type(error).__name__} in {[(frame.filename, frame.lineno) for frame in last]}"
         if kind not in self.traced:

@@ -75,7 +75,7 @@ class Writer:
         return [PendingFrame(state, one) for one in coloured]
 
     def _write_first(self, merger: ThreadPoolExecutor) -> None:
-        """Write the first of them. While it is encoded, the next one is merged."""
+        """Write the first of them. The next one is merged while it is encoded."""
         pending = self._settled.popleft()
         if self._settled and self._settled[0].merged is None:
             following = self._settled[0]

@@ -44,5 +44,5 @@ def write(flag: str, place: str | Path, text: str) -> None:
 
 
 def _is_special(path: Path) -> bool:
-    """A device or a pipe: what is written goes into it, not in its place."""
+    """Whether it is a device or a pipe: output goes into it and does not replace it."""
     return path.exists() and not path.is_file() and not path.is_dir()

@@ -44,7 +44,7 @@ PLUGIN_KINDS = ("colorizer", "decoder", "preprocessor")
 
 @dataclass(frozen=True)
 class Chosen:
-    """One plugin of the call, and what the recipe says of it."""
+    """One plugin of the call, and the recipe's values for it."""
 
     cls: type[Plugin]
     before: Stage | None = None

@@ -82,7 +82,7 @@ def _two_point(grey: NDArray[Any], size: tuple[int, int]) -> Float:
 
 
 def _neighbours(full: int, wanted: int) -> tuple[NDArray[Any], NDArray[Any], Float]:
-    """For each of ``wanted`` places over ``full`` values: the value before, the value behind, and its share."""
+    """For each of ``wanted`` places over ``full`` values: the values before and behind, and the share of the latter."""
     place = np.clip((np.arange(wanted) + 0.5) * (full / wanted) - 0.5, 0, full - 1)
     before = np.floor(place).astype(np.intp)
     return before, np.minimum(before + 1, full - 1), (place - before).astype(np.float32)
@@ -188,7 +188,7 @@ def upsample(
 
 
 def _small(guide: NDArray[Any], size: tuple[int, int]) -> Float:
-    """The guide averaged to ``size``. By halves where they are whole pixels' averages: 12 megapixels, 22 ms at once."""
+    """The guide averaged to ``size``; by halves while these average whole pixels: 12 megapixels, 22 ms at once."""
     while guide.shape[0] >= 4 * size[0]:
         half = (guide.shape[1] + 1) // 2, (guide.shape[0] + 1) // 2
         guide = cv2.resize(guide, half, interpolation=cv2.INTER_LINEAR)

@@ -1,4 +1,4 @@
-"""Whether a picture is in colour, or grey or toned in one hue as old prints are."""
+"""Test whether a picture is in colour, or grey or toned in one hue as old prints are."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from colorpipe.color.spaces import rgb_to_lab
 from colorpipe.types import Frame
 
 SIDE = 64
-"""The picture is looked at no larger than this, so that noise and JPEG's chroma do not count."""
+"""Largest side at which the picture is examined, so that noise and JPEG's chroma do not count."""
 STEPS = 12
 """Steps of lightness, each with its own tone: a print's shadows may be brown and its highlights yellow."""
 COLOURED = 5.0

@@ -46,7 +46,7 @@ class GreyBaseline:
 
 
 class GroundTruth(GreyBaseline):
-    """Knows the colours: a film's own are not quite steady either."""
+    """Uses the true colours: a film's own are not quite steady either."""
 
     def __call__(self, case: Case | Clip) -> Colorized:
         return Colorized(case.truths)

@@ -24,7 +24,7 @@ from colorpipe.settings import MediaOptions
 ASPECT_TOLERANCE = 0.02
 """Relative; rounding when a hint file was made at another size."""
 LEAST_ALPHA = 0.02
-"""Share of full opacity below which a pixel is not painted: what an editor's erasers leave behind."""
+"""Share of full opacity below which a pixel counts as unpainted: editors' erasers leave such traces."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class Hints:
     weight: Float
     """(h, w) 0..1: how far the colour is moved to ``ab``; 0 where nothing is painted."""
     keep: NDArray[np.bool_]
-    """(h, w): what the method gives is to stay. ``weight`` is 0 there."""
+    """(h, w): where the method's own colour is kept. ``weight`` is 0 there."""
 
     @classmethod
     def none(cls, size: tuple[int, int]) -> Hints:
@@ -49,7 +49,7 @@ class Hints:
         return bool(self.keep.any() or (self.weight > 0).any())
 
     def over(self, other: Hints) -> Hints:
-        """These hints, and the other's where these have none."""
+        """These hints, and the other's where these are empty."""
         there = (self.weight > 0) | self.keep
         return Hints(
             np.where(there[..., None], self.ab, other.ab),

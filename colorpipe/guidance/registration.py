@@ -1,4 +1,4 @@
-"""Registration: where each place of a picture lies in a copy that is scaled, cropped, turned, warped or recoded.
+"""Where each place of a picture lies in a copy that is scaled, cropped, turned, slightly warped, in other greys.
 
 Places are x and y in pixels; pixel middles are whole numbers, as OpenCV has them.
 """
@@ -19,9 +19,10 @@ SIDE = 640
 FEATURES = 3000
 """Places that are looked for in each."""
 RATIO = 0.8
-"""A match counts if the second best is so much worse (Lowe 2004, Distinctive Image Features, section 7.1)."""
+"""A match counts if its distance is below this share of the second best's (Lowe 2004, Distinctive Image Features,
+section 7.1)."""
 LEAST_MATCHES = 12
-"""Below it the copy is taken to be the whole picture at another size, to begin with."""
+"""With fewer matches, the search starts from the copy as the whole picture at another size."""
 MISS = 3.0
 """Pixels by which a match may miss the common transformation."""
 STEPS = 60
@@ -42,7 +43,7 @@ class Registration:
     """How a copy lies over an original."""
 
     places: Float
-    """(h, w, 2): for each pixel of the original at working size its place in the copy, as shares of that's sides."""
+    """(h, w, 2): the place in the copy of each pixel of the original at working size, as shares of the copy's sides."""
     covered: NDArray[np.bool_]
     """(h, w): the copy has that place."""
     doubt: float

@@ -135,7 +135,7 @@ class SidecarFiles:
 
     @staticmethod
     def _frame_in(file: Path, frame: int) -> int:
-        """The frame that the strokes of a file have there: in one that is named by a frame it is 0, or the same."""
+        """The frame of the strokes within a file: in a file that is named by a frame it is 0, or the same."""
         match = _NAME.fullmatch(_plain(file))
         told = read_strokes(file).frames if file.suffix.lower() == ".json" else ()
         return 0 if match is not None and match["frame"] is not None and frame not in told else frame
@@ -207,7 +207,7 @@ def _put(files: dict[int, Path], frame: int, file: Path) -> None:
 
 
 def _put_strokes(drawn: dict[int, Path], file: Path, frame: int | None, still: bool) -> Iterator[str]:
-    """A JSON file's frames; what of it is not used.
+    """Assign a JSON file to its frames; returns the notes on unused parts.
 
     Args:
         frame: That its name tells; None where its strokes do.

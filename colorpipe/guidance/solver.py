@@ -129,7 +129,7 @@ class _Level:
     def __init__(self, right: Float, down: Float, held: Float) -> None:
         self.right, self.down, self.held = right, down, held
         self.diagonal = _degree(right, down) + held
-        self.diagonal[self.diagonal <= 0] = 1  # fixed pixels only
+        self.diagonal[self.diagonal <= 0] = 1  # cells of fixed pixels only
         self.inverse = DAMPING / self.diagonal
 
     def apply(self, x: Float) -> Float:

@@ -174,7 +174,7 @@ def _key(network: torch.nn.Module) -> str:
 
 
 def _cpu() -> str:
-    """The CPU's model and what it can do."""
+    """The CPU's model and capabilities."""
     with contextlib.suppress(OSError):
         lines = Path("/proc/cpuinfo").read_text("utf-8", "replace").splitlines()
         facts = {line.split(":")[0].strip(): line for line in reversed(lines) if ":" in line}
@@ -188,7 +188,7 @@ def _file() -> Path:
 
 
 def _entries() -> dict[str, Any]:
-    """The remembered entries; none where the file is missing or damaged: it is measured again."""
+    """The remembered entries; empty where the file is missing or damaged, so that all is measured again."""
     with contextlib.suppress(OSError, ValueError):
         entries = json.loads(_file().read_text("utf-8"))
         if isinstance(entries, dict):

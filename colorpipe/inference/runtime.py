@@ -151,7 +151,7 @@ class Runtime:
                 _narrow(network, DTYPES[self.precision])
 
     def _choose(self, name: Precision) -> tuple[Literal["fp32", "bf16", "fp16"], str]:
-        """A precision and why; ``auto`` is fp16 on CUDA, what is faster on a CPU, and fp32 elsewhere."""
+        """A precision, and the reason for it; ``auto`` is fp16 on CUDA, the faster one on a CPU, and fp32 elsewhere."""
         if name != "auto":
             return name, ""
         if self.device.type == "cuda":
@@ -162,7 +162,7 @@ class Runtime:
         return found.precision, found.reason
 
     def sample(self) -> Float:
-        """The chroma of a picture of waves, (h', w', 2): for who wants to see what the network gives."""
+        """The chroma of a picture of waves, (h', w', 2): an example of the network's output."""
         return self._sample(self.precision)
 
     def _sample(self, precision: Literal["fp32", "bf16", "fp16"]) -> Float:
@@ -194,7 +194,7 @@ class Runtime:
             self.compile()
 
     def compile(self) -> None:
-        """Compile the network, for views of one size, with ``torch.compile``; in place of what it was before."""
+        """Compile the network with ``torch.compile`` for views of one size; replaces an earlier compilation."""
         network, side = self.colorizer.network, self.input_size.side
         if network is None or side is None:
             return

@@ -54,12 +54,12 @@ class Found:
     relative: Path
     """The path inside the folder (or the fixed part of the pattern) that was named; a named file's name."""
     error: str | None = None
-    """Why it cannot be looked into: a folder without permission. The rest goes on."""
+    """Reason why a folder cannot be looked into: no permission. The rest goes on."""
 
 
 @dataclass(frozen=True)
 class Job:
-    """One input and where its result goes."""
+    """One input and the place of its result."""
 
     input: Path
     output: Path

@@ -22,7 +22,7 @@ _NO_MARK = {
     ".pcx": "PCX picture", ".raw": "raw file", ".crw": "camera raw file", ".wdp": "JPEG XR picture",
     ".dcm": "DICOM picture", ".ico": "icon",
 }  # fmt: skip
-"""Formats whose files begin with nothing that tells them."""
+"""Formats whose files have no identifying first bytes."""
 _STILL_BRANDS = {b"avif", b"avis", b"heic", b"heix", b"hevc", b"hevx", b"heim", b"heis", b"mif1", b"msf1"}
 """ISO base media brands of pictures (ISO/IEC 23008-12 and the AV1 image format)."""
 _NETPBM = re.compile(rb"P[1-6][ \t\r\n]+(#[^\n]*\n\s*)*\d|P7\n")

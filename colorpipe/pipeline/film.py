@@ -91,7 +91,7 @@ class FilmPlanner:
         return self._decided(self._spans.finish())
 
     def view(self, frame: Frame, span_step: SpanStep) -> FilmStep:
-        """A step with what the network sees of its frame, where it is asked, under the hints that reach the frame."""
+        """A step with the network's view of its frame if the network sees it, under the hints that reach the frame."""
         tracker, prepared = self._spans.tracker(span_step), None
         if span_step.asked:
             prepared = self._pipeline.network_view(frame, tracker.hints, tracker.reference)

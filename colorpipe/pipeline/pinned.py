@@ -41,7 +41,7 @@ def machine(runtime: Runtime) -> dict[str, str]:
 
 
 def _decoding(runtime: Runtime) -> dict[str, float]:
-    """The decoder's own options, those that are left to the weights filled in from what the network gives."""
+    """The decoder's own options; those left to the weights are filled in with the network's values."""
     if runtime.decoder is None:
         return {}
     seen: list[ChromaDistribution] = []

@@ -112,7 +112,7 @@ class Colorizer(Plugin):
 
     kind = "colorizer"
     input_size: InputSize = InputSize()
-    """``build`` may set the instance's own, where it depends on the weights."""
+    """``build`` may set the instance's own size, if it depends on the weights."""
     film_input_size: InputSize | None = None
     """Input size for a film's frames, where it differs from the size for photographs."""
     published: ClassVar[Literal["lab", "yuv"]] = "lab"
@@ -127,9 +127,9 @@ class Colorizer(Plugin):
     default_decoder: ClassVar[str | None] = None
     """The decoder attached when none is asked for; for a method that yields a distribution."""
     devices: ClassVar[frozenset[str]] = frozenset({"cpu", "cuda", "mps"})
-    """The kinds of devices that it can run on: ``auto`` chooses among these, and another is refused by name."""
+    """The kinds of devices that it can run on: ``auto`` chooses among these; others are refused by name."""
     preferred_batch: ClassVar[int | None] = None
-    """Pictures a call of ``predict``, where ``--batch`` is not given; None takes the device's own number."""
+    """Pictures in a call of ``predict`` without ``--batch``; None takes the device's own number."""
     takes_hints: ClassVar[bool] = False
     takes_reference: ClassVar[bool] = False
     """``Batch.reference`` is looked at."""

@@ -88,11 +88,11 @@ class Task(abc.ABC):
     """
 
     stride: int = 4
-    """The targets given to ``loss`` are this much smaller than L, each way."""
+    """The targets given to ``loss`` are smaller than L by this factor in each direction."""
     picture_side: int = 256
     """Pictures are squashed to a square of this side, as they are at inference."""
     padded: bool = False
-    """They keep their proportions instead, in the middle of a white square."""
+    """Pictures keep their proportions instead, in the middle of a white square."""
     monitor: str = "loss"
     """The score of ``validate`` that early stopping watches; lower is better."""
     losses_of: Sequence[str] = ("loss",)
@@ -110,7 +110,7 @@ class Task(abc.ABC):
         self.options = options
 
     def see(self, L: Float) -> Float:
-        """L (h,w) 0..100 as the network is to see it."""
+        """L (h,w) 0..100 as the network will see it."""
         return L if self.view is None else self.view(L)
 
     def prepare(self, pictures: TrainingPictures, training: list[int]) -> None:  # noqa: B027 - optional

@@ -29,7 +29,7 @@ _AROUND = np.stack(np.meshgrid(*[np.arange(WINDOW, dtype=np.float32) - WINDOW //
 _REFERENCE = struct.Struct("<i")
 _NONE = -1
 _SIX = -2
-"""Begins a state whose points have six columns; those of before have four, all of full weight."""
+"""Mark at the start of a state whose points have six columns; older states have four, all of full weight."""
 _COLUMNS = 6
 
 
@@ -46,7 +46,7 @@ class HintTracker:
     def __init__(self, guides: SidecarFiles, options: MediaOptions, state: bytes = b"") -> None:
         self._guides, self._options = guides, options
         self._new: int | None = None
-        """This frame, if something is painted on it that was not looked at yet."""
+        """This frame, if something is painted on it that has not been used yet."""
         self._reference = _NONE
         self._points = np.zeros((0, _COLUMNS), np.float32)
         """(N, 6): x and y as shares of the picture's width and height, a and b, weight, and 1 for a place to keep."""
@@ -65,7 +65,7 @@ class HintTracker:
         return _REFERENCE.pack(_SIX) + _REFERENCE.pack(self._reference) + self._points.astype("<f4").tobytes()
 
     def named(self, frame: int) -> HintTracker:
-        """The lead that this frame's own files give, over what has led so far; this one stays as it is."""
+        """A new tracker with the guidance in this frame's own files over the guidance so far; this one is unchanged."""
         lead = HintTracker(self._guides, self._options)
         lead._points, lead._new = self._points, frame if frame in self._guides.hinted else None
         lead._reference = frame if frame in self._guides.references else self._reference
@@ -77,7 +77,7 @@ class HintTracker:
         self._key_places = self._places(step.luma)
 
     def follow(self, step: Step) -> None:
-        """Go on from the frame before to this step's; nothing leads over a cut."""
+        """Move on from the frame before to this step's frame; no guidance survives a cut."""
         if step.first:
             self._reference, self._points = _NONE, self._points[:0]
         if len(self._points):
@@ -156,7 +156,7 @@ def _points(hints: Hints) -> Float:
 
 
 def _unpacked(state: bytes) -> tuple[int, Float]:
-    """The frame whose reference leads, and the points."""
+    """The frame whose reference is in use, and the points."""
     (reference,) = _REFERENCE.unpack_from(state)
     if reference == _SIX:
         (reference,) = _REFERENCE.unpack_from(state, _REFERENCE.size)

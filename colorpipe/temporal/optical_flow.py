@@ -19,7 +19,7 @@ from colorpipe.temporal.fill import fill
 SIDE = 256
 """Longer side of the small copy, at most: chroma from a network of 256 pixels has no more detail."""
 LEAST_SIDE = 32
-"""Smaller pictures are bordered to this: the flow's coarsest level needs a few of its patches of 8."""
+"""Smaller pictures are padded to this: the flow's coarsest level needs a few of its patches of 8."""
 SLACK, SHARE = 0.5, 0.01
 """A flow and its way back may miss each other by the square root of ``SLACK + SHARE * (their squares)``, in pixels: of
 Sundaram, Brox and Keutzer 2010, Dense Point Trajectories by GPU-accelerated Large Displacement Optical Flow, eq. 5."""
@@ -29,7 +29,7 @@ old films at hand 4..9 in windows of 5), below the difference of two things side
 HARMLESS = 8.0
 """8-bit codes: a flow that misses by so much of the light's slope is trusted half, though it does not lead back."""
 REACH = 12
-"""Pixels by which it may miss then, at most: the slope is the steepest within so many."""
+"""Most pixels by which it may miss then: the slope is the steepest within that distance."""
 LEAST_PLAIN = 0.01
 """Share of the picture that this must save to be worth its time."""
 FAR = 1e4
@@ -47,7 +47,7 @@ class Motion:
     """Between two frames that follow each other."""
 
     back: Float
-    """(h, w, 2): to each place of the later frame add this to find it in the earlier one."""
+    """(h, w, 2): the offset from each place of the later frame to its place in the earlier one."""
     back_trust: Float
     """(h, w) 0..1; 0 where a thing was hidden."""
     ahead: Float
@@ -124,7 +124,7 @@ class FlowFinder:
         )
 
     def _slope_of(self, luma: Small) -> Float:
-        """``_slope``; for the later frame of the call before, the value is kept."""
+        """``_slope``; the value for the later frame of the last call is cached."""
         return self._last[1] if self._last is not None and self._last[0] is luma else _slope(luma)
 
     def _find(self, here: Small, there: Small) -> Float:

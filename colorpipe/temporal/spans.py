@@ -25,7 +25,7 @@ from colorpipe.temporal.propagate import ChromaPropagator
 
 _SHAPE = struct.Struct("<II")
 Settled = tuple[Float, "bytes | None"]
-"""Chroma of a frame, and what another run needs to know to go on after it; None where it cannot."""
+"""Chroma of a frame, and the state from which another run can go on after it; None where it cannot."""
 
 
 @dataclass(frozen=True)

@@ -90,7 +90,7 @@ class Module(lightning.LightningModule):
 
     @property
     def rate(self) -> float:
-        """Factor of the learning rates at the step that is next."""
+        """Factor of the learning rates at the next step."""
         return self.task.schedule(self.clock.step - self.clock.begun, self.clock.progress)
 
     def configure_optimizers(self) -> Any:

@@ -114,7 +114,7 @@ def opened(path: Path, kind: str) -> Image.Image:
 
 
 def stated_orientation(picture: Image.Image) -> int:
-    """EXIF's, of EXIF alone: Pillow's own answer may come from XMP or from texts, which turn no picture here."""
+    """EXIF's orientation alone: Pillow's own answer may come from XMP or from texts, which turn no picture here."""
     block = picture.info.get("exif")
     if not block:
         return 1
@@ -251,7 +251,7 @@ def _by_opencv(path: Path, told: Image.Image) -> _Values:
 
 
 def whole_page(file: tifffile.TiffFile) -> Any:
-    """The first page that is no smaller version and no mask; where the first is one, the largest of all others."""
+    """The first page that is neither a smaller version nor a mask; if the first is one, the largest other page."""
     pages: list[Any] = []
     for page in list(file.pages)[:4096]:
         page = page.aspage() if hasattr(page, "aspage") else page

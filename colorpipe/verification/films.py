@@ -1,4 +1,4 @@
-"""A film against its source: each frame's Y plane and time, and what the file says of its picture."""
+"""A film against its source: each frame's Y plane and time, and the file's statements about its picture."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from colorpipe.verification.report import Check, Progress, Status
 from colorpipe.verification.times import Times
 
 _LOSSY_SHARE = 0.01
-"""More than damage or an edit would change, less than the best lossy encoding does."""
+"""Share of differing values: more than damage or an edit would change, less than the best lossy encoding does."""
 
 
 class FramesCompared:
@@ -92,7 +92,7 @@ class FramesCompared:
         yield from self._side_data_check()
 
     def shapes(self) -> Check:
-        """The pixels' shape: what the headers tell, and where the source's frames tell another one later."""
+        """The pixels' shape: stated by the headers, and by later frames of the source if they differ."""
         told = [film.stream.sample_aspect_ratio or Fraction(1) for film in (self.source, self.result)]
         if told[0] == told[1] and self._shapes.first is not None and self._shapes.changes(0) and self.source.recorded:
             index, wanted, got = self._shapes.first
@@ -153,7 +153,7 @@ class FramesCompared:
 
 
 class _Pairs:
-    """Values of frames of source and result: where they differ."""
+    """Values of frames of source and result, and where they differ."""
 
     def __init__(self) -> None:
         self.first: tuple[int, Any, Any] | None = None
@@ -282,7 +282,7 @@ def _hdr(film: Film) -> str | None:
 
 
 def _colour(source: Film, result: Film) -> Check:
-    """Primaries, transfer, matrix and range. What the source leaves open the result may tell."""
+    """Primaries, transfer, matrix and range. The result may state values that the source leaves open."""
     meant = [_meaning(source), _meaning(result)]
     wrong = [
         f"{name} {before} in the source, {after} in the result"

@@ -31,7 +31,7 @@ _NOT_COMPARED = frozenset(
     }
 )  # fmt: skip
 _TURNED = frozenset({0xA002, 0xA003, 0xA20E, 0xA20F, 0x9214, 0xA214, 0x0100, 0x0101})
-"""Change places, or move, when the picture is turned."""
+"""Tags that swap or move when the picture is turned."""
 _AREA = re.compile(r"^(.*)/\{http://ns\.(?:adobe\.com/xmp|acdsee\.com)/sType/Area#\}([xywh])$")
 _PLACES = re.compile(
     r"sType/Area#|sType/Dimensions#|tiff/1\.0/\}(Orientation|Image|[XY]Resolution)|exif/1\.0/\}Pixel|/\}Thumbnails|"
@@ -229,7 +229,7 @@ def areas(xmp: Mapping[str, str]) -> list[tuple[float, float, float, float]]:
 
 
 def lasting(xmp: Mapping[str, str]) -> dict[str, str]:
-    """The properties that colorizing and turning leave as they are."""
+    """The properties that colorizing and turning do not change."""
     return {path: value for path, value in xmp.items() if not _PLACES.search(path)}
 
 

@@ -15,12 +15,12 @@ from colorpipe.settings import MediaOptions
 
 @dataclass(frozen=True)
 class Pair:
-    """A source, and where its result is or should be."""
+    """A source, and the actual or expected place of its result."""
 
     source: Path
     result: Path
     error: str | None = None
-    """Why the source cannot be looked into: a folder without permission."""
+    """Reason why a source cannot be looked into: a folder without permission."""
 
 
 def find_pairs(source: Path, result: Path) -> list[Pair]:

@@ -88,7 +88,7 @@ def opened(path: Path) -> av.container.InputContainer:
 
 
 def read(film: av.container.InputContainer, stream: Stream) -> Iterator[Any]:
-    """A stream's packets up to where the file can be read."""
+    """A stream's packets, as far as the file can be read."""
     source = film.demux(stream)
     while True:
         try:
@@ -206,7 +206,7 @@ class Film:
         self.account.frames = index
 
     def _presents(self) -> bool:
-        """Whether the frames' times of presentation rise: seen in the first of them, in a look of its own."""
+        """Whether the frames' times of presentation rise: tested on the first frames, in a separate pass."""
         with opened(self.path) as film:
             stream = film.streams[self.index]
             seen: list[tuple[int | None, int | None]] = []
@@ -284,7 +284,7 @@ class Film:
 
     @functools.cached_property
     def _bottom_first(self) -> av.filter.Graph:
-        """Lets only frames through whose bottom field comes first (FFmpeg's filter ``select``)."""
+        """A filter that passes only frames whose bottom field comes first (FFmpeg's filter ``select``)."""
         graph = av.filter.Graph()
         steps = [
             graph.add_buffer(

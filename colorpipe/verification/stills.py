@@ -1,4 +1,4 @@
-"""A still against its source: the grey of both, and what travels with the picture."""
+"""A still against its source: the grey of both, and the data besides the picture."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def compare_stills(source: Source, result: Source) -> Iterator[Check]:
 
 
 def _apart(seen: Frame, path: Path) -> tuple[Frame, str]:
-    """The picture as another library decodes it, and by whom it was decoded."""
+    """The picture as another library decodes it, and the name of that library."""
     if "missing" in seen.metadata.extra:
         return seen, "by run's own reader, since the file is damaged"
     try:
@@ -151,7 +151,7 @@ def _profile_rounding(profile: bytes | None, encoding: Encoding) -> float:
 
 
 def _tones(source: Frame, result: Frame) -> Check:
-    """Whether a lossy result is as light and as full of contrast as its source: noise is its codec's, this is not."""
+    """Whether a lossy result has its source's brightness and contrast: a codec adds noise but keeps both."""
     wanted = source.luma / source.encoding.peak * 255
     planes = list(result.colour or (result.luma,) * 3)
     greys = [_as_grey(planes, keep, result.encoding) * 255 for keep in get_args(Keep)]

@@ -159,7 +159,7 @@ def _dpi(resolution: tuple[float, float] | None) -> str:
 
 
 def _orientation(before: Inventory, after: Inventory) -> Iterator[Check]:
-    """The pixels are upright: nothing in the result may say that they must be turned."""
+    """Check that nothing in the result asks for rotation, since its pixels are upright."""
     turned = before.orientation > 1 and before.kind not in _NO_EXIF_ORIENTATION
     stated = xmp_orientation(after.xmp)
     if after.orientation > 1:

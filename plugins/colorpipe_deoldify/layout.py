@@ -73,7 +73,7 @@ VIDEO = Config((3, 4, 23, 3), bottleneck=True, deep=False)
 """ResNet-101, wide; of ``stable`` and ``video``: 218.2 million parameters."""
 MINI = Config((1, 1, 1, 1), bottleneck=False, deep=True, base=8)
 MINI_WIDE = Config((1, 1, 2, 1), bottleneck=True, deep=False, base=8, wide=512)
-"""Published by nobody: the same layers, narrow, so that a test takes no time."""
+"""An unpublished size: the same layers, narrow, so that a test is fast."""
 NAMES = {
     ARTISTIC: "DeOldify artistic (ResNet-34, deep)",
     VIDEO: "DeOldify stable or video (ResNet-101, wide)",

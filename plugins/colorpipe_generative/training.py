@@ -39,7 +39,7 @@ class _LabTask(Task):
         return unet
 
     def groups(self, network: nn.Module) -> Iterable[Mapping[str, Any]]:
-        """A given encoder learns slower than what is fresh."""
+        """A given encoder learns slower than new layers."""
         given = _painter(network).encoder if self.options.encoder is not None else []
         encoder = [p for layer in given for p in layer.parameters() if p.requires_grad]
         known = {id(p) for p in encoder}

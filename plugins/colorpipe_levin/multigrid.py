@@ -1,4 +1,4 @@
-"""Multigrid for stencils of nine points whose coefficients jump: what a picture's edges make of them.
+"""Multigrid for stencils of nine points whose coefficients jump, as they do at a picture's edges.
 
 Interpolation follows the matrix (Alcouffe et al. 1981; Dendy 1982, Black box multigrid): across an edge that lets
 nothing through, nothing is interpolated. Coarse matrices are Galerkin's.
@@ -93,7 +93,7 @@ def _links(matrix: Any, shape: tuple[int, int]) -> Stencil:
 
 
 def _transposed(links: Stencil) -> Stencil:
-    """Links of the transposed matrix: what each neighbour has to the pixel."""
+    """Links of the transposed matrix: each neighbour's link to the pixel."""
     height, width = links.shape[1:]
     turned = np.pad(
         links[::-1], ((0, 0), (1, 1), (1, 1))

@@ -1,4 +1,4 @@
-"""Pixels out of picture files through libvips: whose complaint it was, what it means, and what is left of damage."""
+"""Pixels out of picture files through libvips: which file a complaint is about, its meaning, and damaged files."""
 
 from __future__ import annotations
 

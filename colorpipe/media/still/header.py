@@ -15,7 +15,7 @@ from colorpipe.media.still.vips import Plane
 from colorpipe.types import Metadata
 
 Pixels = tuple[Plane, tuple[str, ...]]
-"""(H, W, C), and what a person should know of the decoding."""
+"""(H, W, C), and notes for a person on the decoding."""
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class Header:
     pixels: Callable[[], Pixels]
     """Decodes: (H, W, C), grey or RGB, with or without alpha, in the file's own profile; and notes."""
     rest: Callable[[InputError], tuple[Plane, int]]
-    """Decodes what is left of a damaged file, mid-grey below; and the rows that were decoded. Raises the error."""
+    """Decodes the intact part of a damaged file, mid-grey below; and the rows that were decoded. Raises the error."""
     orientation: int = 1
     profile: bytes | None = None
     metadata: Metadata = field(default_factory=Metadata)

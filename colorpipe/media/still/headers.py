@@ -1,4 +1,4 @@
-"""Headers of stills, format by format, and who decodes the pixels."""
+"""Headers of stills, format by format, with the library that decodes the pixels."""
 
 from __future__ import annotations
 
@@ -120,7 +120,7 @@ def _by_vips(loading: Loading, held: Held, check: Callable[[Any], list[str]] | N
 
 
 def _kept_profile(image: Any) -> tuple[bytes | None, list[str]]:
-    """The profile that the result gets, if any, and what is said of a conversion."""
+    """The profile that the result gets, if any, and notes on a conversion."""
     profile = decode.field(image, "icc-profile-data", None)
     if image.interpretation == "cmyk":
         own = decode.ink_profile(image)

@@ -25,7 +25,7 @@ from colorpipe.media.still.held import png
 
 @dataclass(frozen=True)
 class KnownFault:
-    """One thing that a library does wrong and reports as done, or does not do."""
+    """One thing that a library does wrong but reports as done, or does not do."""
 
     library: str
     """The library, with the version in which the fault was last seen."""

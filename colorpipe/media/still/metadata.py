@@ -1,4 +1,4 @@
-"""EXIF and XMP as bytes: what a result must change in them, and nothing else."""
+"""EXIF and XMP as bytes: changed where a result requires it, and nowhere else."""
 
 from __future__ import annotations
 

@@ -71,7 +71,7 @@ class Outfit:
                 self.xmp = original
 
     def _captions(self, kept: Metadata) -> None:
-        """IPTC and Photoshop's resources, out of a JPEG or a TIFF into either."""
+        """Move IPTC and Photoshop's resources from a JPEG or a TIFF into either."""
         framed = kept.iptc is not None and kept.iptc.startswith(resources.PREFIX)
         blocks = kept.iptc[len(resources.PREFIX) :] if framed and kept.iptc else kept.extra.get("resources")
         bare = None if framed else kept.iptc

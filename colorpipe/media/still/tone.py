@@ -67,7 +67,7 @@ class Tone:
 
 
 def hdr(transfer: int) -> str | None:
-    """The name of a transfer of light beyond white, which codes of sRGB cannot say."""
+    """The name of a transfer of light beyond white, which sRGB codes cannot express."""
     return _HDR.get(transfer)
 
 

@@ -13,7 +13,7 @@ EVERY = 12
 NOISE = 16
 """Codes of 255 that chroma of a grey film may be off: noise of tapes, rounding of codecs."""
 LEAST = 1 / 2000
-"""Share of a frame's places from which on they count: a line of a title."""
+"""Share of a frame's places from which on colour counts: a line of a title."""
 
 
 class ColourWatch:

@@ -114,7 +114,7 @@ class EncoderPlan:
         return self._fields is not None
 
     def marked(self, image: VideoFrame, order: Order | None) -> VideoFrame:
-        """The frame as the encoder is given it; ``order`` is that of its fields."""
+        """The frame in the form that the encoder takes; ``order`` is the order of its fields."""
         if self._fields is not None:
             order = self._fields  # libx264 takes one order for all; what is none is said in the packet
         if order not in self._graphs:
@@ -126,7 +126,7 @@ class EncoderPlan:
         return graph.vpull()
 
     def finished(self, packet: bytes, order: Order | None, captions: bytes | None, unregistered: list[bytes]) -> bytes:
-        """An encoded picture with what the encoder could not be told.
+        """An encoded picture with the data that PyAV cannot pass to the encoder.
 
         Args:
             order: Of the frame's fields.

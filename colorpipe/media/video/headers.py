@@ -41,9 +41,9 @@ class Headers:
         self.shapes: list[tuple[int, int, Fraction]] = []
         """Number of the packet, its time, and the new shape of a pixel, where that changes."""
         self.joins: set[int] = set()
-        """Numbers of the packets whose headers are others than before."""
+        """Numbers of the packets whose headers differ from those before."""
         self.interlaced = False
-        """A picture has two fields, as far as headers and the pictures that were decoded tell."""
+        """A picture has two fields, as far as the headers and the decoded pictures tell."""
 
     def add(self, packet: Packet[Any], number: int) -> None:
         if self._sets is None or not packet.size:

@@ -18,7 +18,7 @@ _CARRIED = {
     "DISPLAYMATRIX", "MASTERING_DISPLAY_METADATA", "CONTENT_LIGHT_LEVEL", "A53_CC", "SEI_UNREGISTERED",
     "GOP_TIMECODE",
 }  # fmt: skip
-"""The last as a tag, from the first frame: they count on from there."""
+"""The last one as a tag, from the first frame: time codes count on from there."""
 _OF_THE_CODING = {"MOTION_VECTORS", "VIDEO_ENC_PARAMS", "REGIONS_OF_INTEREST", "VIDEO_HINT", "FILM_GRAIN_PARAMS"}
 """About how the source was coded; film grain is in the frames by the time they are decoded."""
 _NAMES = {

@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from colorpipe.media.video.source import VideoSource
 
 OTHER_TIME_CODE = "original_timecode"
-"""The tag under which a time code stands that a muxer refuses: drop-frame at another rate than 29.97 or 59.94."""
+"""The tag for a time code that a muxer refuses: drop-frame at another rate than 29.97 or 59.94."""
 _MAX_MOVIE_TIMESCALE = 2**31 - 1
 
 
@@ -261,7 +261,7 @@ class VideoSink(Sink):
             )
 
     def _rehearse(self, source: VideoSource, provenance: Provenance | None) -> None:
-        """Write a film of one frame: what a muxer refuses it refuses now, before any work is done."""
+        """Write a film of one frame, so that a muxer's refusal comes before any work is done."""
         trial = self._segments.folder / f"trial{self._segments.joined.suffix}"
         try:
             self._begin(source, provenance, trial)

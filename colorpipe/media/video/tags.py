@@ -20,9 +20,9 @@ if TYPE_CHECKING:
     from colorpipe.types import Matrix
 
 UNSPECIFIED = 2
-"""H.273: primaries, transfer or matrix are not told."""
+"""H.273: primaries, transfer or matrix are not stated."""
 FULL_RANGE = 2
-"""FFmpeg's AVCOL_RANGE_JPEG; 1 is limited, 0 not told."""
+"""FFmpeg's AVCOL_RANGE_JPEG; 1 is limited, 0 not stated."""
 MATRICES: dict[int, Matrix] = {
     1: "bt709",
     4: "bt601",  # FCC 73.682: BT.601's weights to two digits
@@ -40,7 +40,7 @@ TOP_FIELD_SHOWN_FIRST = (2, 5)
 """AVFieldOrder TT and BT; TB and BB show the bottom field first."""
 PROGRESSIVE = (0, 1)
 _ABSURD = 3
-"""An average rate so many times the one that the timestamps have is none; twice is fields counted as frames."""
+"""An average rate this many times the timestamps' own rate is not used; twice that rate is fields counted as frames."""
 _DROP_FRAME = Fraction(30_000, 1001)
 _LOCATIONS = re.compile(r"[(,]\s*(left|center|topleft|top|bottomleft|bottom)[,)]")
 _TELLING = {"mpeg1video", "mpeg2video", "mpeg4", "h264", "hevc", "vc1"}

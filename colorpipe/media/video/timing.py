@@ -1,4 +1,4 @@
-"""When frames are shown: what the file tells, and what to believe where it tells too much or too little."""
+"""Display times of frames: the file's statements, and what to trust where they conflict or are missing."""
 
 from __future__ import annotations
 
@@ -73,7 +73,8 @@ class Steps:
 
     @property
     def lost(self) -> tuple[int, int]:
-        """How many frames are missing where the rate is even, and before which one first; no frame where it is not."""
+        """The number of missing frames at an even rate, and the frame after the first gap; 0, 0 if the rate is
+        uneven."""
         if not self._counts:
             return 0, 0
         usual = self._counts.most_common(1)[0][0]

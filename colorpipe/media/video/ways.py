@@ -94,12 +94,12 @@ def holds_codec(muxer: str, codec: str) -> bool:
 
 
 def takes_equal_times(muxer: str) -> bool:
-    """Whether packets of a stream may be decoded at the same time, by the muxer's own word."""
+    """Whether a stream's packets may be decoded at the same time, as the muxer itself states."""
     return bool(ContainerFormat(muxer, "w").flags & _NONSTRICT)
 
 
 def way(path: Path, muxer: str, stream: Stream) -> Way | None:
-    """How a container takes a stream of ``path``; None: it does not. Tried once for each state of the file."""
+    """The way in which a container takes a stream of ``path``; None if it does not. Tried once for each file state."""
     status = path.stat()
     return _way(path, status.st_mtime_ns, status.st_size, muxer, stream.index)
 
@@ -167,7 +167,7 @@ def open_passing(path: Path, muxer: str, options: dict[str, str]) -> av.containe
 
 
 def _passes(path: Path, stream: Stream) -> bool:
-    """Whether Matroska takes a sound whatever PyAV says, and the same is read back from it."""
+    """Whether Matroska takes a sound despite PyAV's table, and the same is read back from it."""
     with tempfile.TemporaryDirectory() as folder:
         trial = Path(folder) / "trial.mkv"
         try:

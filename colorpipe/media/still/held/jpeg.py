@@ -1,4 +1,4 @@
-"""The segments of a JPEG (ITU-T T.81, annex B), and what stands in them and behind the picture."""
+"""The segments of a JPEG (ITU-T T.81, annex B), their content, and the bytes behind the picture."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _DROPPED: tuple[tuple[int, bytes, str], ...] = (
     (0xEC, b"Ducky", ""),  # the quality that the source was saved with
     (0xEE, b"Adobe", ""),  # how the source's own inks are coded
 )
-"""Marker, beginning, and what is said of leaving it out; nothing where it belongs to the source's code alone."""
+"""Marker, beginning, and the note on leaving it out; no note where it belongs to the source's code alone."""
 START, END = b"\xff\xd8", b"\xff\xd9"
 
 
@@ -54,7 +54,7 @@ class Layout:
 
     @property
     def refused(self) -> str | None:
-        """Why libraries of today do not read it, sound as it is; None where they do."""
+        """Reason why today's libraries cannot read it although it is sound; None where they can."""
         if self.frame in _SCANS:
             return f"{_SCANS[self.frame]} coding"
         return f"{self.bits} bits a channel" if self.bits not in (0, 8) else None

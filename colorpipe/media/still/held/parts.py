@@ -9,7 +9,7 @@ from colorpipe.media.still.held.resolution import Resolution
 
 @dataclass(frozen=True)
 class Text:
-    """A comment: what a person wrote, under a key where the format has keys."""
+    """A comment that a person wrote, under a key where the format has keys."""
 
     key: str
     text: str

@@ -1,4 +1,4 @@
-"""How large a picture is on paper, as its file says; never invented."""
+"""The size of a picture on paper, as its file states it; never invented."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class Resolution:
 
     @classmethod
     def of(cls, x: object, y: object, unit: str | None) -> Resolution | None:
-        """None where the numbers say nothing: not above 0, or one by one without a unit."""
+        """None where the numbers mean nothing: not above 0, or 1 x 1 without a unit."""
         try:
             wide, high = Fraction(str(x)), Fraction(str(y))
         except (ValueError, ZeroDivisionError):

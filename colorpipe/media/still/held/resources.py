@@ -32,7 +32,7 @@ class Resource:
 
 
 def parsed(data: bytes) -> tuple[list[Resource], bytes]:
-    """The blocks, and what follows them that is none: damage, or filling."""
+    """The blocks, and the bytes behind them that form none: damage, or padding."""
     found = []
     at = 0
     while at + 12 <= len(data):

@@ -1,4 +1,4 @@
-"""TIFF: which of its pictures is the picture, what its channels are, what its tags say (TIFF 6.0; TIFF/EP; DNG 1.7)."""
+"""TIFF: the main picture, its channels and its tags (TIFF 6.0; TIFF/EP; DNG 1.7)."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ _TONES = {290: "GrayResponseUnit", 291: "GrayResponseCurve", 301: "TransferFunct
           319: "PrimaryChromaticities"}  # fmt: skip
 """Tags that depend on the source's own codes."""
 _RAW = range(50706, 52600)
-"""DNG's tags: a result that has them would call itself a raw file."""
+"""DNG's tags: a result with them would claim to be a raw file."""
 COMPRESSIONS = {
     1: "none", 2: "CCITT run length", 3: "CCITT group 3", 4: "CCITT group 4", 5: "LZW", 6: "old-style JPEG", 7: "JPEG",
     8: "Deflate", 32946: "Deflate", 32773: "PackBits", 32771: "CCITT run length", 32809: "ThunderScan", 34661: "JBIG",
