@@ -103,5 +103,5 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    """What completion and ``help`` show."""
+    """The names that completion and ``help`` show."""
     return sorted({*__all__, *PUBLIC, *(name for name in globals() if name.startswith("__"))})

@@ -188,7 +188,7 @@ def _alive(pid: int) -> bool:
 
 
 def given_path(argument: str | Path) -> Path:
-    """What exists under its own name is taken as it is; ``~`` and ``~user`` are expanded where they can be."""
+    """The path for an argument: an existing name as it is; otherwise with ``~`` and ``~user`` expanded if possible."""
     path = Path(argument)
     if os.path.lexists(path):
         return path

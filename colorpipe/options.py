@@ -33,11 +33,11 @@ _SWITCH = {"yes": True, "true": True, "on": True, "no": False, "false": False, "
 
 @dataclass(frozen=True)
 class Field:
-    """One option, resolved: what a flag, a help text and a check need to know."""
+    """One option, resolved: all that a flag, a help text and a check need."""
 
     name: str
     type: type
-    """One of ``SCALARS``; what a value is converted to."""
+    """One of ``SCALARS``; a value is converted to it."""
     default: Any
     help: str
     optional: bool
@@ -46,7 +46,7 @@ class Field:
     max: float | None
     choices: tuple[str, ...]
     qualified: bool = False
-    """Its author knows that the bare flag is the core's, and means ``--NAME-option`` alone."""
+    """The plugin's author knows that the bare flag is the core's, and uses ``--NAME-option`` alone."""
 
     @property
     def flag(self) -> str:
@@ -191,7 +191,7 @@ def fields(cls: type[Options]) -> list[Field]:
 
 @dataclass(frozen=True)
 class Owner:
-    """Who has options: a plugin of a call, or the core."""
+    """The owner of options: a plugin of a call, or the core."""
 
     cls: type[Options]
     plugin: str = ""
@@ -208,8 +208,8 @@ class NamedField:
     """Index of its owner."""
     field: Field
     names: tuple[str, ...]
-    """As flags without dashes, the bare one first. A field of the core has a bare name. A plugin's has a qualified one,
-    ``PLUGIN-option``, and the bare one where nobody else has it."""
+    """Names as flags without dashes, the bare one first. A field of the core has a bare name. A plugin's field has a
+    qualified one, ``PLUGIN-option``, and also the bare one if nobody else has it."""
     shadows: tuple[str, ...] = ()
     """The qualified names of the plugins' fields that would have the bare name of this field of the core."""
 

@@ -12,13 +12,13 @@ from colorpipe.errors import OptionError
 from colorpipe.options import Options, option
 
 KEY_DISTANCE = 24
-"""``--temporal auto``: one second of film. As many frames are held in memory."""
+"""``--temporal auto``: one second of film. Memory holds that many frames."""
 
 
 @dataclass(frozen=True)
 class Limits(Options):
-    """What is let in. They guard against files that would fill the memory or never end, and against damage, and change
-    no result of a sound file."""
+    """Limits on inputs. They guard against damage, and against files that would fill the memory or never end. They
+    change no result of a sound file."""
 
     max_pixels: int = option(250_000_000, "refuse pictures, and frames of films, of more pixels than this", min=1)
     max_seconds: int = option(
@@ -85,7 +85,7 @@ class MergeOptions(Options):
 
     @property
     def key_distance(self) -> int | None:
-        """Frames of a film between those that the network sees, at most; None where it sees all."""
+        """Most frames of a film between those that the network sees; None where it sees all."""
         if self.temporal == "none":
             return None
         return KEY_DISTANCE if self.temporal == "auto" else int(self.temporal)

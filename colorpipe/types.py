@@ -183,9 +183,9 @@ class InputSize:
     side: int | None = 256
     """Pictures are squeezed to a square of this side, as the published networks were trained; None keeps their size."""
     multiple: int = 1
-    """With ``side=None``: height and width are resized to multiples of this."""
+    """Height and width are resized to multiples of this, with ``side=None``."""
     limit: int | None = None
-    """With ``side=None``: the longer side is shrunk to at most this."""
+    """The longer side is shrunk to at most this, with ``side=None``."""
     by: Shrinking = "bicubic"
     """How, as the published script of the network does it: ``bicubic`` and ``bilinear`` with antialiasing, which is
     Pillow's; ``two-point`` between the two nearest rows and columns without, which is OpenCV's INTER_LINEAR."""
@@ -197,7 +197,7 @@ VIVID = 80.0
 
 @dataclass(frozen=True)
 class ChromaDistribution:
-    """For each place a distribution over chroma bins, as Zhang, Isola and Efros (2016) predict it."""
+    """A distribution over chroma bins for each place, as Zhang, Isola and Efros (2016) predict it."""
 
     logits: torch.Tensor
     """(N, Q, h', w'), before the softmax."""
@@ -282,8 +282,8 @@ class Recipe:
     guides: Mapping[str, str] = field(default_factory=dict)
     """SHA-256 of one input's hint and reference files, by kind and frame, as ``hints 0``."""
     in_effect: Mapping[str, Any] = field(default_factory=dict)
-    """What ``auto`` and the weights' own values came to where the recipe was made: ``precision``, ``T``, ``vibrance``,
-    and on what: ``versions``, ``machine``. It does not count for ``digest``."""
+    """Values that ``auto`` and the weights resolved to where the recipe was made: ``precision``, ``T``, ``vibrance``;
+    and the software and machine: ``versions``, ``machine``. This field does not count for ``digest``."""
 
     def to_json(self) -> str:
         return json.dumps(dataclasses.asdict(self), indent=2, sort_keys=True, default=str)
@@ -348,11 +348,11 @@ class Outcome:
     notes: tuple[str, ...] = ()
     """Remarks for a person: a page left out, a stream that could not be copied."""
     error: str | None = None
-    """Why it failed, in one line, with what to do."""
+    """The reason for the failure, in one line, with the advice."""
     error_type: str | None = None
     """Name of the error's class: ``InputError``, ``OutputError`` ..., or of what was not expected."""
     hint: str | None = None
-    """What to do, alone, where that is known."""
+    """The advice alone, if there is any."""
 
     def as_dict(self) -> dict[str, Any]:
         """Ready for JSON: paths are strings, seconds are rounded to milliseconds."""

@@ -43,7 +43,7 @@ class Channel(Generic[ItemT]):
         raise Stopped
 
     def get_soon(self) -> ItemT | None:
-        """The next item, or None when none comes for a moment."""
+        """The next item, or None if none comes for a moment."""
         with contextlib.suppress(queue.Empty):
             return self._queue.get(timeout=POLL)
         return None

@@ -20,7 +20,7 @@ log = logging.getLogger(__name__)
 
 
 def compare_still(context: RunContext, state: JobState, result: Frame) -> None:
-    """Write a picture beside its grey. That it cannot be made is a note: the picture itself can."""
+    """Write a picture beside its grey. A failure is only a note, since the picture itself is done."""
     if result.colour is None:
         return
     job, path = state.job, state.job.comparison
@@ -62,7 +62,7 @@ def compare_film(context: RunContext, state: JobState) -> None:
     try:
         files.sweep(path, everything=True)  # whoever holds the lock on the film writes its comparison
         journal = context.journal(job, "comparison")
-        # Whose it is was settled with the film's own place: of a moved folder, the film's path is another.
+        # The owner was settled with the film's own place: in a moved folder, the film's path differs.
         if journal.state(film, path) != "another" and context.is_done(journal, film, path, notes=state.notes):
             return
         journal.begin(film, path)

@@ -22,7 +22,7 @@ AHEAD = 4
 
 
 class RunContext:
-    """The request, the session, and what lies between the threads: queues, locks, journals, the listener."""
+    """The request, the session, and everything that the threads share: queues, locks, journals, the listener."""
 
     def __init__(self, request: RunRequest, session: Session, jobs: Sequence[Job], listener: Listener) -> None:
         self.request, self.session, self.listener = request, session, listener
@@ -33,12 +33,12 @@ class RunContext:
         """Jobs in work at once: a reader and a writer for each."""
         self.stop = threading.Event()
         self.lock = threading.Lock()
-        """Held while the listener is told, and while the jobs or the journals are changed."""
+        """Lock for calls of the listener and for changes to the jobs or the journals."""
         self.jobs = JobQueue(jobs, self.lock, self.stop)
         self.ready: Channel[Item] = Channel(2 * self.pipeline.runtime.at_once + 2, self.stop)
-        """From the readers to the network."""
+        """Items on their way from the readers to the network."""
         self.results: list[Channel[Item | None]] = [Channel(AHEAD, self.stop) for _ in range(self.lanes)]
-        """From the network to each writer; None is the end."""
+        """Items on their way from the network to each writer; None is the end."""
         self.in_colour = 0
         """Stills that were in colour before; changed under the lock."""
         self._journals: dict[tuple[Path, str], Journal] = {}

@@ -56,11 +56,11 @@ class DevicePool:
         return done
 
     def close(self) -> None:
-        """Waits for the calls under way; those that have not begun are dropped."""
+        """Wait for the calls under way; drop those that have not begun."""
         self._pool.shutdown(cancel_futures=True)
 
     def _ask(self, items: Sequence[Item], place: int) -> Answers:
-        """Frames of one view size and reference share a call, but for a film's key frames."""
+        """Group frames of one view size and reference into one call, except a film's key frames."""
         groups: dict[object, list[tuple[int, Prepared]]] = {}
         for index, item in enumerate(items):
             if item.prepared is not None and not item.state.error:

@@ -1,4 +1,4 @@
-"""What a run would do, without doing it: for each input, and with the time and the room that it would take."""
+"""A forecast of a run, without doing it: what would happen to each input, and the time and disk space it would take."""
 
 from __future__ import annotations
 
@@ -23,32 +23,32 @@ from colorpipe.plugins.host import PluginHost
 
 Fate = Literal["make", "replace", "skip", "refuse"]
 TRIAL_SECONDS = 1.0
-"""Of a film that are made to see how long the rest takes."""
+"""Seconds of a film that are colorized to estimate the time for the rest."""
 
 
 @dataclass(frozen=True)
 class Expected:
-    """What would happen to one input."""
+    """The forecast for one input."""
 
     input: Path
     output: Path
     fate: Fate
     reason: str = ""
-    """Why it is refused or replaced; notes of what is skipped."""
+    """Reason why it is refused or replaced; notes if it is skipped."""
     film: bool = False
     pixels: int = 0
-    """Of a picture, or of all frames of a film; 0 where nothing would be made."""
+    """Pixels of a picture, or of all frames of a film; 0 where nothing would be made."""
 
 
 @dataclass(frozen=True)
 class Forecast:
-    """What a run would do."""
+    """The forecast for a whole run."""
 
     inputs: tuple[Expected, ...]
     seconds: float | None
-    """That it would take at most, by a trial on this machine; None where nothing would be made, or nothing can be."""
+    """Seconds that it would take at most, by a trial on this machine; None where nothing would or can be made."""
     bytes: int | None
-    """Of the results, likewise."""
+    """Bytes that the results would take, likewise at most; None in the same cases."""
     free: int
     """Bytes on the disk of the results."""
 
@@ -98,7 +98,7 @@ def _expected(context: RunContext, job: Job) -> Expected:
 
 
 def _placed(context: RunContext, job: Job) -> Job:
-    """With the output that ``find_place`` would choose, as far as no other run takes it."""
+    """The job with the output that ``find_place`` would choose, unless another run takes that output."""
     if context.request.overwrite or job.exact:
         return job
     journal = context.journal(job)

@@ -1,4 +1,4 @@
-"""Which job comes next, which are in work, and how each ended."""
+"""The order of the jobs, the jobs in progress, and the outcome of each."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ class JobQueue:
         traced: set[str] = set()
         self._pending = deque(JobState(index, job, traced=traced) for index, job in enumerate(jobs))
         self._made_elsewhere: deque[JobState] = deque()
-        """Their results are being made by another run: looked at again when all else has been begun."""
+        """Jobs whose results another run is making: checked again when all other jobs have begun."""
         self._in_work: dict[int, JobState] = {}
         self._outcomes: dict[int, Outcome] = {}
 
     def next(self) -> JobState | None:
-        """The next job whose result nobody else makes at the moment; None when there are no more."""
+        """The next job whose result no other run is making; None when there are no more."""
         while not self._stop.is_set():
             with self._lock:
                 fresh = bool(self._pending)
@@ -58,12 +58,12 @@ class JobQueue:
         return None
 
     def ended(self, state: JobState, outcome: Outcome) -> None:
-        """To be called under the lock."""
+        """Must be called under the lock."""
         self._in_work.pop(state.index, None)
         self._outcomes[state.index] = outcome
 
     def abort(self) -> None:
-        """Leave nothing that counts of the jobs in work, and let go of their results."""
+        """Discard the unfinished results of the jobs in progress, and release their locks."""
         for state in self._in_work.values():
             if state.sink is not None:
                 state.sink.abort()
@@ -72,5 +72,5 @@ class JobQueue:
 
     @property
     def outcomes(self) -> list[Outcome]:
-        """In the order of the inputs."""
+        """All outcomes, in the order of the inputs."""
         return [self._outcomes[index] for index in sorted(self._outcomes)]

@@ -77,7 +77,7 @@ class Journal:
         return "done" if same else "stale"
 
     def is_of_another_recipe(self, source: Path, output: Path) -> bool:
-        """Whether this source's result is there, untouched, and another recipe made it; decided without reading it."""
+        """Whether this source's result exists, untouched, but made by another recipe; decided without reading it."""
         with self._lock:
             self._read()
         entry = self._entries.get(self._key(output))
@@ -89,7 +89,7 @@ class Journal:
             return False
 
     def origin(self, output: Path) -> str | None:
-        """The path of the source that a result was made, or begun, of; None where the journal does not know it."""
+        """The path of the source of a result, finished or begun; None where the journal does not know it."""
         entry = self._entries.get(self._key(output))
         return None if entry is None else str(entry["source"].get("path"))
 
@@ -170,7 +170,7 @@ class Journal:
             self._keep(entry)
 
     def _keep(self, entry: dict[str, Any]) -> None:
-        """Raises KeyError or TypeError for what is no entry."""
+        """Raises KeyError or TypeError if the line is no entry."""
         output, source = entry["output"], entry["source"]
         self._results_of.setdefault(source.get("place") or os.path.abspath(source["path"]), set()).add(output)
         self._entries[output] = entry
@@ -237,7 +237,7 @@ def _is_of(source: Path, known: dict[str, Any]) -> bool:
 
 
 def _same(source: Path, known: dict[str, Any]) -> bool:
-    """Equal size and time of change settle it; with another time, the digest does, if there is one."""
+    """Equal size and time of change prove it; if the time differs, the digest decides, if there is one."""
     status = source.stat()
     if status.st_size != known.get("size"):
         return False

@@ -1,4 +1,4 @@
-"""The network's turn: frames from the readers are gathered into calls, and go on to the writers in their order."""
+"""The network's part of a run: frames from the readers are gathered into calls, and passed to the writers in order."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class Dispatcher:
             channel.put(None)
 
     def _gather(self, ends: int, *, wait: bool) -> list[Item]:
-        """The items of one call of the network; none where none comes for a moment and there is no ``wait``.
+        """The items of one network call; empty if none comes for a moment and ``wait`` is false.
 
         Args:
             ends: Jobs whose end is still to come.

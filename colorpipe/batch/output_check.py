@@ -1,4 +1,4 @@
-"""Whether results can be written at all, looked at before a network is loaded."""
+"""Checks that results can be written at all, made before a network is loaded."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def _leave(folder: Path) -> None:
 
 
 def _least_size(job: Job) -> int:
-    """Bytes without which a first result is hopeless. A film's is made in pieces and may be smaller than its source."""
+    """Bytes below which a first result is hopeless. A film's is made in pieces and may be smaller than its source."""
     if is_video(job.input):
         return 1 << 16
     try:

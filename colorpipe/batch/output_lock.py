@@ -99,7 +99,7 @@ class OutputLock:
 
 
 def holder(result: Path) -> str:
-    """Who makes ``result`` now, for a person."""
+    """The run that is writing ``result`` now, described for a person."""
     with contextlib.suppress(OSError, UnicodeDecodeError):
         number = hidden(result, "lock").read_text()
         if re.fullmatch(r"\d+", number):

@@ -1,4 +1,4 @@
-"""Where a result goes that may not replace another source's."""
+"""Choice of a result's place if it may not replace another source's result."""
 
 from __future__ import annotations
 

@@ -90,7 +90,7 @@ class Reader:
                 state.notes += state.sidecars.notes(source.info.frames, distance is not None)
 
     def _look_for_colour(self, state: JobState, frames: Iterator[Frame]) -> Iterator[Frame]:
-        """Count a still that is in colour already; passed over where only grey ones are wanted."""
+        """Count a still that is already in colour; skip it where only grey ones are wanted."""
         still = next(frames)
         if is_in_colour(still):
             with self._context.lock:
@@ -131,7 +131,7 @@ class Reader:
             self._context.ready.put(Item(state, prepared.frame, prepared))
 
     def _read_steadily(self, state: JobState, frames: Iterator[Frame], sink: Sink, distance: int) -> None:
-        """Frames with their place in the film; only key frames are looked at by the network."""
+        """Frames with their place in the film; the network sees only key frames."""
         resumed = sink.state
         state.merger = FilmMerger(self._pipeline, resumed)
         planner = FilmPlanner(self._pipeline, state.sidecars, distance, state=resumed, target=sink.encoding)

@@ -22,7 +22,7 @@ class RunRequest:
     output: Path | None = None
     """A folder, or one file for one input; None is ``colorized/``."""
     hints: Path | None = None
-    """For a single input; for a film, for its first frame. Otherwise hint files are looked for beside each input."""
+    """Hint file of a single input; for a film, of its first frame. If None, hint files beside each input are used."""
     reference: Path | None = None
     require_gpu: bool = False
     batch: int | None = None
@@ -38,16 +38,16 @@ class RunRequest:
     keep_dates: bool = False
     """Give each result its source's time of change."""
     save_recipe: Callable[[str], None] | None = None
-    """Is given the recipe as JSON, with all that was in effect, before the first picture."""
+    """Receives the recipe as JSON, with all settings in effect, before the first picture."""
     preview: float | None = None
     """Make only so many seconds of each film, spread over its length, as ``NAME.preview.EXT``; None makes the whole."""
 
 
 class Listener(Protocol):
-    """Is told what happens, from several threads, one call at a time."""
+    """Receives the events of a run, from several threads, one call at a time."""
 
     def passed_over(self, passed: Passed) -> None:
-        """What folders hold besides the inputs; before anything is started."""
+        """Receives the other files found in the folders, before anything is started."""
 
     def started(self, jobs: int) -> None: ...
     def used(self, device: str, precision: str, weights: str) -> None: ...

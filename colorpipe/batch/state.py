@@ -38,7 +38,7 @@ class JobState:
     """The input's identity when it was opened."""
     sidecars: SidecarFiles = field(default_factory=SidecarFiles)
     predictor_for: Callable[[Path, Runtime], Callable[..., list[Float]]] | None = None
-    """``Session.predictor_for``, which keeps what it learned last: for two shots at once, on each device."""
+    """``Session.predictor_for``, with a cache of its latest results: enough for two shots at once on each device."""
     skipped: bool = False
     passed_over: bool = False
     """Skipped, and without a result."""
@@ -46,7 +46,7 @@ class JobState:
     error_type: str | None = None
     hint: str | None = None
     unrecoverable: bool = False
-    """The input itself is at fault: there is nothing to go on with next time."""
+    """The input itself is at fault: a later run cannot continue it."""
     size: tuple[int | None, int | None] = (None, None)
     frames: int = 0
     shots: int = 0
@@ -54,7 +54,7 @@ class JobState:
     placed: int = 0
     """Frames that have a place in a shot."""
     merger: FilmMerger | None = None
-    """For a film with steady colour."""
+    """The merger of a film with steady colour."""
     traced: set[str] = field(default_factory=set)
     """Kinds of errors whose traceback was logged; all jobs of a run share it."""
     notes: list[str] = field(default_factory=list)
@@ -93,7 +93,7 @@ class JobState:
             self.hint = hint or None
 
     def _trace(self, error: BaseException) -> None:
-        """Keep the traceback of an error, once for each kind: the same fault in a plugin meets every picture."""
+        """Keep the traceback of an error, once for each kind: a plugin's fault repeats on every picture."""
         last = traceback.extract_tb(error.__traceback__)[-1:]
         kind = f"{type(error).__name__} in {[(frame.filename, frame.lineno) for frame in last]}"
         if kind not in self.traced:
@@ -108,9 +108,9 @@ class Item:
     state: JobState
     frame: Frame | None = None
     prepared: Prepared | None = None
-    """For the network; None where it is not asked."""
+    """The input for the network; None where the network is not needed."""
     ab: Float | None = None
-    """There once it was predicted."""
+    """The predicted chroma; None until it is predicted."""
     step: FilmStep | None = None
     """The frame's place in a film with steady colour; the frame comes once for each of its spans."""
 
@@ -122,4 +122,4 @@ class PendingFrame:
     state: JobState
     coloured: ColouredFrame
     merged: Future[Frame] | None = None
-    """With its colour, where that was begun ahead of time."""
+    """The frame with its colour, where that was begun ahead of time."""

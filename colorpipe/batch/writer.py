@@ -75,7 +75,7 @@ class Writer:
         return [PendingFrame(state, one) for one in coloured]
 
     def _write_first(self, merger: ThreadPoolExecutor) -> None:
-        """Write the first of them. While it is encoded, the next one is merged."""
+        """Write the first of them. The next one is merged while it is encoded."""
         pending = self._settled.popleft()
         if self._settled and self._settled[0].merged is None:
             following = self._settled[0]
@@ -107,7 +107,7 @@ class Writer:
         if state.sink is not None:
             self._close(state)
         elif state.skipped and not state.passed_over:
-            files.remove(files.working_folder(job.output))  # of a run that was killed at its last step
+            files.remove(files.working_folder(job.output))  # left by a run that was killed at its last step
         if context.request.compare and not (state.error or state.passed_over) and is_video(job.output):
             compare_film(context, state)
         if state.lock is not None:

@@ -47,7 +47,7 @@ def stderr() -> Console:
 
 
 def stdout(width: int | None = PLAIN_WIDTH) -> Console:
-    """For tables and the like, as wide as the terminal, or ``width`` where there is none."""
+    """A console for tables and similar output, as wide as the terminal, or ``width`` where there is none."""
     from rich.console import Console
 
     return Console(highlight=False, markup=False, width=None if sys.stdout.isatty() else width)
@@ -76,7 +76,7 @@ def say(*parts: Any) -> None:
 
 @contextlib.contextmanager
 def log_lines(*, quiet: bool) -> Iterator[None]:
-    """What colorpipe logs, on stderr, a line each: warnings, and unless ``quiet`` also what is going on."""
+    """Show colorpipe's log on stderr, one line a message: warnings, and progress too unless ``quiet``."""
     logger, handler = logging.getLogger("colorpipe"), logging.StreamHandler(sys.stderr)
     before = logger.level
     handler.setFormatter(logging.Formatter("%(message)s"))

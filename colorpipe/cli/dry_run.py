@@ -50,7 +50,7 @@ def tell(request: RunRequest, host: PluginHost, *, verbose: bool) -> int:
 def _counted(those: Sequence[Expected]) -> str:
     films = sum(one.film for one in those)
     kinds = [(len(those) - films, "picture"), (films, "film")]
-    if not all(one.pixels for one in those):  # what is not opened is not known to be the one or the other
+    if not all(one.pixels for one in those):  # an unopened input may be either
         kinds = [(len(those), "input")]
     return " and ".join(f"{count} {kind}{'s' * (count != 1)}" for count, kind in kinds if count)
 

@@ -24,7 +24,7 @@ from colorpipe.plugins.host import PluginHost
 from colorpipe.plugins.interfaces import Plugin
 
 GIVEN = "given"
-"""The parameter through which a command receives what was given of its groups: group key -> option -> value."""
+"""The parameter through which a command receives the given values of its groups: group key -> option -> value."""
 Given = Mapping[str, Mapping[str, Any]]
 _TYPE_NAMES: dict[type, str] = {bool: "", int: "whole number", float: "number", str: "text", Path: "path"}
 
@@ -182,7 +182,7 @@ def reserved_names(parameters: Iterable[inspect.Parameter]) -> set[str]:
 
 
 def merged(cls: type[OptionsT], owner: str, recipe: Mapping[str, Any], given: Mapping[str, Any]) -> OptionsT:
-    """Options from a recipe, with what was given on the command line over it."""
+    """Options from a recipe, overridden by those given on the command line."""
     return options.build(cls, {**recipe, **given}, owner)
 
 
@@ -200,7 +200,7 @@ def words(argv: Sequence[str], flag: str) -> list[str]:
 
 
 def explain(flag: str, host: PluginHost, chosen: Sequence[type[Plugin]], command: str) -> UsageError | None:
-    """Whose flag this is, where it is a plugin's: an error that says so, and what to do. None where it is nobody's."""
+    """An error that names the plugin a flag belongs to, and what to do. None if the flag belongs to no plugin."""
     name = flag.lstrip("-")
     owners = [row.cls for row in host.rows if row.cls is not None and name in _all_names(row.cls)]
     if not owners:

@@ -105,7 +105,7 @@ def pull(
 
 
 def _agreed(store: ModelStore, model: Model, yes: bool) -> bool:
-    """Says what a large download is, and asks where somebody is there to answer."""
+    """Describe a large download, and ask for confirmation if somebody is there to answer."""
     if store.status(model.name) != "absent" or model.size < LARGE or not model.url:
         return True
     host, begun = urlsplit(model.url).hostname, store.begun(model.name)

@@ -10,7 +10,7 @@ from colorpipe.errors import OutputError
 
 
 def check(flag: str, place: str | Path | None) -> None:
-    """That a report can be written where it is to be, before hours are spent on it."""
+    """Check that a report can be written to its place, before hours are spent on it."""
     if place is None or place == "-" or _is_special(Path(place)):
         return
     try:
@@ -35,7 +35,7 @@ def write(flag: str, place: str | Path, text: str) -> None:
         if _is_special(path):
             path.write_bytes(data)
         else:
-            path = path.resolve()  # of a link, what it points to
+            path = path.resolve()  # follows a link to its target
             files.place(files.write_part(path, data), path)
     except OSError as error:
         raise OutputError(f"{flag} {place}: {error.strerror}") from None
@@ -44,5 +44,5 @@ def write(flag: str, place: str | Path, text: str) -> None:
 
 
 def _is_special(path: Path) -> bool:
-    """A device or a pipe: what is written goes into it, not in its place."""
+    """Whether it is a device or a pipe: output goes into it and does not replace it."""
     return path.exists() and not path.is_file() and not path.is_dir()

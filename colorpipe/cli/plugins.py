@@ -227,7 +227,7 @@ def find(host: PluginHost, name: str, around: Path | None = None) -> list[Plugin
             if any(normalised(entry) == wanted for entry in entries):
                 host.add_project(folder, entries)
                 break
-    # What the project's folder or --plugin gave counts even where its name is another than the one that was asked for.
+    # Plugins from the project's folder or --plugin count even if their name differs from the one asked for.
     given = [row for index, row in enumerate(host.rows) if row.error and (index >= known or Path(row.source).exists())]
     if given:
         told = "; ".join(f"{row.name} of {row.source} could not be loaded: {row.error}" for row in given)

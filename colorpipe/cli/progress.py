@@ -30,9 +30,9 @@ if TYPE_CHECKING:
 
 
 _LEAST_NAME = 26
-"""Columns for a film's name: what is told below it takes as many."""
+"""Columns for a film's name; the text below it takes as many."""
 _BESIDE_NAME = 60
-"""Columns for all the rest of its line, of which a bar of 20."""
+"""Columns for the rest of its line, including a bar of 20."""
 _TAIL = 9
 """Characters at a name's end that are kept: two films may differ only there."""
 
@@ -162,7 +162,7 @@ class Reporter:
         self._bars[job.input] = self._progress.add_task(told, total=frames, unit="frames")
 
     def _film(self, job: Job, told: str = "") -> str:
-        """Its name, as much of it as there is room for, and below it what is told."""
+        """Its name, as much as fits, and below it the message."""
         name, room = job.input.name, max(_LEAST_NAME, self._console.width - _BESIDE_NAME)
         if len(name) > room:
             name = f"{name[: room - _TAIL - 1]}…{name[-_TAIL:]}"
@@ -226,7 +226,7 @@ def json_line(value: Any) -> str:
 
 @contextmanager
 def json_lines(target: str | None) -> Iterator[TextIO | None]:
-    """Where ``--json`` says: ``-`` is stdout, which nothing else is written to.
+    """The place that ``--json`` names: ``-`` is stdout, which then carries nothing else.
 
     Raises:
         OutputError: the file cannot be written.

@@ -44,7 +44,7 @@ PLUGIN_KINDS = ("colorizer", "decoder", "preprocessor")
 
 @dataclass(frozen=True)
 class Chosen:
-    """One plugin of the call, and what the recipe says of it."""
+    """One plugin of the call, and the recipe's values for it."""
 
     cls: type[Plugin]
     before: Stage | None = None
@@ -98,7 +98,7 @@ def choose(host: PluginHost, words: Sequence[str]) -> Choice:
 
 
 def _chosen(cls: type[Plugin], before: Stage | None) -> Chosen:
-    """With what a recipe says, if it is about this plugin."""
+    """The plugin, with its part of a recipe if the recipe is about this plugin."""
     return Chosen(cls, before if before and before.name == cls.name else None)
 
 
@@ -228,7 +228,7 @@ def _recipe(choice: Choice, host: PluginHost, given: Given, flags: RunFlags) -> 
 
 
 def _pins(old: Recipe, choice: Choice, flags: RunFlags) -> dict[str, Any]:
-    """What the recipe that was given is held to, but for what flags change."""
+    """The values that a given recipe fixes, except those that flags change."""
     if not (old.in_effect and choice.colorizer.before):
         return {}
     in_effect = {name: value for name, value in old.in_effect.items() if not (name == "precision" and flags.precision)}

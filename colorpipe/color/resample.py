@@ -73,7 +73,7 @@ def _smooth(grey: NDArray[Any], size: tuple[int, int], by: Shrinking) -> NDArray
 
 
 def _two_point(grey: NDArray[Any], size: tuple[int, int]) -> Float:
-    """As ``cv2.resize`` of the plane as float32, without that copy of the whole: most of it is not looked at."""
+    """Equal to ``cv2.resize`` of the plane as float32, without that full copy: most of the plane is not read."""
     (upper, lower, down), (left, right, across) = (
         _neighbours(full, wanted) for full, wanted in zip(grey.shape, size, strict=True)
     )
@@ -82,7 +82,7 @@ def _two_point(grey: NDArray[Any], size: tuple[int, int]) -> Float:
 
 
 def _neighbours(full: int, wanted: int) -> tuple[NDArray[Any], NDArray[Any], Float]:
-    """For each of ``wanted`` places over ``full`` values: the value before, the one behind, and the share of that."""
+    """For each of ``wanted`` places over ``full`` values: the values before and behind, and the share of the latter."""
     place = np.clip((np.arange(wanted) + 0.5) * (full / wanted) - 0.5, 0, full - 1)
     before = np.floor(place).astype(np.intp)
     return before, np.minimum(before + 1, full - 1), (place - before).astype(np.float32)
@@ -136,7 +136,7 @@ class Repeated:
 
 
 def _cells(cells: int, full: int) -> NDArray[Any]:
-    """Which of ``cells`` each of ``full`` places takes, as torch's ``nearest`` does: in float32, rounded down."""
+    """The index among ``cells`` for each of ``full`` places, as in torch's ``nearest``: in float32, rounded down."""
     scale = np.float32(cells) / np.float32(full)
     return np.asarray(np.minimum((np.arange(full, dtype=np.float32) * scale).astype(np.intp), cells - 1))
 
@@ -188,7 +188,7 @@ def upsample(
 
 
 def _small(guide: NDArray[Any], size: tuple[int, int]) -> Float:
-    """The guide averaged to ``size``. By halves where they are whole pixels' averages: 12 megapixels, 22 ms at once."""
+    """The guide averaged to ``size``; by halves while these average whole pixels: 12 megapixels, 22 ms at once."""
     while guide.shape[0] >= 4 * size[0]:
         half = (guide.shape[1] + 1) // 2, (guide.shape[0] + 1) // 2
         guide = cv2.resize(guide, half, interpolation=cv2.INTER_LINEAR)

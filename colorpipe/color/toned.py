@@ -1,4 +1,4 @@
-"""Whether a picture is in colour, or grey or toned in one hue as old prints are."""
+"""Test whether a picture is in colour, or grey or toned in one hue as old prints are."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from colorpipe.color.spaces import rgb_to_lab
 from colorpipe.types import Frame
 
 SIDE = 64
-"""The picture is looked at no larger than this, so that noise and JPEG's chroma do not count."""
+"""Largest side at which the picture is examined, so that noise and JPEG's chroma do not count."""
 STEPS = 12
-"""Of lightness, each with a tone of its own: shadows of a print may be brown and its lights yellow."""
+"""Steps of lightness, each with its own tone: a print's shadows may be brown and its highlights yellow."""
 COLOURED = 5.0
 """CIE units by which places of one lightness differ in hue, as a root mean square. Toned and stained prints among the
 samples are below 2, photographs in colour above 8."""
@@ -26,7 +26,7 @@ def is_in_colour(frame: Frame) -> bool:
     size = max(1, round(width * scale)), max(1, round(height * scale))
     planes = [cv2.resize(plane, size, interpolation=cv2.INTER_AREA) for plane in frame.colour]
     lab = rgb_to_lab((np.dstack(planes) / np.float32((1 << frame.encoding.bits) - 1)).astype(np.float32))
-    assert lab.ab is not None  # of a colour picture
+    assert lab.ab is not None  # only colour pictures come here
     step = np.minimum((lab.L.ravel() * (STEPS / 100)).astype(int), STEPS - 1)
     ab = lab.ab.reshape(-1, 2)
     count = np.maximum(np.bincount(step, minlength=STEPS), 1)

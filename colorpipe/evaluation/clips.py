@@ -32,7 +32,7 @@ class Clip:
     truths: tuple[Frame, ...]
     """The same frames with their colour, where the film has any."""
     reference: Lab | None = None
-    """There is none: a film's colours are not learned from."""
+    """Always None: nothing is learned from a film's colours."""
 
     @property
     def has_colour(self) -> bool:

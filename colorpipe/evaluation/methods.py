@@ -39,14 +39,14 @@ class GreyBaseline:
     learns = False
 
     def open(self, case: Case | Clip) -> None:
-        """There is nothing to load."""
+        """Does nothing: there is nothing to load."""
 
     def __call__(self, case: Case | Clip) -> Colorized:
         return Colorized(case.greys)
 
 
 class GroundTruth(GreyBaseline):
-    """Knows the colours: a film's own are not quite steady either."""
+    """Uses the true colours: a film's own are not quite steady either."""
 
     def __call__(self, case: Case | Clip) -> Colorized:
         return Colorized(case.truths)

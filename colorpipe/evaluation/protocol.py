@@ -27,11 +27,11 @@ class Protocol:
     summary: str
     """One line for a person."""
     source: str = ""
-    """Whose protocol it is, where it follows another's."""
+    """The source of the protocol, where it follows somebody else's."""
     medium: Literal["still", "video"] = "still"
     """The medium of its inputs."""
     frames: int | None = None
-    """Only so many frames of a film are compared, from its first on."""
+    """The number of frames compared, from a film's first frame on; None compares all."""
     side: int | None = 256
     """Pictures are squashed to a square of this side, whatever their shape; None keeps their size. Films are shrunk,
     never enlarged, until the shorter side is this, and keep their shape."""
@@ -42,7 +42,7 @@ class Protocol:
     ``luminosity``: 0.21 R + 0.72 G + 0.07 B over sRGB codes. Either is rounded to 8 bits. ``luma``: a film's Y
     plane."""
     learn: Region | None = None
-    """Whose colours a method that takes or learns from a reference is given, picture by picture; None gives none."""
+    """The region whose colours a method receives as its reference, picture by picture; None gives none."""
     score: Region = WHOLE
     """The region that is colorized and scored."""
     share: float = 1.0

@@ -32,9 +32,9 @@ class Column:
     """The text that named it."""
     higher_is_better: bool
     describes: bool = False
-    """It says what a result is like, and none is best."""
+    """The score describes a result; no value is best."""
     needs_truth: bool = True
-    """It compares with true colours."""
+    """The score compares with true colours."""
 
     @property
     def arrow(self) -> str:

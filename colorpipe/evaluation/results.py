@@ -37,7 +37,7 @@ class Evaluation(Scores):
     """Methods, pictures and their scores under one protocol."""
 
     def table(self) -> Table:
-        """For a terminal: ``rich.print(evaluation.table())``."""
+        """A table for a terminal: ``rich.print(evaluation.table())``."""
         from colorpipe.evaluation.table import table
 
         return table(self)

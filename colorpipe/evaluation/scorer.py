@@ -29,7 +29,7 @@ KEPT_CASES = 256 << 20
 
 
 class ScoringListener(Protocol):
-    """Is told what happens; a step is one picture by one method."""
+    """Receives the events of an evaluation; a step is one picture by one method."""
 
     def passed_over(self, passed: Passed) -> None: ...
     def started(self, steps: int) -> None: ...

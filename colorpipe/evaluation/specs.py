@@ -59,7 +59,7 @@ class Measure:
     """Weights of the network that it uses."""
 
     def about(self) -> dict[str, Any]:
-        """For the record."""
+        """A description of the measure for the record."""
         return {
             "name": self.evaluator.name,
             "version": self.version,

@@ -30,7 +30,7 @@ class Cost:
     most_is_best: bool = False
 
     def value(self, row: Row, scored: Sequence[Scored]) -> float | None:
-        """None for what is no method, and for one that did nothing."""
+        """None for a row without a method, and for a method that did nothing."""
         return self.of(scored) if scored and row.recipe is not None else None
 
 

@@ -25,7 +25,7 @@ REACH = 0.6
 EDGE = 2.0
 """Differences of lightness count in this many times their mean over the picture: a weight is half at 1.18 of them."""
 LEAST_EDGE = 1.0
-"""Of L: below it lies grain."""
+"""Least difference of L that counts as an edge: smaller ones are grain."""
 FLOOR = 0.01
 """Least weight: a colour comes through the strongest edge, given a long way beside it."""
 RANGE = 0.8
@@ -64,7 +64,7 @@ class Corrector:
         return self._L.shape[0], self._L.shape[1]
 
     def delta(self, ab: Float, hints: Hints) -> Float:
-        """What to add to a prediction.
+        """The correction to add to a prediction.
 
         Args:
             ab: (h, w, 2) CIE units, the prediction at the working size.

@@ -24,7 +24,7 @@ from colorpipe.settings import MediaOptions
 ASPECT_TOLERANCE = 0.02
 """Relative; rounding when a hint file was made at another size."""
 LEAST_ALPHA = 0.02
-"""Share of full opacity below which a pixel is not painted: what an editor's erasers leave behind."""
+"""Share of full opacity below which a pixel counts as unpainted: editors' erasers leave such traces."""
 
 
 @dataclass(frozen=True)
@@ -36,11 +36,11 @@ class Hints:
     weight: Float
     """(h, w) 0..1: how far the colour is moved to ``ab``; 0 where nothing is painted."""
     keep: NDArray[np.bool_]
-    """(h, w): what the method gives is to stay. ``weight`` is 0 there."""
+    """(h, w): where the method's own colour is kept. ``weight`` is 0 there."""
 
     @classmethod
     def none(cls, size: tuple[int, int]) -> Hints:
-        """Of a picture on which nothing is painted."""
+        """The hints of a picture on which nothing is painted."""
         return cls(np.zeros((*size, 2), np.float32), np.zeros(size, np.float32), np.zeros(size, np.bool_))
 
     @property
@@ -49,7 +49,7 @@ class Hints:
         return bool(self.keep.any() or (self.weight > 0).any())
 
     def over(self, other: Hints) -> Hints:
-        """These hints, and the other's where these have none."""
+        """These hints, and the other's where these are empty."""
         there = (self.weight > 0) | self.keep
         return Hints(
             np.where(there[..., None], self.ab, other.ab),
@@ -102,7 +102,7 @@ def load_painting(path: Path, picture: tuple[int, int], size: tuple[int, int], o
     ab = np.asarray(rgb_to_lab((np.dstack(planes) / frame.encoding.peak).astype(np.float32)).ab)
     alpha = frame.alpha / np.float32(frame.encoding.peak)
     alpha[alpha < LEAST_ALPHA] = 0
-    # What the edge of a soft brush covers thinly is not painted on its own account: the stroke's middle speaks for it.
+    # The thin edge of a soft brush does not count as painted: the stroke's middle stands for it.
     # A thin hint beside a full one would be a wall around it.
     full = cv2.dilate(alpha, np.ones((2 * max(1, round(max(alpha.shape) / 200)) + 1,) * 2, np.uint8))
     painted = ((alpha > 0) & (alpha > full / 2)).astype(np.float32)

@@ -12,11 +12,11 @@ from colorpipe import files
 from colorpipe.errors import InputError
 
 MOST_BYTES = 64_000_000
-"""Of a file. A person paints some kilobytes."""
+"""Size limit of a file. A person's strokes take some kilobytes."""
 
 
 def read_json(path: Path) -> Any:
-    """What a JSON file of ours holds.
+    """The content of one of colorpipe's JSON files.
 
     Raises:
         InputError: it cannot be read, or is not JSON.
@@ -35,7 +35,7 @@ def read_json(path: Path) -> Any:
 
 
 def write_json(path: Path, told: Any) -> None:
-    """As UTF-8, whole or not at all.
+    """Write a JSON file in UTF-8, completely or not at all.
 
     Raises:
         OutputError: it cannot be written.

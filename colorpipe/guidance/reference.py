@@ -27,7 +27,7 @@ STARTS = 4
 TRIAL, PASSES = 10, 50
 """Passes of k-means, at most: for each start, and then for the best of them."""
 STILL = 0.1
-"""Code values: a palette that moves less than this in a pass is done."""
+"""Code values: a palette that moves less than this in a pass is final."""
 
 
 def grey_codes(L: Float) -> Codes:

@@ -1,4 +1,4 @@
-"""Where each place of a picture lies in another copy of it: scaled, cropped, turned, slightly warped, in other greys.
+"""Where each place of a picture lies in a copy that is scaled, cropped, turned, slightly warped, in other greys.
 
 Places are x and y in pixels; pixel middles are whole numbers, as OpenCV has them.
 """
@@ -19,13 +19,14 @@ SIDE = 640
 FEATURES = 3000
 """Places that are looked for in each."""
 RATIO = 0.8
-"""A match counts if the second best is so much worse (Lowe 2004, Distinctive Image Features, section 7.1)."""
+"""A match counts if its distance is below this share of the second best's (Lowe 2004, Distinctive Image Features,
+section 7.1)."""
 LEAST_MATCHES = 12
-"""Below it the copy is taken to be the whole picture at another size, to begin with."""
+"""With fewer matches, the search starts from the copy as the whole picture at another size."""
 MISS = 3.0
 """Pixels by which a match may miss the common transformation."""
 STEPS = 60
-"""Of the refinement by the correlation of all pixels."""
+"""Iterations of the refinement, which correlates all pixels."""
 FINE = 1 / 40
 """Standard deviation, as a share of the longer side, of the blur whose loss leaves what is compared: details, not the
 light of the whole."""
@@ -34,7 +35,7 @@ LEAST_DETAIL = 0.5
 MOST_WARP = 0.015
 """Share of the longer side by which the flow moves a place at most."""
 WORTH = 0.003
-"""By so much of the correlation the flow must better it."""
+"""Least decrease of doubt for which the flow is used."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +43,7 @@ class Registration:
     """How a copy lies over an original."""
 
     places: Float
-    """(h, w, 2): for each pixel of the original at working size its place in the copy, as shares of that's sides."""
+    """(h, w, 2): the place in the copy of each pixel of the original at working size, as shares of the copy's sides."""
     covered: NDArray[np.bool_]
     """(h, w): the copy has that place."""
     doubt: float
@@ -98,7 +99,7 @@ def _starts(ours: NDArray[np.uint8], theirs: NDArray[np.uint8]) -> list[NDArray[
 def _refined(
     ours: NDArray[np.uint8], theirs: NDArray[np.uint8], affine: NDArray[np.float64]
 ) -> NDArray[np.float64] | None:
-    """By the enhanced correlation coefficient (Evangelidis and Psarakis 2008); None where it does not settle."""
+    """Refine by the enhanced correlation coefficient (Evangelidis and Psarakis 2008); None if it does not converge."""
     criteria = (cv2.TERM_CRITERIA_COUNT | cv2.TERM_CRITERIA_EPS, STEPS, 1e-5)
     try:
         _, found = cv2.findTransformECC(  # type: ignore[call-overload]

@@ -28,12 +28,12 @@ _NAME = re.compile(
     r"|(?P<other>hints\.[a-z0-9]+))",
     re.IGNORECASE,
 )
-"""What follows an input's name without its suffix."""
+"""The part of a sidecar file's name that follows the input's name without its suffix."""
 
 
 @dataclass(frozen=True)
 class SidecarFiles:
-    """Of one input, what leads its colours; frames are counted from 0 in the order shown, a photo's is 0."""
+    """The files that guide one input's colours. Frames are counted from 0 in display order; a photo is frame 0."""
 
     hints: Mapping[int, Path] = field(default_factory=dict)
     """Painted PNGs."""
@@ -41,7 +41,7 @@ class SidecarFiles:
     strokes: Mapping[int, Path] = field(default_factory=dict)
     """JSON files; one may have strokes on several frames. They lie over a PNG of the same frame."""
     unused: tuple[str, ...] = ()
-    """What a person should know of files that lie there and are not used."""
+    """Notes for a person on sidecar files that are present but not used."""
 
     @classmethod
     def of(cls, path: Path, colorizer: type[Colorizer], given: Path | None = None) -> SidecarFiles:
@@ -83,7 +83,7 @@ class SidecarFiles:
 
     @functools.cached_property
     def identity(self) -> Mapping[str, str]:
-        """What decides the result: SHA-256 by kind and frame; empty where there are none. Read once.
+        """SHA-256 of each file that affects the result, by kind and frame; empty if there are none. Read once.
 
         Raises:
             InputError: one cannot be read.
@@ -100,16 +100,16 @@ class SidecarFiles:
 
     @property
     def frames(self) -> frozenset[int]:
-        """Those that are named."""
+        """Frames that a file names."""
         return self.hinted | frozenset(self.references)
 
     @property
     def hinted(self) -> frozenset[int]:
-        """Those that something is painted on."""
+        """Frames on which something is painted."""
         return frozenset(self.hints) | frozenset(self.strokes)
 
     def load(self, frame: int, picture: tuple[int, int], size: tuple[int, int], options: MediaOptions) -> Hints | None:
-        """What is painted on a frame; None where nothing is.
+        """The hints painted on a frame; None if there are none.
 
         Args:
             picture: H and W of the frame.
@@ -135,7 +135,7 @@ class SidecarFiles:
 
     @staticmethod
     def _frame_in(file: Path, frame: int) -> int:
-        """The frame that the strokes of a file have there: in one that is named by a frame it is 0, or the same."""
+        """The frame of the strokes within a file: in a file that is named by a frame it is 0, or the same."""
         match = _NAME.fullmatch(_plain(file))
         told = read_strokes(file).frames if file.suffix.lower() == ".json" else ()
         return 0 if match is not None and match["frame"] is not None and frame not in told else frame
@@ -164,7 +164,7 @@ class SidecarFiles:
         return f"{' and '.join(files)} changed nothing: nothing is painted there"
 
     def notes(self, frames: int | None, steady: bool) -> Iterator[str]:
-        """What a person should know when a film of so many frames, if that is known, is done."""
+        """Notes for a person once a film is done; ``frames`` is its number of frames, if known."""
         files = [*self.hints.items(), *self.strokes.items(), *self.references.items()]
         for number, file in sorted(files):
             if frames is not None and number >= frames:
@@ -173,7 +173,7 @@ class SidecarFiles:
             yield "with --temporal none, a hint or reference file affects only the frame that it names"
 
     def remarks(self, source: Path, saturation: float) -> Iterator[str]:
-        """What a person should know of hint files, whatever the input is.
+        """Notes for a person on hint files, for any kind of input.
 
         Args:
             source: The input's file.
@@ -207,7 +207,7 @@ def _put(files: dict[int, Path], frame: int, file: Path) -> None:
 
 
 def _put_strokes(drawn: dict[int, Path], file: Path, frame: int | None, still: bool) -> Iterator[str]:
-    """A JSON file's frames; what of it is not used.
+    """Assign a JSON file to its frames; returns the notes on unused parts.
 
     Args:
         frame: That its name tells; None where its strokes do.
@@ -227,7 +227,7 @@ def _put_strokes(drawn: dict[int, Path], file: Path, frame: int | None, still: b
 
 
 def _plain(file: Path) -> str:
-    """What follows the name in a hint file's: of one that is named otherwise, what its suffix says."""
+    """The part of a hint file's name after the input's name; for other names, the part that its suffix implies."""
     match = re.search(r"(\.[0-9]+)?\.hints\.(png|json)$", file.name, re.IGNORECASE)
     if match is not None:
         return match[0]

@@ -19,7 +19,7 @@ OVERCORRECTION = np.float32(1.8)
 """Coarse weights are divided by this: constant interpolation makes a coarse graph too stiff by about two (Stueben 2001,
 An introduction to algebraic multigrid, section 9.4; Braess 1995)."""
 DAMPING = np.float32(0.8)
-"""Of a Jacobi step: with 4 neighbours, what damps the short waves most evenly."""
+"""Damping of a Jacobi step: with 4 neighbours, this value damps short waves most evenly."""
 SMOOTHING = 2
 """Jacobi steps before, and after, the coarse correction: equal numbers keep the cycle symmetric."""
 COARSEST = 64
@@ -129,7 +129,7 @@ class _Level:
     def __init__(self, right: Float, down: Float, held: Float) -> None:
         self.right, self.down, self.held = right, down, held
         self.diagonal = _degree(right, down) + held
-        self.diagonal[self.diagonal <= 0] = 1  # of fixed pixels alone
+        self.diagonal[self.diagonal <= 0] = 1  # cells of fixed pixels only
         self.inverse = DAMPING / self.diagonal
 
     def apply(self, x: Float) -> Float:
@@ -216,7 +216,7 @@ def _pass(right: Float, down: Float, field: Float, out: Float, put: np.ufunc) ->
 
 
 def _dot(x: Float, y: Float) -> NDArray[np.float64]:
-    """Of each field by itself: (k, 1, 1)."""
+    """The dot product of each field separately: (k, 1, 1)."""
     flat = (values.reshape(len(values), -1) for values in (x, y))
     return np.asarray(np.einsum("ki,ki->k", *flat, dtype=np.float64)).reshape(-1, 1, 1)
 

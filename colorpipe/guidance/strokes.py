@@ -23,9 +23,9 @@ from colorpipe.guidance.json_files import (
 
 Kind = Literal["paint", "neutral", "keep"]
 VERSION = 1
-"""Of the format of ``.hints.json``."""
+"""Version of the ``.hints.json`` format."""
 MOST_POINTS = 1_000_000
-"""Of all strokes of a file together."""
+"""Limit on the points of all strokes in a file together."""
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
@@ -36,31 +36,31 @@ class Stroke:
     points: tuple[tuple[float, float], ...]
     """x and y as shares of the upright picture's width and height, 0..1; at least one."""
     radius: float
-    """Of the brush, as a share of the picture's longer side, above 0 and at most 1."""
+    """Radius of the brush, as a share of the picture's longer side, above 0 and at most 1."""
     kind: Kind = "paint"
     ab: tuple[float, float] | None = None
     """CIE units, -128..127; None for ``neutral`` and ``keep``, and where ``name`` stands for the album's colour."""
     frame: int = 0
-    """Of a film, counted from 0."""
+    """Frame of a film, counted from 0."""
     name: str = ""
-    """Of a colour of the album, or what the person calls the thing."""
+    """Name of a colour in the album, or the person's name for the painted object."""
     strength: float = 1.0
     """How far the method's colour is moved to this one, 0..1."""
 
 
 @dataclass(frozen=True)
 class StrokeFile:
-    """What a ``.hints.json`` holds."""
+    """The content of a ``.hints.json``."""
 
     size: tuple[int, int]
     """Width and height of the upright picture that it was painted on."""
     strokes: tuple[Stroke, ...] = ()
     source_sha256: str | None = None
-    """Of that picture's file."""
+    """SHA-256 of the picture's file."""
 
     @property
     def frames(self) -> tuple[int, ...]:
-        """Those on which something is painted, in order."""
+        """Frames on which something is painted, in order."""
         return tuple(sorted({stroke.frame for stroke in self.strokes}))
 
     def on(self, frame: int) -> StrokeFile:

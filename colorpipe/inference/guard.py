@@ -1,4 +1,4 @@
-"""What a plugin gives to the core and raises in it, checked and named."""
+"""Checks on values and errors that a plugin passes to the core; errors name the plugin."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ is not clamped, have been seen at 200."""
 
 @contextlib.contextmanager
 def named(plugin: Plugin, step: str) -> Iterator[None]:
-    """What a plugin raises in ``step`` as a ``PluginError`` that names it, the place in its file and the reason.
+    """Turn an error that a plugin raises in ``step`` into a ``PluginError`` with its name, file, line and reason.
 
     Errors of colorpipe's own, and memory that is used up, pass as they are.
     """
@@ -58,7 +58,7 @@ def out_of_memory(error: BaseException) -> bool:
 
 
 def check_prediction(plugin: Plugin, found: object, count: int, *, distribution: bool) -> None:
-    """What ``predict`` (or ``decode``) gave for ``count`` pictures.
+    """Check the value that ``predict`` (or ``decode``) returned for ``count`` pictures.
 
     Raises:
         PluginError: it is of another kind, for another number of pictures, or no floating-point numbers.

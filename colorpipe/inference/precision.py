@@ -1,4 +1,4 @@
-"""Which arithmetic a network is fastest in on this CPU: measured once, remembered.
+"""Choice of the arithmetic that a network is fastest in on this CPU: measured once, then remembered.
 
 bfloat16 halves the time of plain convolutions on a CPU that multiplies it, and costs time on one that does not. Which
 it is depends on the network, the CPU and torch, so that asking the clock beats any table.
@@ -40,7 +40,7 @@ HOPELESS = 3.0
 _COMPARED = 1 << 16
 """Values of a layer that are compared."""
 _FORMAT = 2
-"""Of the remembered entries: those of earlier trials are measured anew."""
+"""Version of the remembered entries: entries of earlier trials are measured again."""
 
 
 @dataclass(frozen=True)
@@ -83,7 +83,7 @@ def one_thread() -> Iterator[None]:
 
 
 def _measure(network: torch.nn.Module, predict: Callable[[CpuPrecision], NDArray[Any]]) -> Measured:
-    """By passes through as many layers as the budget allows, each layer's time told apart."""
+    """Measure by passes through as many layers as the budget allows, timing each layer separately."""
     with one_thread():
         _Pass(network).run(predict, "fp32")  # the first pass also prepares what later ones reuse
         exact = _Pass(network).run(predict, "fp32")
@@ -114,10 +114,10 @@ class _Pass:
         self.times: list[float] = []
         """CPU seconds since the start, at the end of each layer."""
         self.total: float | None = None
-        """Of the whole pass; None where it ended early."""
+        """Seconds of the whole pass; None where it ended early."""
         self.chroma: NDArray[Any] | None = None
         self.values: dict[int, torch.Tensor] = {}
-        """Of the last layer, by its place, as many as are needed to compare."""
+        """Values of the last layer, by its place, as many as are needed to compare."""
         self.hopeless = False
 
     def run(self, predict: Callable[[CpuPrecision], NDArray[Any]], precision: CpuPrecision) -> _Pass:
@@ -135,7 +135,7 @@ class _Pass:
         return self
 
     def seconds(self, other: _Pass) -> float:
-        """As far as both passes came."""
+        """Seconds up to the last layer that both passes reached."""
         if self.total is not None and other.total is not None:
             return self.total
         return self.times[min(len(self.times), len(other.times)) - 1]
@@ -161,7 +161,7 @@ def _is_close(exact: _Pass, narrow: _Pass) -> bool:
         return bool(np.abs(narrow.chroma - exact.chroma).mean() <= CLOSE)  # False for NaN too
     shared = [place for place in exact.values if place in narrow.values]
     if not shared:
-        return True  # what a layer gives is no tensor: nothing to go by, and chroma that is not finite is refused later
+        return True  # a layer's output is no tensor: nothing to compare; non-finite chroma is refused later
     first, second = exact.values[shared[-1]], narrow.values[shared[-1]]
     return bool((second - first).abs().mean() <= CLOSE_WITHIN * first.abs().mean())
 
@@ -174,7 +174,7 @@ def _key(network: torch.nn.Module) -> str:
 
 
 def _cpu() -> str:
-    """The CPU's model and what it can do."""
+    """The CPU's model and capabilities."""
     with contextlib.suppress(OSError):
         lines = Path("/proc/cpuinfo").read_text("utf-8", "replace").splitlines()
         facts = {line.split(":")[0].strip(): line for line in reversed(lines) if ":" in line}
@@ -188,7 +188,7 @@ def _file() -> Path:
 
 
 def _entries() -> dict[str, Any]:
-    """The remembered entries; none where the file is missing or damaged: it is measured again."""
+    """The remembered entries; empty where the file is missing or damaged, so that all is measured again."""
     with contextlib.suppress(OSError, ValueError):
         entries = json.loads(_file().read_text("utf-8"))
         if isinstance(entries, dict):

@@ -129,7 +129,7 @@ class Runtime:
         self.learning = 0.0
         """Seconds of the last ``learn``."""
         self.watch: Callable[[ChromaDistribution], None] | None = None
-        """Is told of each distribution before it is decoded, N as many as were asked for."""
+        """Receives each distribution before it is decoded; N is the number of pictures asked for."""
         with measuring.one_thread():
             with guard.named(colorizer, "build"):
                 network = colorizer.build(weights)
@@ -151,7 +151,7 @@ class Runtime:
                 _narrow(network, DTYPES[self.precision])
 
     def _choose(self, name: Precision) -> tuple[Literal["fp32", "bf16", "fp16"], str]:
-        """A precision and why; ``auto`` is fp16 on CUDA, what is faster on a CPU, and fp32 elsewhere."""
+        """A precision, and the reason for it; ``auto`` is fp16 on CUDA, the faster one on a CPU, and fp32 elsewhere."""
         if name != "auto":
             return name, ""
         if self.device.type == "cuda":
@@ -162,7 +162,7 @@ class Runtime:
         return found.precision, found.reason
 
     def sample(self) -> Float:
-        """The chroma of a picture of waves, (h', w', 2): for who wants to see what the network gives."""
+        """The chroma of a picture of waves, (h', w', 2): an example of the network's output."""
         return self._sample(self.precision)
 
     def _sample(self, precision: Literal["fp32", "bf16", "fp16"]) -> Float:
@@ -194,7 +194,7 @@ class Runtime:
             self.compile()
 
     def compile(self) -> None:
-        """Compile the network, for views of one size, with ``torch.compile``; in place of what it was before."""
+        """Compile the network with ``torch.compile`` for views of one size; replaces an earlier compilation."""
         network, side = self.colorizer.network, self.input_size.side
         if network is None or side is None:
             return
@@ -214,7 +214,7 @@ class Runtime:
         return self.colorizer.input_size
 
     def input_size_of(self, frame: Frame) -> InputSize:
-        """What the network is fed of a photograph, or of a film's frame."""
+        """The network's input size for a photograph, or for a film's frame."""
         film = self.colorizer.film_input_size if frame.encoding.family == "yuv" else None
         return film or self.input_size
 

@@ -12,11 +12,11 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 LEAST_PLACES = 64 * 64
-"""Of the result: below, there are too few tiles for the products to be fast."""
+"""Least number of places in the result: with fewer, there are too few tiles for the products to be fast."""
 LEAST_CHANNELS = 64
-"""In and out: below, making the sums costs more than it saves."""
+"""Least number of channels, in and out: with fewer, making the sums costs more than it saves."""
 WORKING_SET = 3 << 20
-"""Bytes of a piece's sums: what a core's cache holds. With 24 MB a 303-channel layer takes a quarter longer."""
+"""Bytes of a piece's sums: as much as a core's cache holds. With 24 MB a 303-channel layer takes a quarter longer."""
 _INPUT = torch.tensor(
     [
         [4, 0, -5, 0, 1, 0],

@@ -55,7 +55,7 @@ class Source(abc.ABC):
 
     @property
     def has_colour(self) -> bool:
-        """Of a film, once its frames were given: it has colours already."""
+        """Whether a film has colours already; known once its frames were given."""
         return False
 
     @abc.abstractmethod
@@ -116,8 +116,8 @@ class Sink(abc.ABC):
         """Leave nothing behind, but for ``kept`` frames where the sink was made for a job that can be taken up."""
 
     def tidy(self) -> None:  # noqa: B027 - most results leave nothing to tidy
-        """Remove what only a restart would need: called when the result is in its place and that was recorded, or
-        when the job cannot be done at all."""
+        """Remove the data that only a restart needs: called once the result is in place and recorded, or the job
+        cannot be done at all."""
 
     def __enter__(self) -> Self:
         return self

@@ -34,16 +34,16 @@ VIDEO_SUFFIXES = frozenset(
 )  # fmt: skip
 """Suffixes that are picked out of folders and patterns. A file that is named itself is always taken."""
 SHARED_SUFFIXES = frozenset({".avc", ".dif", ".evo", ".gxf", ".mod", ".mpv", ".nut", ".ogm", ".tod", ".tp", ".trp"})
-"""Those that other kinds of files have as well, music above all: in folders their content decides."""
+"""Suffixes that other kinds of files share, above all music: in folders the content decides."""
 WRITABLE_STILLS = frozenset({".jpg", ".jpeg", ".png", ".tif", ".tiff", ".webp", ".avif"})
 """Extensions that a still's result can have; other sources give a .png."""
 _HINTS = re.compile(r"\.hints\.[a-z0-9]+$")
-"""Of an input, whatever its format: one that cannot be used is said, not colorized."""
+"""Hint files of any format: unusable ones are reported, not colorized."""
 _REFERENCE = re.compile(r"\.[0-9]+\.reference\.(png|jpe?g)$")
 """A reference for a film's frame."""
 _MAGIC = frozenset("*?[")
 _NAME_BYTES = 255
-"""What file systems allow."""
+"""Longest file name that file systems allow."""
 
 
 @dataclass(frozen=True)
@@ -54,12 +54,12 @@ class Found:
     relative: Path
     """The path inside the folder (or the fixed part of the pattern) that was named; a named file's name."""
     error: str | None = None
-    """Why it cannot be looked into: a folder without permission. The rest goes on."""
+    """Reason why a folder cannot be looked into: no permission. The rest goes on."""
 
 
 @dataclass(frozen=True)
 class Job:
-    """One input and where its result goes."""
+    """One input and the place of its result."""
 
     input: Path
     output: Path

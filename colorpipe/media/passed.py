@@ -1,4 +1,4 @@
-"""What a search of folders leaves out, so that it can be told: pictures of other kinds, and colorpipe's own results."""
+"""Files that a search of folders leaves out, for a report: pictures of other kinds, and colorpipe's own results."""
 
 from __future__ import annotations
 
@@ -35,12 +35,12 @@ _NOT_ALBUMS = frozenset(
 
 @dataclass
 class Passed:
-    """What a search left out."""
+    """The files that a search left out."""
 
     others: list[Path] = field(default_factory=list)
     """Pictures and films of a kind, or under a name, that is not picked out of folders."""
     results: list[Path] = field(default_factory=list)
-    """What colorpipe's journals know as its own results."""
+    """Files that colorpipe's journals record as its own results."""
 
     def told(self) -> list[str]:
         """One line for each of the two, where there is something to say."""
@@ -78,7 +78,7 @@ def is_other_picture(path: Path) -> bool:
 
 
 class OwnResults:
-    """Which files are results of colorpipe: those that a journal in their folder, or in one above, records."""
+    """The files that are colorpipe's results: those recorded by a journal in their folder, or in one above."""
 
     def __init__(self) -> None:
         self._known: dict[str, frozenset[str]] = {}

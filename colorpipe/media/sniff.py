@@ -12,7 +12,7 @@ from colorpipe.errors import InputError
 STILLS = frozenset({"jpeg", "png", "tiff", "webp", "gif", "bmp", "heif", "netpbm"})
 """Kinds that ``colorpipe.media.still.source`` reads."""
 _H264_UNITS, _HEVC_UNITS = (7, 9), (32, 35)
-"""What a stream without a container begins with: parameters, or a delimiter (H.264 7.4.1, H.265 7.4.2.2)."""
+"""Types of the first unit in a stream without a container: parameters, or a delimiter (H.264 7.4.1, H.265 7.4.2.2)."""
 _TS_PACKETS = ((188, 0), (192, 4), (204, 0))
 """Bytes from one packet of a transport stream to the next, and before its sync byte: plain, of camcorders and Blu-ray,
 with error correction."""
@@ -22,7 +22,7 @@ _NO_MARK = {
     ".pcx": "PCX picture", ".raw": "raw file", ".crw": "camera raw file", ".wdp": "JPEG XR picture",
     ".dcm": "DICOM picture", ".ico": "icon",
 }  # fmt: skip
-"""Formats whose files begin with nothing that tells them."""
+"""Formats whose files have no identifying first bytes."""
 _STILL_BRANDS = {b"avif", b"avis", b"heic", b"heix", b"hevc", b"hevx", b"heim", b"heis", b"mif1", b"msf1"}
 """ISO base media brands of pictures (ISO/IEC 23008-12 and the AV1 image format)."""
 _NETPBM = re.compile(rb"P[1-6][ \t\r\n]+(#[^\n]*\n\s*)*\d|P7\n")

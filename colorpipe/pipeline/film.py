@@ -33,7 +33,7 @@ class FilmStep:
     """Restored; it lacks only colour."""
     span_step: SpanStep
     prepared: Prepared | None = None
-    """For the network; None where it is not asked."""
+    """The input for the network; None where the network is not needed."""
     tracker: bytes = b""
     """``HintTracker.packed`` at a key frame."""
 
@@ -91,7 +91,7 @@ class FilmPlanner:
         return self._decided(self._spans.finish())
 
     def view(self, frame: Frame, span_step: SpanStep) -> FilmStep:
-        """A step with what the network sees of its frame, where it is asked, under the hints that reach the frame."""
+        """A step with the network's view of its frame if the network sees it, under the hints that reach the frame."""
         tracker, prepared = self._spans.tracker(span_step), None
         if span_step.asked:
             prepared = self._pipeline.network_view(frame, tracker.hints, tracker.reference)
@@ -156,7 +156,7 @@ class Film:
     """
 
     shots = 0
-    """So far; none are looked for where every frame is coloured on its own."""
+    """The number of shots so far; none are looked for where every frame is coloured on its own."""
     key_frames = 0
     """Frames that the network has seen so far."""
     notes: tuple[str, ...] = ()

@@ -31,12 +31,12 @@ if TYPE_CHECKING:
 OWN_COLOUR = "own colour"
 """Key of ``Frame.metadata.extra``: the planes that the source had, for ``keep_colour``."""
 HintSource = Callable[[tuple[int, int], tuple[int, int]], Hints | None]
-"""H and W of the picture, h and w of what is asked for -> the hints at that size; None: nothing is painted."""
+"""H and W of the picture, h and w wanted -> the hints at that size; None: nothing is painted."""
 
 
 @dataclass(frozen=True)
 class Prepared:
-    """A frame on its way to the network, with what the network sees of it."""
+    """A frame on its way to the network, with the network's view of it."""
 
     frame: Frame
     """The frame that will be written; it lacks only colour."""
@@ -47,9 +47,9 @@ class Prepared:
     region: tuple[float, float, float, float] = (0, 0, 1, 1)
     """The picture's place in the network's view: top, left, bottom, right, as fractions of its sides."""
     reference: Path | None = None
-    """In place of the run's, at this place of a film."""
+    """Replaces the run's reference at this place of a film."""
     painted: Hints | None = None
-    """At the size at which the prediction is corrected by them; None where nothing is painted."""
+    """Hints at the size at which they correct the prediction; None where nothing is painted."""
 
 
 class Pipeline:
@@ -92,7 +92,7 @@ class Pipeline:
         return replace(frame, encoding=target or frame.encoding, colour=None, metadata=self._with_colour(frame))
 
     def _with_colour(self, frame: Frame) -> Metadata:
-        """The frame's metadata, with the colours that it had where they are wanted later on."""
+        """The frame's metadata, with the source's own colours if they are needed later."""
         if not self.merge.keep_colour or frame.colour is None:
             return frame.metadata
         return replace(frame.metadata, extra={**frame.metadata.extra, OWN_COLOUR: frame.colour})
@@ -182,7 +182,7 @@ class Pipeline:
         black, white = color.luma_range(frame.encoding)
         predicted = resample.upsample(ab, small, size, self._method(frame), view_size, white - black)[0 : size[0]]
         L = color.lightness(Frame(small, frame.encoding)).L
-        # What is painted is what is to be seen: the saturation that comes later is taken out of it.
+        # Painted colours are the final ones: divide out the saturation that is applied later.
         seen = replace(painted, ab=painted.ab / np.float32(self.merge.saturation))
         delta = Corrector(L, self.merge.hint_reach).delta(predicted, seen)
         return L, np.asarray(predicted + delta, np.float32)
@@ -218,11 +218,12 @@ class Pipeline:
         return self.merge.gamut or ("clip" if self._plain(frame) else "fit")
 
     def _plain(self, frame: Frame) -> bool:
-        """Not guided and clipped is the published scripts' way: who asks for the one gets their very picture."""
+        """Whether a still is merged unguided, as the published scripts do; clipped as well, it is exactly their
+        picture."""
         return frame.encoding.family == "rgb" and self.merge.upsample in ("bilinear", "nearest")
 
     def _over_luma(self, frame: Frame) -> bool:
-        """Whether a still is to be the picture of a published script that lays U and V over the luma."""
+        """Whether to reproduce, for a still, a published script that lays U and V over the luma."""
         yuv = self.runtime.colorizer.published == "yuv"
         return yuv and self._plain(frame) and self._gamut(frame) == "clip"
 

@@ -1,4 +1,4 @@
-"""Another program's colours on one's own grey: registered, their chroma taken, laid under the untouched luma."""
+"""Another program's colours on one's own grey: registered, and their chroma put under the untouched luma."""
 
 from __future__ import annotations
 
@@ -25,22 +25,22 @@ from colorpipe.settings import MediaOptions, MergeOptions
 from colorpipe.types import Encoding, Frame, Lab
 
 DOUBT = 0.5
-"""From which on a copy is not taken for one of the picture."""
+"""Doubt from which on a copy is not accepted as one of the picture."""
 TOLD_DOUBT = 0.25
-"""From which on the doubt is told."""
+"""Doubt from which on a note is given."""
 DOTS = 24
-"""Of ``--as-hints``: so many to the longer side, where the copy's colour is even."""
+"""Dots of ``--as-hints`` along the longer side; a dot is set only where the copy's colour is even."""
 EVEN = 6.0
 """CIE units by which colour may differ under such a dot."""
 
 
 @dataclass(frozen=True)
 class Merged:
-    """What became of a merge."""
+    """The outcome of a merge."""
 
     frames: int
     doubt: float
-    """Of the frame whose place was least certain, 0..1."""
+    """Doubt at the frame whose place was least certain, 0..1."""
     covered: float
     """Share of the original that the coloured copy has; of a film, of the frame that has least."""
     notes: tuple[str, ...]
@@ -129,7 +129,7 @@ def _check_kinds(source: Source, copy: Source) -> None:
 
 
 def _in_step(source: Source, copy: Source) -> Iterator[tuple[Frame, Frame]]:
-    """The original's frames, each with the copy's that is shown at its time, counted from each one's first."""
+    """The original's frames, each with the copy's frame shown at its time; both times count from the first frame."""
     others = iter(copy)
     shown = next(others, None)
     if shown is None:
@@ -175,7 +175,7 @@ def _laid(frame: Frame, other: Frame, found: Registration, laying: MergeOptions)
 
 
 def _grid(frame: Frame, other: Frame, found: Registration) -> tuple[int, int]:
-    """h and w at which the copy's chroma is taken: as fine as it has it, over the whole of the original."""
+    """h and w at which the copy's chroma is taken: the copy's own detail, over the whole of the original."""
     spans = [float(np.ptp(found.places[..., axis])) for axis in (1, 0)]
     finest = [max(1.0, span * side) for span, side in zip(spans, (other.height, other.width), strict=True)]
     scale = min(1.0, finest[0] / frame.height, finest[1] / frame.width)
@@ -202,7 +202,7 @@ def _chroma(other: Frame, found: Registration, size: tuple[int, int]) -> tuple[F
 
 
 def _continued(ab: Float, covered: NDArray[np.bool_], L: Float) -> Float:
-    """Chroma of what the copy was cropped by, from what lies beside it."""
+    """Chroma of the cropped borders, continued from the chroma beside them."""
     known = (ab * covered[..., None]).transpose(2, 0, 1)
     return np.ascontiguousarray(Spreader(graph_of(L), 1e-7, covered).solve(known).transpose(1, 2, 0))
 

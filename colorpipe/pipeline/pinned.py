@@ -1,4 +1,4 @@
-"""What a recipe came to on a machine, to repeat it there bit for bit, or to say what differs elsewhere."""
+"""Values that a recipe resolved to on a machine: to repeat it bit for bit, or to report differences elsewhere."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def in_effect(runtime: Runtime) -> dict[str, Any]:
 
 
 def versions() -> dict[str, str]:
-    """Of what computes."""
+    """Versions of the software that computes."""
     return {
         "colorpipe": __version__,
         "python": platform.python_version(),
@@ -41,7 +41,7 @@ def machine(runtime: Runtime) -> dict[str, str]:
 
 
 def _decoding(runtime: Runtime) -> dict[str, float | None]:
-    """The decoder's own options, those that are left to the weights filled in from what the network gives."""
+    """The decoder's own options; those left to the weights are filled in with the network's values."""
     if runtime.decoder is None:
         return {}
     seen: list[ChromaDistribution] = []
@@ -63,7 +63,7 @@ def tell_differences(recipe: Recipe, made: Recipe, runtime: Runtime) -> None:
 
 
 def precision_of(recipe: Recipe, device: str) -> str:
-    """What the recipe asks for; where that is ``auto``, what it came to where it was saved, on such a device."""
+    """The precision that the recipe asks for; for ``auto``, the one it resolved to when saved, on such a device."""
     saved = str(recipe.in_effect.get("machine", {}).get("device", ""))
     if recipe.precision != "auto" or saved.partition(":")[0] != device.partition(":")[0]:
         return recipe.precision
@@ -71,7 +71,7 @@ def precision_of(recipe: Recipe, device: str) -> str:
 
 
 def differences(recipe: Recipe, made: Recipe, runtime: Runtime) -> list[str]:
-    """What is other here than where a recipe was saved, one sentence each; nothing where it repeats bit for bit.
+    """One sentence for each difference from the place where a recipe was saved; none if it repeats bit for bit.
 
     Args:
         recipe: As it was read.

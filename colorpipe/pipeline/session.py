@@ -104,7 +104,7 @@ class Session:
     ) -> None:
         preprocessors, colorizer, decoder, merge, media, weights = parts_of(self.host, recipe)
         if reference is not None and colorizer.learns_from_reference and recipe.weights is None:
-            weights = None  # what is learned takes the place of the method's own
+            weights = None  # learned values replace the method's own weights
         lab, reference_sha256 = self._reference(reference, recipe, type(colorizer), media)
         devices = choose_devices(recipe.device, require_gpu=require_gpu, among=colorizer.devices, owner=colorizer.name)
         first, *others = map(str, devices)
@@ -153,7 +153,7 @@ class Session:
         return Stage(plugin.name, plugin.options.as_dict(), f"{self.host.version(type(plugin))} {more}".strip())
 
     def _side_files(self, weights: Weights | None) -> str:
-        """What tells other content of ``Model.files``; empty where there are none."""
+        """A digest that changes with the content of ``Model.files``; empty if there are none."""
         model = self.host.models.get(weights.name) if weights else None
         return f"files:{fingerprint.of_files(model.files)}" if model is not None and model.files else ""
 

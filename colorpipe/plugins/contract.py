@@ -24,7 +24,7 @@ CONTRACT = 1
 OLDEST_CONTRACT = 1
 """The earliest contract that it still keeps."""
 ATTRIBUTE = "colorpipe_contract"
-"""What a plugin's module calls the number."""
+"""Name of the attribute that holds the number in a plugin's module."""
 
 
 def contract_mismatch(module: Any) -> str:

@@ -1,4 +1,4 @@
-"""What a plugin's code is, where no version tells: the digest of its source, and of files that it reads."""
+"""A digest that stands for a plugin's version if it has none: of its source, and of the files that it reads."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def of_files(files: Iterable[Path], root: Path | None = None) -> str:
 
 
 def of_source(place: Path) -> str:
-    """Of a file, or of a folder's Python files with all below."""
+    """The digest of a file, or of a folder's Python files with all subfolders."""
     if place.is_file():
         return of_files([place])
     return of_files(sorted(place.rglob("*.py")), place)

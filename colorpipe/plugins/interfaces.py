@@ -51,7 +51,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class NoOptions(BaseOptions):
-    """For a plugin that has none."""
+    """Options of a plugin that has none."""
 
 
 class Plugin(abc.ABC):
@@ -112,13 +112,13 @@ class Colorizer(Plugin):
 
     kind = "colorizer"
     input_size: InputSize = InputSize()
-    """``build`` may set the instance's own, where it depends on the weights."""
+    """``build`` may set the instance's own size, if it depends on the weights."""
     film_input_size: InputSize | None = None
-    """For the frames of a film, where they are fed at another size than photographs."""
+    """Input size for a film's frames, where it differs from the size for photographs."""
     published: ClassVar[Literal["lab", "yuv"]] = "lab"
-    """What the published script lays over the source: ``lab``, the network's ab over its L; or ``yuv``, the network's U
-    and V over its BT.601 luma, enlarged as Pillow's bilinear does. ``--upsample nearest`` or ``bilinear`` with
-    ``--gamut clip`` makes a still that very picture."""
+    """The published script's way of merging: ``lab`` puts the network's ab on the source's L; ``yuv`` puts the
+    network's U and V on the source's BT.601 luma, enlarged as Pillow's bilinear does. ``--upsample nearest`` or
+    ``bilinear`` with ``--gamut clip`` reproduces that picture exactly for a still."""
     own_weights: Mapping[str, str] = MappingProxyType({})
     """Name -> SHA-256 of the files that ``build`` found by itself, for a method that is made of others: for the recipe
     and its digest."""
@@ -127,9 +127,9 @@ class Colorizer(Plugin):
     default_decoder: ClassVar[str | None] = None
     """The decoder attached when none is asked for; for a method that yields a distribution."""
     devices: ClassVar[frozenset[str]] = frozenset({"cpu", "cuda", "mps"})
-    """The kinds of devices that it can run on: ``auto`` chooses among these, and another is refused by name."""
+    """The kinds of devices that it can run on: ``auto`` chooses among these; others are refused by name."""
     preferred_batch: ClassVar[int | None] = None
-    """Pictures a call of ``predict``, where ``--batch`` is not given; None takes the device's own number."""
+    """Pictures in a call of ``predict`` without ``--batch``; None takes the device's own number."""
     takes_hints: ClassVar[bool] = False
     takes_reference: ClassVar[bool] = False
     """``Batch.reference`` is looked at."""

@@ -88,11 +88,11 @@ class Task(abc.ABC):
     """
 
     stride: int = 4
-    """The targets given to ``loss`` are this much smaller than L, each way."""
+    """The targets given to ``loss`` are smaller than L by this factor in each direction."""
     picture_side: int = 256
     """Pictures are squashed to a square of this side, as they are at inference."""
     padded: bool = False
-    """They keep their proportions instead, in the middle of a white square."""
+    """Pictures keep their proportions instead, in the middle of a white square."""
     monitor: str = "loss"
     """The score of ``validate`` that early stopping watches; lower is better."""
     losses_of: Sequence[str] = ("loss",)
@@ -101,8 +101,8 @@ class Task(abc.ABC):
     """Decay of the moving average of the weights, which is what is validated and exported: about the last 500 steps.
     0 takes the weights as they are."""
     meanings: ClassVar[Mapping[str, tuple[str, Literal["higher", "lower", "near 1"]]]] = MappingProxyType({})
-    """Of scores that ``validate`` gives besides ``loss``, ``gain`` and ``vivid``: what one is, for a person, and which
-    values are better."""
+    """A description for a person of each score that ``validate`` gives besides ``loss``, ``gain`` and ``vivid``, and
+    which values of it are better."""
     view: Callable[[Float], Float] | None = None
     """Changes L (h,w) 0..100 before the network sees it: the preprocessor that was asked for. ``fit`` sets it."""
 
@@ -110,7 +110,7 @@ class Task(abc.ABC):
         self.options = options
 
     def see(self, L: Float) -> Float:
-        """L (h,w) 0..100 as the network is to see it."""
+        """L (h,w) 0..100 as the network will see it."""
         return L if self.view is None else self.view(L)
 
     def prepare(self, pictures: TrainingPictures, training: list[int]) -> None:  # noqa: B027 - optional

@@ -8,7 +8,7 @@ import numpy as np
 from colorpipe.color import Float
 
 SURE = 0.05
-"""Weight from which on a place's own value is taken; below it, the more of its neighbours' the less there is."""
+"""Weight from which on a place keeps its own value; below it, the neighbours' share grows as the weight falls."""
 
 
 def fill(values: Float, weight: Float) -> Float:

@@ -1,4 +1,4 @@
-"""What leads the network through a shot: painted colours, followed to where their places are now, and a reference."""
+"""Guidance of the network through a shot: painted colours, followed as their places move, and a reference."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ _AROUND = np.stack(np.meshgrid(*[np.arange(WINDOW, dtype=np.float32) - WINDOW //
 _REFERENCE = struct.Struct("<i")
 _NONE = -1
 _SIX = -2
-"""Begins a state whose points have six columns; those of before have four, all of full weight."""
+"""Mark at the start of a state whose points have six columns; older states have four, all of full weight."""
 _COLUMNS = 6
 
 
 class HintTracker:
-    """At one frame, from the one that a file names to the end of its shot.
+    """Guidance at one frame, from the frame that a file names to the end of its shot.
 
     Each painted pixel of the network's view is followed as a point, so that nothing is blurred, or grows, by being
     moved again and again. A point that is hidden, or leaves the picture, is dropped, and stays so.
@@ -46,7 +46,7 @@ class HintTracker:
     def __init__(self, guides: SidecarFiles, options: MediaOptions, state: bytes = b"") -> None:
         self._guides, self._options = guides, options
         self._new: int | None = None
-        """This frame, if something is painted on it that was not looked at yet."""
+        """This frame, if something is painted on it that has not been used yet."""
         self._reference = _NONE
         self._points = np.zeros((0, _COLUMNS), np.float32)
         """(N, 6): x and y as shares of the picture's width and height, a and b, weight, and 1 for a place to keep."""
@@ -55,17 +55,17 @@ class HintTracker:
 
     @property
     def reference(self) -> Path | None:
-        """In place of the run's."""
+        """Replaces the run's reference."""
         return self._guides.references.get(self._reference)
 
     def packed(self) -> bytes:
-        """For another run that goes on at this frame; empty where nothing leads."""
+        """The state for another run that continues at this frame; empty if there is no guidance."""
         if self._reference == _NONE and not len(self._points):
             return b""
         return _REFERENCE.pack(_SIX) + _REFERENCE.pack(self._reference) + self._points.astype("<f4").tobytes()
 
     def named(self, frame: int) -> HintTracker:
-        """The lead that this frame's own files give, over what has led so far; this one stays as it is."""
+        """A new tracker with the guidance in this frame's own files over the guidance so far; this one is unchanged."""
         lead = HintTracker(self._guides, self._options)
         lead._points, lead._new = self._points, frame if frame in self._guides.hinted else None
         lead._reference = frame if frame in self._guides.references else self._reference
@@ -77,7 +77,7 @@ class HintTracker:
         self._key_places = self._places(step.luma)
 
     def follow(self, step: Step) -> None:
-        """Go on from the frame before to this step's; nothing leads over a cut."""
+        """Move on from the frame before to this step's frame; no guidance survives a cut."""
         if step.first:
             self._reference, self._points = _NONE, self._points[:0]
         if len(self._points):
@@ -120,7 +120,7 @@ class HintTracker:
 
 
 def _found(trust: Float, luma: Small, places: Float, later: Small, found: Float) -> NDArray[np.bool_]:
-    """Which places (N, 2) of one luma are those that were found in a later one: trusted, or alike around."""
+    """Whether each place (N, 2) of one luma was found in a later one: it is trusted, or its surroundings are alike."""
     sure = trust >= SEEN
     doubted = [(one, where[~sure]) for one, where in ((luma, places), (later, found))]
     around, again = (sample(one, (where + _AROUND).reshape(-1, 2)).astype(np.float32) for one, where in doubted)
@@ -156,7 +156,7 @@ def _points(hints: Hints) -> Float:
 
 
 def _unpacked(state: bytes) -> tuple[int, Float]:
-    """The frame whose reference leads, and the points."""
+    """The frame whose reference is in use, and the points."""
     (reference,) = _REFERENCE.unpack_from(state)
     if reference == _SIX:
         (reference,) = _REFERENCE.unpack_from(state, _REFERENCE.size)

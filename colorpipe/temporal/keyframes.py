@@ -28,11 +28,11 @@ BLANK = 6.0
 LEAST_DISTANCE = 8
 """Frames between key frames that are set because trust is lost gradually."""
 LOST = 0.35
-"""Share of the picture's trust from whose loss on a key frame is set, from ``LEAST_DISTANCE`` on."""
+"""Share of the picture's trust whose loss leads to a key frame, from ``LEAST_DISTANCE`` on."""
 LOST_AT_ONCE = 0.7
-"""Share that is lost between two frames: nothing was followed, and a key frame is set at any distance."""
+"""Share lost between two frames that means that nothing was followed: a key frame is set at any distance."""
 LOST_AT_END = 0.1
-"""Share from which on a shot's last frame becomes a key frame: no later one will tell what has come in."""
+"""Share from which on a shot's last frame becomes a key frame: no later frame will show the new parts."""
 
 
 @dataclass(frozen=True)
@@ -41,13 +41,13 @@ class Step:
 
     luma: Small
     first: bool
-    """It is a shot's first: no colour comes from before."""
+    """This is a shot's first frame: no colour comes from before."""
     key: bool
     """The network sees this frame."""
     motion: Motion
-    """From the frame before; meaningless for a shot's first frame."""
+    """Motion from the frame before; meaningless for a shot's first frame."""
     path: FlowChain
-    """To the last key frame before this one; of a shot's first frame to itself."""
+    """Path to the last key frame before this one; a shot's first frame has a path to itself."""
 
 
 class Planner:
@@ -65,7 +65,7 @@ class Planner:
         self._content = _Content()
         self._waiting: deque[Small] = deque()
         self._held: Step | None = None
-        """Decided but for whether it is a shot's last."""
+        """A decided step, except for whether it is a shot's last."""
         self._steady: Small | None = None
         """The last frame that was not in a flash."""
         self._flash = 0
@@ -90,7 +90,7 @@ class Planner:
         return steps
 
     def _decide(self) -> list[Step]:
-        """The step of the oldest frame that waits is held, the one that was held before is given."""
+        """Hold the step of the oldest waiting frame, and give the step that was held before."""
         luma = self._waiting.popleft()
         step = self._step(luma)
         done, self._held = self._held, step
@@ -132,12 +132,12 @@ class Planner:
         self._key_luma, self._path, self._since_key = luma, FlowChain.start(luma.shape), 0
 
     def _bridge(self, luma: Small) -> Step:
-        """In a flash nothing can be followed: what was there is taken to be there still."""
+        """A step through a flash, in which nothing can be followed: nothing is assumed to have moved."""
         self._since_key += 1
         return Step(luma, False, False, still(luma.shape), self._path)
 
     def _flash_length(self, luma: Small) -> int:
-        """After how many frames the scene before ``luma`` is back; 0 if it is not, or if ``luma`` shows another one."""
+        """Frames until the scene before ``luma`` is back; 0 if it is not, or if ``luma`` shows another one."""
         assert self._steady is not None
         blank = float(cv2.meanStdDev(luma)[1][0, 0]) <= BLANK
         if not blank and _correlation(self._steady, luma) < SAME_SCENE:

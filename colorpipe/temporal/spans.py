@@ -25,7 +25,7 @@ from colorpipe.temporal.propagate import ChromaPropagator
 
 _SHAPE = struct.Struct("<II")
 Settled = tuple[Float, "bytes | None"]
-"""Chroma of a frame, and what another run needs to know to go on after it; None where it cannot."""
+"""Chroma of a frame, and the state from which another run can go on after it; None where it cannot."""
 
 
 @dataclass(frozen=True)
@@ -41,9 +41,9 @@ class SpanStep:
     asked: bool
     """The network sees this frame."""
     oldest: bool
-    """It belongs to the first of the spans that hold this frame."""
+    """The frame belongs to the first of the spans that hold it."""
     newest: bool
-    """It belongs to the last of them."""
+    """The frame belongs to the last of them."""
 
 
 @dataclass

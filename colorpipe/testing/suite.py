@@ -43,8 +43,8 @@ def require_close(found: torch.Tensor, wanted: torch.Tensor, message: str, toler
 
 @functools.cache
 def heavy_imports(module: str, file: str | None) -> tuple[str, ...]:
-    """Which of ``HEAVY`` a fresh interpreter has loaded after importing a module, or running ``file`` if it is a
-    plugin that was loaded from one."""
+    """Modules of ``HEAVY`` that a fresh interpreter has loaded after importing a module, or after running ``file`` if
+    it is a plugin loaded from a file."""
     load = f"runpy.run_path({file!r})" if module.startswith(FILE_MODULE) else f"__import__({module!r})"
     code = f"import runpy, sys; {load}; print(*[name for name in {HEAVY!r} if name in sys.modules])"
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}

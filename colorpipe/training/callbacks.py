@@ -153,7 +153,7 @@ class Progress(lightning.Callback):
 
 
 def starting_scores(log: Path, begun: int) -> dict[str, float]:
-    """What the log says of a run's first step; empty where it says nothing."""
+    """The scores in the log at a run's first step; empty if there are none."""
     found: dict[str, float] = {}
     for row in _rows(log):  # the last one counts: a run that is extended has scored the same step at its end
         if int(row["step"]) == begun:

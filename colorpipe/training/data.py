@@ -262,7 +262,7 @@ def to_grey(rgb: RGB, rng: Rng) -> RGB:
     """
     kind = rng.random()
     if kind < 0.5:
-        luminance = np.array([GREY_WEIGHTS["rec709"]], np.float32)  # of linear light these give CIE Y
+        luminance = np.array([GREY_WEIGHTS["rec709"]], np.float32)  # applied to linear light, these weights give CIE Y
         return _FROM_LINEAR[np.rint(cv2.transform(_TO_LINEAR[rgb], luminance)).astype(np.uint16)]
     weights = np.array(GREY_WEIGHTS["rec601"]) if kind < 0.8 else rng.dirichlet((2.0, 4.0, 2.0))
     return np.asarray(cv2.transform(rgb, weights[None].astype(np.float32)), np.uint8)

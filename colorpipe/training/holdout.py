@@ -1,4 +1,4 @@
-"""Which pictures are kept from training, decided by their file names alone."""
+"""Choice of the pictures kept from training, by their file names alone."""
 
 from __future__ import annotations
 

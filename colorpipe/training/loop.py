@@ -81,7 +81,7 @@ def run(task: Task, data: Path, files: RunFiles) -> TrainingResult:
     tensors, metadata = task.export(module.network)
     save_weights(files.output, tensors, metadata)
     keeper.plot()
-    if files.checkpoint.exists():  # what --resume extends the run from
+    if files.checkpoint.exists():  # --resume extends the run from it
         os.replace(files.checkpoint, files.finished)
     shutil.rmtree(files.folder)
     start, minutes = starting_scores(files.log, clock.begun), clock.seconds / 60
@@ -89,10 +89,10 @@ def run(task: Task, data: Path, files: RunFiles) -> TrainingResult:
 
 
 def _take_up(options: TrainingOptions, files: RunFiles, clock: Clock) -> Path | None:
-    """What a run goes on from, with its clock set by it: its own last checkpoint, or that of a finished run."""
+    """The checkpoint that a run continues from: its own last one, or that of a finished run. Sets the clock by it."""
     checkpoint = next((path for path in (files.checkpoint, files.finished) if path.exists()), None)
     if checkpoint is None or not options.resume:
-        files.finished.unlink(missing_ok=True)  # of weights that this run will replace
+        files.finished.unlink(missing_ok=True)  # belongs to weights that this run will replace
         return None
     clock.load_state_dict(_read(checkpoint)["clock"])
     if checkpoint == files.finished:

@@ -1,4 +1,4 @@
-"""What the scores of a training mean, in a person's words, and whether they became better."""
+"""The meaning of a training's scores for a person, and whether they improved."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ MEANINGS: Mapping[str, tuple[str, Better]] = {
     "gain": ("decibels nearer to the true colours than the picture left grey; 0 is no better than grey", "higher"),
     "vivid": ("colourfulness beside the true pictures'; 1 is as colourful, 0 is grey", "near 1"),
 }
-"""Score -> what it is, and which values are better."""
+"""Score -> its meaning, and the values that are better."""
 SAME = 0.0005
 """A change that three decimals do not show."""
 

@@ -7,7 +7,7 @@ import ctypes
 import sys
 
 _MALLOC = ((-4, 0), (-1, 2**31 - 1), (-2, 256 << 20), (-8, 1))
-"""Of glibc's malloc.h: M_MMAP_MAX, M_TRIM_THRESHOLD and M_TOP_PAD in bytes, M_ARENA_MAX."""
+"""Parameters from glibc's malloc.h: M_MMAP_MAX, M_TRIM_THRESHOLD and M_TOP_PAD in bytes, M_ARENA_MAX."""
 
 
 def keep_memory() -> None:

@@ -34,7 +34,7 @@ class Clock:
         self._since: float | None = None
 
     def extend(self) -> None:
-        """What was done belongs to a finished run: steps, minutes and schedule count from here."""
+        """Count all work so far as a finished run's: steps, minutes and schedule start from here."""
         self.begun, self._begun_seconds = self.step, self.seconds
 
     @property
@@ -90,7 +90,7 @@ class Module(lightning.LightningModule):
 
     @property
     def rate(self) -> float:
-        """Factor of the learning rates at the step that is next."""
+        """Factor of the learning rates at the next step."""
         return self.task.schedule(self.clock.step - self.clock.begun, self.clock.progress)
 
     def configure_optimizers(self) -> Any:
@@ -121,7 +121,7 @@ class Module(lightning.LightningModule):
             return loss
         taken = []
         for optimizer, schedule, loss in zip(self.optimizers(), self.lr_schedulers(), losses, strict=True):  # type: ignore[arg-type]
-            self.zero_grad()  # of the others too: each loss reaches every network
+            self.zero_grad()  # clears the others too: each loss reaches every network
             self.manual_backward(loss)
             self.clip_gradients(optimizer, CLIP, "norm")
             optimizer.step()

@@ -17,13 +17,13 @@ class TrainingResult:
     minutes: float
     """Wall time of all parts."""
     scores: Mapping[str, float]
-    """Of the exported weights on the pictures of ``validation``, or else on the held-out ones."""
+    """Scores of the exported weights on the pictures of ``validation``, or else on the held-out ones."""
     held_out: Mapping[str, float] | None = None
-    """On the held-out ones, where ``scores`` are of others."""
+    """Scores on the held-out pictures, where ``scores`` are on others."""
     start: Mapping[str, float] = field(default_factory=dict)
-    """Before the first step, on some of the pictures of ``scores``."""
+    """Scores before the first step, on some of the pictures of ``scores``."""
     pictures: int = 0
-    """That ``scores`` are of."""
+    """The number of pictures behind ``scores``."""
     held_out_pictures: int = 0
 
 

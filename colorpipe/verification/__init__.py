@@ -104,7 +104,7 @@ def compare_films(
 
 
 def verify_pair(pair: Pair, options: MediaOptions | None = None, progress: Progress | None = None) -> Report:
-    """``verify``, for what ``find_pairs`` found: a missing result is a difference, and is called so."""
+    """``verify`` for a result of ``find_pairs``: a missing file is reported as a difference."""
     error = pair.error
     if error is None and not pair.result.exists():
         error = f"{pair.result} is missing"

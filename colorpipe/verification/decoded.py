@@ -46,7 +46,7 @@ PICTURES: dict[str, Any] = {
     "heif": AvifImagePlugin.AvifImageFile,
     "netpbm": PpmImagePlugin.PpmImageFile,
 }
-"""By their own classes: the general way in has a limit of its own on pixels, and ``run``'s was looked at before."""
+"""Pillow's classes, called directly: its general entry has its own pixel limit, and ``run``'s was checked before."""
 ERRORS = (
     OSError,
     ValueError,
@@ -59,7 +59,7 @@ ERRORS = (
     struct.error,
     cv2.error,
 )
-"""What these libraries raise for files that they do not read."""
+"""Errors that these libraries raise for files that they do not read."""
 _COLOURS = {"L": 1, "LA": 1, "RGB": 3, "RGBA": 3, "I;16": 1, "I;16B": 1}
 _SUBFILE_OF_ANOTHER = 1 | 4
 
@@ -106,15 +106,15 @@ def apart(path: Path, seen: Frame) -> Frame:
 
 
 def opened(path: Path, kind: str) -> Image.Image:
-    """By Pillow. Raises any of ``ERRORS``."""
+    """Open a file with Pillow. Raises any of ``ERRORS``."""
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of odd tags: what matters is whether they are in the result
+        warnings.simplefilter("ignore")  # silences warnings of odd tags: only their presence in the result matters
         picture: Image.Image = PICTURES[kind](io.BytesIO(path.read_bytes()))
     return picture
 
 
 def stated_orientation(picture: Image.Image) -> int:
-    """EXIF's, of EXIF alone: Pillow's own answer may come from XMP or from texts, which turn no picture here."""
+    """EXIF's orientation alone: Pillow's own answer may come from XMP or from texts, which turn no picture here."""
     block = picture.info.get("exif")
     if not block:
         return 1
@@ -153,14 +153,14 @@ def _by_pillow_mode(picture: Image.Image, kind: str, path: Path) -> _Values:
     pixels = pixels.astype(np.uint16) if picture.mode.startswith("I") else pixels
     pixels = pixels.reshape(picture.height, picture.width, -1)
     colours = _COLOURS[picture.mode]
-    if kind == "gif" and pixels.shape[2] == 4:  # what is under clear places is nobody's: black, as libvips has it
+    if kind == "gif" and pixels.shape[2] == 4:  # colours under clear places mean nothing: black, as in libvips
         pixels = np.where(pixels[..., 3:] == 0, 0, pixels).astype(pixels.dtype)
     gamma = picture.info.get("gamma") if not {"srgb", "icc_profile"} & picture.info.keys() else None
     return _Values(
         pixels,
         colours,
         colours if pixels.shape[2] > colours else None,
-        # Of an AVIF, Pillow makes what its container says of turning into EXIF's word for it.
+        # For an AVIF, Pillow turns the container's rotation into an EXIF orientation.
         orientation=int(picture.getexif().get(0x0112, 1) or 1) if kind == "heif" else stated_orientation(picture),
         profile=picture.info.get("icc_profile"),
         gamma=None if gamma is None or 0.44 <= gamma <= 0.47 else gamma,
@@ -185,7 +185,7 @@ def _key(path: Path) -> tuple[int, list[int]] | None:
 
 
 def _keyed(values: _Values, key: tuple[int, list[int]]) -> _Values:
-    """With the transparency that a PNG's tRNS chunk gives to one grey or colour."""
+    """The values, with the transparency that a PNG's tRNS chunk gives to one grey or colour."""
     depth, codes = key
     peak = np.iinfo(values.pixels.dtype).max
     colours = values.pixels[..., : values.colours]
@@ -195,7 +195,7 @@ def _keyed(values: _Values, key: tuple[int, list[int]]) -> _Values:
 
 
 def _bmp(path: Path) -> _Values:
-    """By OpenCV, where it does not err: whole rows of 1 to 8, 24 or 32 bits under a header that it knows.
+    """Read a BMP with OpenCV where it is right: whole rows of 1 to 8, 24 or 32 bits under a header that it knows.
 
     Raises:
         NotDecodedError: for other kinds.
@@ -251,7 +251,7 @@ def _by_opencv(path: Path, told: Image.Image) -> _Values:
 
 
 def whole_page(file: tifffile.TiffFile) -> Any:
-    """The first page that is no smaller version and no mask; where the first is one, the largest of all others."""
+    """The first page that is neither a smaller version nor a mask; if the first is one, the largest other page."""
     pages: list[Any] = []
     for page in list(file.pages)[:4096]:
         page = page.aspage() if hasattr(page, "aspage") else page

@@ -1,4 +1,4 @@
-"""How far planes are apart, gathered one pair after the other in constant memory."""
+"""The differences of planes, gathered pair by pair in constant memory."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 @dataclass(frozen=True)
 class Place:
-    """The first value that is not what it should be."""
+    """The first value that differs from the expected one."""
 
     frame: int
     time: Fraction | None

@@ -1,4 +1,4 @@
-"""A film against its source: each frame's Y plane and time, and what the file says of its picture."""
+"""A film against its source: each frame's Y plane and time, and the file's statements about its picture."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from colorpipe.verification.report import Check, Progress, Status
 from colorpipe.verification.times import Times
 
 _LOSSY_SHARE = 0.01
-"""More than damage or an edit would change, less than the best lossy encoding does."""
+"""Share of differing values: more than damage or an edit would change, less than the best lossy encoding does."""
 
 
 class FramesCompared:
@@ -92,7 +92,7 @@ class FramesCompared:
         yield from self._side_data_check()
 
     def shapes(self) -> Check:
-        """The pixels' shape: what the headers tell, and where the source's frames tell another one later."""
+        """The pixels' shape: stated by the headers, and by later frames of the source if they differ."""
         told = [film.stream.sample_aspect_ratio or Fraction(1) for film in (self.source, self.result)]
         if told[0] == told[1] and self._shapes.first is not None and self._shapes.changes(0) and self.source.recorded:
             index, wanted, got = self._shapes.first
@@ -139,7 +139,7 @@ class FramesCompared:
         yield Check("closed captions", "differs" if can else "left out", says)
 
     def _side_data_check(self) -> Iterator[Check]:
-        """What the source's header and frames hold that the result's do not."""
+        """Data in the source's header and frames that the result's lack."""
         there = _kinds(self._kinds) | _header_data(self.source.lines)
         here = _kinds(set(self.result.account.kinds)) | _header_data(self.result.lines)
         lost = sorted(there - here)
@@ -149,11 +149,11 @@ class FramesCompared:
             yield Check("side data", "equal", ", ".join(sorted(there)))
         places = [_chroma_place(film) for film in (self.source, self.result)]
         if places[0] is not None and self.source.pixels.subsampling == self.result.pixels.subsampling == (1, 1):
-            yield _pair("chroma location", [place or "left" for place in places])  # what untold means to players
+            yield _pair("chroma location", [place or "left" for place in places])  # the default of players
 
 
 class _Pairs:
-    """Values of frames of source and result: where they differ."""
+    """Values of frames of source and result, and where they differ."""
 
     def __init__(self) -> None:
         self.first: tuple[int, Any, Any] | None = None
@@ -179,7 +179,7 @@ def _most(fields: dict[str | None, int]) -> str:
 
 
 def _header_order(film: Film) -> str | None:
-    """What a container or a stream's header tells of the fields (FFmpeg's AVFieldOrder)."""
+    """The field order in a container's or a stream's header (FFmpeg's AVFieldOrder)."""
     return {2: "top", 5: "top", 3: "bottom", 4: "bottom"}.get(int(film.stream.codec_context.field_order))
 
 
@@ -195,7 +195,7 @@ def _kinds(names: set[str]) -> set[str]:
 
 
 def _header_data(lines: list[str]) -> set[str]:
-    """What FFmpeg's description lists below ``Side data:``."""
+    """Items that FFmpeg's description lists below ``Side data:``."""
     told: set[str] = set()
     if "Side data:" in lines:
         for line in lines[lines.index("Side data:") + 1 :]:
@@ -282,7 +282,7 @@ def _hdr(film: Film) -> str | None:
 
 
 def _colour(source: Film, result: Film) -> Check:
-    """Primaries, transfer, matrix and range. What the source leaves open the result may tell."""
+    """Primaries, transfer, matrix and range. The result may state values that the source leaves open."""
     meant = [_meaning(source), _meaning(result)]
     wrong = [
         f"{name} {before} in the source, {after} in the result"

@@ -1,4 +1,4 @@
-"""What a still says besides its pixels, as Pillow and tifffile read it: the proof's own list, not ``run``'s."""
+"""All that a still holds besides its pixels, read by Pillow and tifffile: the proof's own list, not ``run``'s."""
 
 from __future__ import annotations
 
@@ -31,28 +31,28 @@ _NOT_COMPARED = frozenset(
     }
 )  # fmt: skip
 _TURNED = frozenset({0xA002, 0xA003, 0xA20E, 0xA20F, 0x9214, 0xA214, 0x0100, 0x0101})
-"""Change places, or move, when the picture is turned."""
+"""Tags that swap or move when the picture is turned."""
 _AREA = re.compile(r"^(.*)/\{http://ns\.(?:adobe\.com/xmp|acdsee\.com)/sType/Area#\}([xywh])$")
 _PLACES = re.compile(
     r"sType/Area#|sType/Dimensions#|tiff/1\.0/\}(Orientation|Image|[XY]Resolution)|exif/1\.0/\}Pixel|/\}Thumbnails|"
     r"\}Rectangle$|\}rb[XYWH]$|hdr-gain-map|HDRGainMap|photos/1\.0/(container|camera)|\}(DigitalSourceType)$|urn:colorpipe"
 )
-"""What a turned or colorized picture says otherwise, or no more."""
+"""Properties that a turned or colorized picture changes or drops."""
 _RAW_PROFILES = re.compile(r"Raw profile type (exif|iptc|xmp|8bim|APP1)")
 
 
 @dataclass(frozen=True)
 class Inventory:
-    """Of one file."""
+    """Everything that one file holds besides its pixels."""
 
     kind: str
     orientation: int = 1
     resolution: tuple[float, float] | None = None
     """Pixels an inch, across and down, as stored."""
     comments: tuple[str, ...] = ()
-    """Without keys."""
+    """Comments without keys."""
     texts: Mapping[str, str] = field(default_factory=dict)
-    """By key."""
+    """Comments by key."""
     languages: Mapping[str, str] = field(default_factory=dict)
     tags: Mapping[str, str] = field(default_factory=dict)
     """EXIF and a TIFF's own tags, by directory and number, as text."""
@@ -63,16 +63,16 @@ class Inventory:
     """Numbers of Photoshop's."""
     profile: bytes | None = None
     thumbnails: tuple[str, ...] = ()
-    """Where small pictures of the whole are."""
+    """Places of small pictures of the whole."""
     frames: int = 1
 
 
 def inventory(path: Path) -> Inventory | None:
-    """What a file says; None where neither library opens it."""
+    """The inventory of a file; None if neither library opens it."""
     try:
         kind = sniff.kind_of(path)
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of odd tags: what matters is whether they are in the result
+            warnings.simplefilter("ignore")  # silences warnings of odd tags: only their presence in the result matters
             picture = opened(path, kind)
             if kind == "png":
                 picture.load()  # texts may stand behind the pixels
@@ -229,12 +229,12 @@ def areas(xmp: Mapping[str, str]) -> list[tuple[float, float, float, float]]:
 
 
 def lasting(xmp: Mapping[str, str]) -> dict[str, str]:
-    """The properties that colorizing and turning leave as they are."""
+    """The properties that colorizing and turning do not change."""
     return {path: value for path, value in xmp.items() if not _PLACES.search(path)}
 
 
 def xmp_orientation(xmp: Mapping[str, str]) -> int:
-    """What a packet says that the picture must be turned by; 1 where it says nothing."""
+    """The orientation that a packet states; 1 if it states none."""
     for path, value in xmp.items():
         if path.endswith("/{http://ns.adobe.com/tiff/1.0/}Orientation") and value.isdigit():
             return int(value)

@@ -1,4 +1,4 @@
-"""Which result belongs to which source: by the rule that ``run`` names results with."""
+"""The result that belongs to each source, by the rule that ``run`` names results with."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from colorpipe.settings import MediaOptions
 
 @dataclass(frozen=True)
 class Pair:
-    """A source, and where its result is or should be."""
+    """A source, and the actual or expected place of its result."""
 
     source: Path
     result: Path
     error: str | None = None
-    """Why the source cannot be looked into: a folder without permission."""
+    """Reason why a source cannot be looked into: a folder without permission."""
 
 
 def find_pairs(source: Path, result: Path) -> list[Pair]:
@@ -49,7 +49,7 @@ def find_pairs(source: Path, result: Path) -> list[Pair]:
     pairs = []
     for jobs in zip(*plans, strict=True):
         job = next((job for job in jobs if job.output.exists()), jobs[0])
-        # Of two sources of one name in two runs, the later one's result has a number.
+        # If two runs had sources of one name, the later result has a number.
         output = journal.result_of(job.input, job.output) or job.output
         pairs.append(Pair(job.input, output, job.error))
     return pairs

@@ -52,7 +52,7 @@ class Picture:
     first_field: str | None
     """``top``, ``bottom``; None for a progressive frame."""
     shape: Fraction | None
-    """Of a pixel."""
+    """Shape of a pixel."""
     captions: bytes
     kinds: frozenset[str]
     """Side data, by FFmpeg's names."""
@@ -60,7 +60,7 @@ class Picture:
 
 @dataclass
 class Account:
-    """What was met while a film's frames were read."""
+    """Events met while a film's frames were read."""
 
     frames: int = 0
     damaged: int = 0
@@ -88,7 +88,7 @@ def opened(path: Path) -> av.container.InputContainer:
 
 
 def read(film: av.container.InputContainer, stream: Stream) -> Iterator[Any]:
-    """A stream's packets up to where the file can be read."""
+    """A stream's packets, as far as the file can be read."""
     source = film.demux(stream)
     while True:
         try:
@@ -152,7 +152,7 @@ class Film:
 
     @property
     def frames(self) -> int | None:
-        """As far as the file tells."""
+        """The number of frames, if the file states it."""
         if self.stream.frames:
             return int(self.stream.frames)
         return None
@@ -165,7 +165,7 @@ class Film:
 
     @property
     def timecode(self) -> str | None:
-        """That the file tells, wherever it stands."""
+        """The time code that the file states, in any place."""
         for held in (self.stream, self.container, *self.container.streams):
             told = {key.lower(): value for key, value in held.metadata.items()}
             code = told.get("timecode") or told.get("original_timecode")
@@ -174,7 +174,7 @@ class Film:
         return self.account.timecode
 
     def notes(self) -> Iterator[str]:
-        """What a person should know of the file."""
+        """Notes for a person on the file."""
         yield from cut_off(self.path)
         if self.account.damaged:
             yield f"damaged packets, which cannot be decoded: {self.account.damaged}"
@@ -206,7 +206,7 @@ class Film:
         self.account.frames = index
 
     def _presents(self) -> bool:
-        """Whether the frames' times of presentation rise: seen in the first of them, in a look of its own."""
+        """Whether the frames' times of presentation rise: tested on the first frames, in a separate pass."""
         with opened(self.path) as film:
             stream = film.streams[self.index]
             seen: list[tuple[int | None, int | None]] = []
@@ -284,7 +284,7 @@ class Film:
 
     @functools.cached_property
     def _bottom_first(self) -> av.filter.Graph:
-        """Lets only frames through whose bottom field comes first (FFmpeg's filter ``select``)."""
+        """A filter that passes only frames whose bottom field comes first (FFmpeg's filter ``select``)."""
         graph = av.filter.Graph()
         steps = [
             graph.add_buffer(
@@ -358,7 +358,7 @@ class _Pixels:
 
 
 def _time_code(data: bytes) -> str | None:
-    """Of an MPEG-2 group of pictures; None where it counts from zero."""
+    """Time code of an MPEG-2 group of pictures; None where it counts from zero."""
     code = int.from_bytes(data[:4], "little")
     numbers = (code >> 19) & 31, (code >> 13) & 63, (code >> 6) & 63, code & 63
     if not any(numbers):

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 Status = Literal["equal", "differs", "left out"]
 Progress = Callable[[int, int | None], None]
-"""Called with frames compared and frames in all, None where that is not known."""
+"""Called with the number of frames compared and in all; the latter is None if unknown."""
 
 
 @dataclass(frozen=True)
@@ -39,12 +39,12 @@ class Report:
 
     @property
     def equal(self) -> bool:
-        """Nothing differs; something may be left out."""
+        """Whether nothing differs; something may be left out."""
         return all(check.status != "differs" for check in self.checks)
 
     @property
     def complete(self) -> bool:
-        """Nothing differs and nothing is left out."""
+        """Whether nothing differs and nothing is left out."""
         return all(check.status == "equal" for check in self.checks)
 
     @property

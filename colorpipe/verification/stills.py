@@ -1,4 +1,4 @@
-"""A still against its source: the grey of both, and what travels with the picture."""
+"""A still against its source: the grey of both, and the data besides the picture."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def compare_stills(source: Source, result: Source) -> Iterator[Check]:
     # More bits lose nothing: 12-bit AVIF holds ten.
     status: Status = "equal" if bits[0] <= bits[1] else "left out"
     yield Check("depth", status, f"{bits[0]} bits" if bits[0] == bits[1] else both(*(f"{n} bits" for n in bits)))
-    # What was multiplied by transparency, and divided by it again, is a code off in either reader.
+    # Values multiplied by transparency and divided by it again are a code off in either reader.
     more = 1.0 if any("divided by it" in note for note in source.info.notes) else 0.0
     if source.path.suffix.lower() in (".avif", ".heic"):
         more = 2.0 if wanted.colour is None else 7.0  # libraries differ in how they bring AV1's chroma to full size
@@ -66,7 +66,7 @@ def compare_stills(source: Source, result: Source) -> Iterator[Check]:
 
 
 def _apart(seen: Frame, path: Path) -> tuple[Frame, str]:
-    """The picture as another library decodes it, and by whom it was decoded."""
+    """The picture as another library decodes it, and the name of that library."""
     if "missing" in seen.metadata.extra:
         return seen, "by run's own reader, since the file is damaged"
     try:
@@ -151,7 +151,7 @@ def _profile_rounding(profile: bytes | None, encoding: Encoding) -> float:
 
 
 def _tones(source: Frame, result: Frame) -> Check:
-    """Whether a lossy result is as light and as full of contrast as its source: noise is its codec's, this is not."""
+    """Whether a lossy result has its source's brightness and contrast: a codec adds noise but keeps both."""
     wanted = source.luma / source.encoding.peak * 255
     planes = list(result.colour or (result.luma,) * 3)
     greys = [_as_grey(planes, keep, result.encoding) * 255 for keep in get_args(Keep)]

@@ -20,7 +20,7 @@ from colorpipe.verification.report import Check
 from colorpipe.verification.times import Times, tolerance
 
 _ESSENTIAL = ("video", "audio", "subtitle")
-"""Kinds whose loss is a difference. Data tracks, attachments and covers may be left out, which is named."""
+"""Kinds whose loss is a difference. Data tracks, attachments and covers may be left out; they are then named."""
 _LAYERS = {"mp1": "mp3", "mp2": "mp3"}
 """MP4 has one code for the layers of MPEG-1 audio; their packets tell which."""
 _TEXTS = ("subrip", "mov_text", "webvtt", "ass", "ssa", "text", "sami", "microdvd", "realtext", "stl", "subviewer")
@@ -126,7 +126,7 @@ def _compare(name: str, source: Path, result: Path, stream: Stream, match: Strea
 def _compare_texts(
     name: str, text: str, source: Path, result: Path, stream: Stream, match: Stream, times: Times
 ) -> Check:
-    """Subtitles in two notations: what is shown, and when."""
+    """Subtitles in two notations: compares the text shown, and its times."""
     wanted, got = list(_texts(source, stream.index)), list(_texts(result, match.index))
     text = f"{text} as {_codec(match)}"
     if [line for _, line in wanted] != [line for _, line in got]:
@@ -139,7 +139,7 @@ def _compare_texts(
 
 
 def _texts(path: Path, index: int) -> Iterator[tuple[Fraction, str]]:
-    """When each text is shown, and its words without any mark-up."""
+    """The time at which each text is shown, and its words without mark-up."""
     with opened(path) as film:
         stream = film.streams[index]
         for packet in read(film, stream):
@@ -229,7 +229,7 @@ def _packets(path: Path, index: int) -> Iterator[_Packet]:
 
 
 def _sound(path: Path, index: int) -> bytes:
-    """SHA-256 over the decoded samples; what cannot be decoded is passed over."""
+    """SHA-256 over the decoded samples; undecodable packets are skipped."""
     digest = hashlib.sha256()
     with opened(path) as film:
         for packet in read(film, film.streams[index]):
@@ -272,7 +272,7 @@ def _tags(
             if (key.lower(), value) == ("language", "und"):
                 continue  # undetermined: what a file says that says nothing
             if _OWN.fullmatch(key.lower()) or (owner and key.lower() in ("alpha_mode", "timecode")):
-                continue  # what is said of transparency and time codes is checked by itself
+                continue  # statements on transparency and time codes are checked separately
             now = found.get(key.lower())
             if now is None:
                 lost.append(owner + key)

@@ -1,4 +1,4 @@
-"""When the frames of a film and of its result are shown."""
+"""Display times of the frames of a film and of its result."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from colorpipe.verification.reading import Film, Picture
 from colorpipe.verification.report import Check
 
 _JUMP = 10
-"""Seconds by which a recording's clock goes ahead when it is another one."""
+"""Seconds by which a recording's time jumps ahead where another clock begins."""
 _LATE = Fraction(1, 10)
-"""Seconds of nothing before a recording's first stream, at most."""
+"""Most seconds before a recording's first stream."""
 
 
 class Times:
@@ -63,7 +63,7 @@ class Times:
         self._lasts = source.lasts, result.lasts
 
     def _watch(self, index: int, step: Fraction) -> None:
-        """Where a clock begins again, the frame before is shown for about as long as others."""
+        """Watch for a restarted clock: the frame before it is shown for about as long as others."""
         usual = statistics.median(self._steps) if self._steps else step
         if self._jolt is None and not usual / 2 <= step <= 3 * usual:
             self._jolt = index, step
@@ -97,7 +97,7 @@ class Times:
 
 
 def counts_exactly(source: Fraction, result: Fraction) -> bool:
-    """Whether the result's clock can tell each time that the source's tells."""
+    """Whether the result's clock can express each time that the source states."""
     return (source / result).denominator == 1
 
 

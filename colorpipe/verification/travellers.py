@@ -1,4 +1,4 @@
-"""What travels with a still: profile, EXIF, XMP, IPTC, comments, resolution, regions, thumbnails, by ``inventory``."""
+"""Data carried with a still, by ``inventory``: profile, EXIF, XMP, IPTC, comments, resolution, regions, thumbnails."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from colorpipe.verification.report import Check, Status
 _RESOLUTION = 0.01
 """Part that rounding to whole dots costs: half of one at 50 dpi."""
 _PLACE = 0.002
-"""Of the whole: what a region's numbers are rounded to."""
+"""Rounding of a region's numbers, as a share of the whole."""
 _NO_EXIF_ORIENTATION = ("heif",)
 
 
 def compare_travellers(ours: Frame, theirs: Frame, source: Path, result: Path) -> Iterator[Check]:
-    """What is said besides pixels in both files.
+    """Compare the data besides pixels in both files.
 
     Args:
         ours, theirs: As ``run``'s reader has them: what should be in the result, and what is.
@@ -116,7 +116,7 @@ def _iptc(before: Inventory, after: Inventory) -> Iterator[Check]:
 
 
 def _comments(before: Inventory, after: Inventory) -> Iterator[Check]:
-    """By their keys; without keys, by their text, wherever the result has it."""
+    """Compare comments by their keys; without keys, by their text, anywhere in the result."""
     comments = [] if before.kind == "png" else list(before.comments)
     if not (before.texts or comments):
         return
@@ -159,7 +159,7 @@ def _dpi(resolution: tuple[float, float] | None) -> str:
 
 
 def _orientation(before: Inventory, after: Inventory) -> Iterator[Check]:
-    """The pixels are upright: nothing in the result may say that they must be turned."""
+    """Check that nothing in the result asks for rotation, since its pixels are upright."""
     turned = before.orientation > 1 and before.kind not in _NO_EXIF_ORIENTATION
     stated = xmp_orientation(after.xmp)
     if after.orientation > 1:

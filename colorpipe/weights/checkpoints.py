@@ -1,4 +1,4 @@
-"""Files of weights: read without running anything that they say, loaded to the key, written whole."""
+"""Files of weights: read without running their code, loaded only with exactly matching keys, written completely."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _LONGEST_HEADER = 100_000_000
 
 
 _SHOWN = 3
-"""Keys named in an error before the rest is counted."""
+"""Keys that an error names before it only counts the rest."""
 
 
 def read_tensors(file: Path) -> tuple[dict[str, torch.Tensor], dict[str, str]]:
@@ -125,7 +125,7 @@ def load_strictly(module: torch.nn.Module, tensors: Mapping[str, torch.Tensor], 
 
 
 def published_keys(shapes: Mapping[str, tuple[int, ...]]) -> dict[str, torch.Tensor]:
-    """What ``take_strictly`` expects of a checkpoint with these keys: float32, counters of batches int64."""
+    """The checkpoint that ``take_strictly`` expects for these keys: float32, and int64 for counters of batches."""
     import torch
 
     counter = "num_batches_tracked"
@@ -256,5 +256,5 @@ def save_weights(path: Path, tensors: Mapping[str, torch.Tensor], metadata: Mapp
 
 
 def as_metadata(values: Mapping[str, Any]) -> dict[str, str]:
-    """safetensors holds texts only: everything that is none becomes JSON."""
+    """safetensors holds only texts: other values become JSON."""
     return {key: value if isinstance(value, str) else json.dumps(value) for key, value in values.items()}

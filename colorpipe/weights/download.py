@@ -1,4 +1,4 @@
-"""Downloading a file of weights: taken up again where it broke off, and in its place only when its SHA-256 is right."""
+"""Download of a file of weights: resumed where it broke off, and put in place only if its SHA-256 is right."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Progress = Callable[[int, int], None]
 BLOCK = 1 << 16
 """Bytes read at a time; of the last of a connection that breaks nothing is kept."""
 TRIES = 5
-"""Connections for one download, as long as each brings something."""
+"""Most connections for one download, as long as each brings something."""
 PATIENCE = (10, 60)
 """Seconds for a connection, and for the next bytes."""
 _HERE = ("localhost", "127.0.0.1", "::1")
@@ -29,7 +29,7 @@ _PARTIAL, _BEYOND = 206, 416
 
 
 def part_of(target: Path) -> Path:
-    """Where a download lies until it is whole: a hidden file, whose name no list of weights has."""
+    """The place of a download until it is whole: a hidden file, whose name no list of weights has."""
     return target.with_name(f".{target.name}.part")
 
 
@@ -51,7 +51,7 @@ def fetch(model: Model, target: Path, progress: Progress | None, by_hand: str) -
         with _alone(part) as file:
             continued = file.seek(0, os.SEEK_END) > 0
             _complete(model.url, file, progress)
-            if continued and files.sha256(part) != model.sha256:  # what was there may have been another version's
+            if continued and files.sha256(part) != model.sha256:  # the earlier part may have been another version's
                 file.truncate(0)
                 _complete(model.url, file, progress)
         if files.sha256(part) != model.sha256:
@@ -86,7 +86,7 @@ def _alone(part: Path) -> Iterator[IO[bytes]]:
 
 
 def _complete(url: str, file: IO[bytes], progress: Progress | None) -> None:
-    """All that is missing behind what ``file`` holds.
+    """Download all bytes behind the end of ``file``.
 
     Raises:
         OSError: a connection brought nothing, or the last one broke.
@@ -104,7 +104,7 @@ def _complete(url: str, file: IO[bytes], progress: Progress | None) -> None:
 
 
 def _receive(url: str, file: IO[bytes], progress: Progress | None) -> None:
-    """One connection's worth.
+    """Download through one connection.
 
     Raises:
         OSError: it cannot be made, the server refuses, or it breaks.

@@ -1,4 +1,4 @@
-"""The registry's entries: what is known of a file of weights before it is read."""
+"""The registry's entries: the facts about a file of weights that are known before it is read."""
 
 from __future__ import annotations
 

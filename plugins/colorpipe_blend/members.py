@@ -18,11 +18,11 @@ from colorpipe_blend.specs import Spec
 WORDS: dict[str, bool | None] = {
     "yes": True, "true": True, "on": True, "no": False, "false": False, "off": False, "none": None,
 }  # fmt: skip
-"""What stands for a switch, and for a value that is decided when used."""
+"""Words for the states of a switch, and for a value that is decided when used."""
 FILES = ("weights", "decoder")
 """Keys of a method that are not options."""
 WHOLE = {"device", "precision", "batch", "require_gpu", "host", "reference", "preprocessors"}
-"""What is of the run, not of a method."""
+"""Options of the run, not of a method."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class Member:
     weight: float
     """Its share of 1."""
     sha256: str | None
-    """Of its weights' file."""
+    """SHA-256 of its weights' file."""
 
     def predict(self, L: Tensor, *, film: bool) -> Chroma:
         """Chroma for the blend's view, seen at this method's own size.

@@ -1,4 +1,4 @@
-"""What a person writes to name the methods of a blend. Light: the flags are read on every start."""
+"""The notation for the methods of a blend. Light to import: the flags are read on every start."""
 
 from __future__ import annotations
 

@@ -55,7 +55,7 @@ def shapes(config: Config) -> Shapes:
 
 
 def config_of(tensors: Mapping[str, Tensor]) -> Config | None:
-    """Which network a file holds, told from its first convolution; None if it holds none."""
+    """The network that a file holds, recognised by its first convolution; None if it holds none."""
     stem = tensors.get("encoder.arch.downsample_layers.0.0.weight")
     if stem is None or stem.dim() != 4:
         return None
@@ -83,7 +83,7 @@ def _encoder(found: Shapes, config: Config) -> None:
             _affine(found, f"{block}.pwconv2", (dim, 4 * dim))
         _affine(found, f"{arch}.norm{stage}", (dim,))
         before = dim
-    _affine(found, f"{arch}.norm", (before,))  # of the classifier that the encoder was trained with; not computed
+    _affine(found, f"{arch}.norm", (before,))  # the classifier trained with the encoder; not computed
 
 
 def _pixel_decoder(found: Shapes, config: Config) -> None:

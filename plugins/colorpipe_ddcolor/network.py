@@ -19,11 +19,11 @@ from colorpipe.inference import convolve3x3
 from colorpipe_ddcolor.layout import SCALES, Config
 
 EPSILON = 1e-6
-"""Of ConvNeXt's layer norms."""
+"""Epsilon of ConvNeXt's layer norms."""
 HEADS = 8
-"""Of each attention."""
+"""Heads of each attention."""
 TEMPERATURE = 10_000
-"""Of the sine positions, as in Vaswani et al. 2017, arXiv 1706.03762."""
+"""Temperature of the sine positions, as in Vaswani et al. 2017, arXiv 1706.03762."""
 ROWS = 256
 """Places of the quarter-size map whose full-size features are made at a time on a CPU: 4 MB, which its cache holds."""
 KEPT_POSITIONS = 8
@@ -86,7 +86,7 @@ class Encoder(nn.Module):
         found, x = [], grey
         for index, (down, stage, norm) in enumerate(zip(self.downs, self.stages, self.norms, strict=True)):
             x = self.stem_norm(down(x)) if index == 0 else down(self.plain(x))
-            x = stage(x.float())  # what the blocks add up stays in fp32
+            x = stage(x.float())  # the blocks' sum stays in fp32
             found.append(norm(x))
         return found
 
@@ -216,7 +216,7 @@ class DDColor(nn.Module):
         return ab + (self.grey.view(1, 2, 1, 1) * grey + self.bias.view(1, 2, 1, 1))
 
     def _colours(self, maps: list[Tensor]) -> Tensor:
-        """What a and b are made of: for each picture two weights of every feature, (N, 2, half)."""
+        """The weights that make up a and b: for each picture two weights of every feature, (N, 2, half)."""
         places, positions = [], []
         for found, project in zip(maps, self.projections, strict=True):
             places.append(project(found.permute(0, 2, 3, 1).flatten(1, 2)))  # (N, h * w, C)

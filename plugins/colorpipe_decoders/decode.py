@@ -1,4 +1,4 @@
-"""From a distribution over chroma bins to chroma, at the network's own resolution."""
+"""Decoding of a distribution over chroma bins to chroma, at the network's own resolution."""
 
 from __future__ import annotations
 

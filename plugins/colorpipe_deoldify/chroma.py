@@ -1,4 +1,4 @@
-"""From DeOldify's RGB to chroma in CIE units.
+"""Conversion of DeOldify's RGB to chroma in CIE units.
 
 The published script takes only U and V from the network and lays them over the picture's own Y. Chroma here is the ab
 that does the same: over the lightness of that Y it has those U and V again. So a film, whose Y stays, gets the
@@ -17,7 +17,7 @@ LOWEST_V, HIGHEST_V = -128 / 255, 127 / 255
 V_OF_RED = 0.877
 """V of R - Y, as OpenCV's RGB2YUV has it."""
 STEPS = 6
-"""Of Newton's method; from the fourth on nothing changes by a thousandth of L."""
+"""Steps of Newton's method; from the fourth on nothing changes by a thousandth of L."""
 
 
 def grey_of(L: Tensor) -> Tensor:

@@ -27,7 +27,7 @@ class Config:
     base: int = 64
     """Channels of the first convolution."""
     wide: int = 1024
-    """Of the wide network: twice the channels of its steps."""
+    """Twice the channels of the wide network's steps."""
 
     @property
     def dims(self) -> tuple[int, int, int, int, int]:
@@ -64,7 +64,7 @@ class Step:
 
 
 DEEPENED = 1.5
-"""Of the deep network: the channels of a step over those that it joins."""
+"""Channels of a step of the deep network, divided by those that it joins."""
 ATTENDING = 1
 """The step that ends in self-attention: at 1/8."""
 ARTISTIC = Config((3, 4, 6, 3), bottleneck=False, deep=True)
@@ -73,7 +73,7 @@ VIDEO = Config((3, 4, 23, 3), bottleneck=True, deep=False)
 """ResNet-101, wide; of ``stable`` and ``video``: 218.2 million parameters."""
 MINI = Config((1, 1, 1, 1), bottleneck=False, deep=True, base=8)
 MINI_WIDE = Config((1, 1, 2, 1), bottleneck=True, deep=False, base=8, wide=512)
-"""Published by nobody: the same layers, narrow, so that a test takes no time."""
+"""An unpublished size: the same layers, narrow, so that a test is fast."""
 NAMES = {
     ARTISTIC: "DeOldify artistic (ResNet-34, deep)",
     VIDEO: "DeOldify stable or video (ResNet-101, wide)",
@@ -118,7 +118,7 @@ def shapes(config: Config) -> Shapes:
 
 
 def config_of(tensors: Mapping[str, Tensor]) -> Config | None:
-    """Which network a file holds, told from its first convolution and from keys that others have not; None if none."""
+    """The network that a file holds, recognised by its first convolution and by keys of its own; None if none."""
     stem = tensors.get("layers.0.0.weight")
     deep, wide = (f"layers.4.{name}.0.weight_orig" in tensors for name in ("conv1", "conv"))
     if stem is None or stem.dim() != 4 or deep == wide:

@@ -15,13 +15,13 @@ from colorpipe.inference import convolve3x3
 from colorpipe_deoldify.layout import Config, Step
 
 MEAN, DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
-"""Of ImageNet's red, green and blue, 0..1; the checkpoints do not hold them."""
+"""Mean and deviation of ImageNet's red, green and blue, 0..1; the checkpoints do not hold them."""
 RANGE = 3.0
 """The network gives normalised colour between minus and plus this."""
 QUERIES = 1024
-"""Places that attend at a time: their weights over all places of a 560x560 picture's map take 20 MB."""
+"""Places that attend at once: their weights over all places of a 560x560 picture's map take 20 MB."""
 STRIP = 1 << 15
-"""Places of full size whose colour is made at a time on a CPU: 40 MB for each of the layers between."""
+"""Places of full size whose colour is made at once on a CPU: 40 MB for each of the layers between."""
 HALO = 2
 """Rows that the last two convolutions look beyond a strip."""
 
@@ -92,7 +92,7 @@ class Affine(nn.Module):
 
 
 class SelfAttention(nn.Module):
-    """Each place takes up what others have that resemble it (Zhang et al. 2018, arXiv 1805.08318)."""
+    """Self-attention: each place adds features of the places that resemble it (Zhang et al. 2018, arXiv 1805.08318)."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""A small network of the family under the published keys, with random weights: what is tested without a download."""
+"""A small network of the family under the published keys, with random weights: for tests without a download."""
 
 from __future__ import annotations
 

@@ -6,7 +6,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 STRIDE = 2
-"""The answer is this much smaller than the input, each way."""
+"""The output is smaller than the input by this factor in each direction."""
 AB_SCALE = 100.0
 """CIE units for each unit of the network's own."""
 

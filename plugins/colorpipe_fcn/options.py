@@ -10,7 +10,7 @@ from colorpipe.training import TrainingOptions
 
 @dataclass(frozen=True)
 class LearnOptions(Options):
-    """How a reference is learned; without one, nothing of it matters."""
+    """Options of learning from a reference; without one, they have no effect."""
 
     epochs: int = option(4000, "steps of learning, each over the whole reference", min=1, max=100_000)
     rate: float = option(0.01, "learning rate", min=1e-6, max=1.0)

@@ -28,11 +28,11 @@ from torch import Tensor, nn
 from colorpipe import WeightsError
 
 STRIDE = 4
-"""ab is this much smaller than L, each way."""
+"""ab is smaller than L by this factor in each direction."""
 LATENT = 16
-"""Numbers that say which of its colourings the VAE gives a picture."""
+"""Size of the latent, which selects one of the VAE's possible colourings of a picture."""
 AB_REACH = 110.0
-"""ab is at most this, CIE units: what sRGB reaches."""
+"""ab is at most this, CIE units: the extent of sRGB."""
 AB_SCALE = 20.0
 """CIE units of a usual chroma: over it, ab and its errors are of the order of 1."""
 
@@ -141,7 +141,7 @@ class UNet(nn.Module):
         return x * (1 + scale) + shift
 
     def draw(self, features: list[Tensor], noise: Tensor) -> Tensor:
-        """As ``decode``, with z drawn from p(z | L) by ``noise``."""
+        """Decode as ``decode`` does, with z drawn from p(z | L) by ``noise``."""
         mean, log_variance = self.expect(features)
         return self.decode(features, mean + noise * (log_variance / 2).exp())
 

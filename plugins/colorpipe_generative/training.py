@@ -39,7 +39,7 @@ class _LabTask(Task):
         return unet
 
     def groups(self, network: nn.Module) -> Iterable[Mapping[str, Any]]:
-        """A given encoder learns slower than what is fresh."""
+        """A given encoder learns slower than new layers."""
         given = _painter(network).encoder if self.options.encoder is not None else []
         encoder = [p for layer in given for p in layer.parameters() if p.requires_grad]
         known = {id(p) for p in encoder}
@@ -133,7 +133,7 @@ class VaeTask(_LabTask):
         return loss
 
     def paint(self, unet: UNet, L: Tensor) -> tuple[Tensor, Mapping[str, float]]:
-        """By the mean of p(z | L); and ``spread``, the mean distance in ab between two draws, CIE units."""
+        """Colour by the mean of p(z | L); and ``spread``, the mean distance in ab between two draws, CIE units."""
         features = unet.features(L)
         mean, one, two = (unet.draw(features, noise(number).to(L.device)) for number in range(3))
         return mean, {"spread": float((one - two).norm(dim=1).mean())}

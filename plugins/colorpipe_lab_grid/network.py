@@ -10,7 +10,7 @@ from torch import Tensor, nn
 FIRST = 64
 """Channels of Zhang's first block; the others are multiples of it."""
 STRIDE = 4
-"""The logits are this much smaller than the input, each way."""
+"""The logits are smaller than the input by this factor in each direction."""
 
 
 class GridNetwork(nn.Module):

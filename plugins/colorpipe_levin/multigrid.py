@@ -1,4 +1,4 @@
-"""Multigrid for stencils of nine points whose coefficients jump: what a picture's edges make of them.
+"""Multigrid for stencils of nine points whose coefficients jump, as they do at a picture's edges.
 
 Interpolation follows the matrix (Alcouffe et al. 1981; Dendy 1982, Black box multigrid): across an edge that lets
 nothing through, nothing is interpolated. Coarse matrices are Galerkin's.
@@ -20,7 +20,7 @@ OFFSETS = ((-1, -1), (-1, 0), (-1, 1), (0, -1), (0, 1), (1, -1), (1, 0), (1, 1))
 COARSEST = 600
 """Unknowns that are solved for directly."""
 DAMPING = 0.8
-"""Of a Jacobi step."""
+"""Damping of a Jacobi step."""
 _LEFT, _RIGHT, _ABOVE, _BELOW = (0, 3, 5), (2, 4, 7), (0, 1, 2), (5, 6, 7)
 """Links to the columns and rows beside a pixel."""
 
@@ -93,7 +93,7 @@ def _links(matrix: Any, shape: tuple[int, int]) -> Stencil:
 
 
 def _transposed(links: Stencil) -> Stencil:
-    """Links of the transposed matrix: what each neighbour has to the pixel."""
+    """Links of the transposed matrix: each neighbour's link to the pixel."""
     height, width = links.shape[1:]
     turned = np.pad(
         links[::-1], ((0, 0), (1, 1), (1, 1))
@@ -107,7 +107,7 @@ def _interpolation(links: Stencil, diagonal: NDArray[np.float64]) -> Any:
     """(fine, coarse) CSR; the coarse pixels are those of even rows and columns."""
     height, width = diagonal.shape
     coarse_width = -(-width // 2)
-    # of the coarse pixels above left, above right, below left and below right
+    # shares of the coarse pixels above left, above right, below left and below right
     share = np.zeros((4, height, width))
     share[0, ::2, ::2] = 1
     left, right, above, below = (links[list(side)].sum(0) for side in (_LEFT, _RIGHT, _ABOVE, _BELOW))

@@ -16,9 +16,9 @@ from colorpipe_levin.multigrid import OFFSETS, Multigrid, matrix_of
 
 VARIANCE_SHARE = 0.6
 LEAST_WEIGHT = 0.01
-"""Of the most similar neighbour, before weights are normalised."""
+"""Least weight of the most similar neighbour, before weights are normalised."""
 LEAST_VARIANCE = 2e-6
-"""These three: getColorExact.m of the authors' program."""
+"""These three values follow getColorExact.m of the authors' program."""
 ITERATIONS = 12
 ENOUGH = 4e-3
 """Norm of the residual, relative to the first, at which the solver stops: 0.4 to 1.5 codes from the exact solution, by

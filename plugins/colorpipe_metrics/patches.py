@@ -1,4 +1,4 @@
-"""How much chroma varies where lightness does not: patches on plain walls, skies and water."""
+"""The variation of chroma where lightness is constant: patches on plain walls, skies and water."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ SIDE = 256
 REGIONS = 100
 """Superpixels asked for: about a twentieth of the shorter side each way."""
 COMPACTNESS = 3.0
-"""Of SLIC, against L in units of 0..100: a step of so many units weighs as much as a superpixel's width."""
+"""Compactness of SLIC, against L in units of 0..100: so many units weigh as much as a superpixel's width."""
 PLAIN = 2.5
 """Standard deviation of L, 0..100, up to which a region is plain: a photograph's grain, not the folds of a coat."""
 FEWEST = 64

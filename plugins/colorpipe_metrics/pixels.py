@@ -13,7 +13,7 @@ from colorpipe import Frame
 from colorpipe.color import GREY_WEIGHTS, rgb
 
 FLOOR = 1e-10
-"""Mean squared error, of a peak of 1, that stands for none: 100 dB."""
+"""Mean squared error, relative to a peak of 1, that counts as zero: 100 dB."""
 WINDOW = 11
 """Side of the Gaussian window of Wang et al. (2004), section III-C."""
 

@@ -1,4 +1,4 @@
-"""How common each colour is in photographs: what ``auc-rebalanced`` weighs by, and how it was counted.
+"""The frequency of each colour in photographs: the weights of ``auc-rebalanced``, and the program that counts them.
 
     python -m colorpipe_metrics.prior PICTURES
 

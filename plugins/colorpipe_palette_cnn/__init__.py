@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 colorpipe_contract = 1
 
 WHITE = 100.0
-"""L of what a picture is padded with."""
+"""L of the padding around a picture."""
 _WEIGHTS = Path(__file__).with_name("weights") / "palette-cnn.safetensors"
 
 

@@ -53,7 +53,7 @@ class PatchIndex:
         counts = np.bincount(which)
         starts = np.cumsum(counts) - counts
         self._members = np.full((len(groups), self.neighbours), -1, np.int32)
-        """For each distinct patch the first places where it was learned; -1 where there are no more."""
+        """The first places where each distinct patch was learned; -1 where there are no more."""
         for rank in range(self.neighbours):
             has = counts > rank
             self._members[has, rank] = order[starts[has] + rank]
@@ -92,7 +92,7 @@ class PatchIndex:
 
 
 def tree_search(learned: Float) -> Search:
-    """By FLANN's exact k-d tree, which may go on reading ``learned``."""
+    """Search with FLANN's exact k-d tree, which may go on reading ``learned``."""
     tree: Any = cv2.flann_Index(learned, {"algorithm": 4, "leaf_max_size": 16})  # type: ignore[attr-defined]
 
     def search(rows: Float, count: int) -> tuple[Indices, Float]:
@@ -103,7 +103,7 @@ def tree_search(learned: Float) -> Search:
 
 
 def product_search(learned: Float) -> Search:
-    """By comparing all with all: where patches are large, a tree has to look almost everywhere."""
+    """Search by comparing all with all: for large patches, a tree has to look almost everywhere."""
     known = torch.from_numpy(learned)
     norms = (known * known).sum(1)
 

@@ -88,7 +88,8 @@ class AlongFlow(Evaluator):
 
     @abc.abstractmethod
     def score(self, now: Any, moved: Any, visible: Any) -> Mapping[str, float]:
-        """Of one frame: a ``measures.View``, the one before moved onto it, and the mask (h, w) of what both show."""
+        """Score one frame from a ``measures.View``, the frame before moved onto it, and the mask (h, w) of places in
+        both."""
 
     def finish(self) -> Mapping[str, float]:
         seen = self._seen

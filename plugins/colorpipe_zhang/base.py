@@ -29,12 +29,12 @@ from colorpipe_zhang.compact import BINS
 from colorpipe_zhang.vit import DEPTH, GRID, PATCH, WIDTH, VisionTransformer
 
 VIEW = GRID * PATCH
-"""Side of what the encoder sees, pixels."""
+"""Side of the encoder's view, pixels."""
 MIDDLE = 8
-"""The block that is tapped beside the last, counted from 1."""
+"""The block whose output is used beside the last one's, counted from 1."""
 GREY_MEAN, GREY_DEVIATION = (0.485 + 0.456 + 0.406) / 3, (0.229 + 0.224 + 0.225) / 3
-"""Of sRGB codes 0..1 over ImageNet: the encoder's own normalisation. What differs between R, G and B is part of the
-first layer's kernels and bias."""
+"""Mean and deviation of sRGB codes 0..1 over ImageNet: the encoder's own normalisation. Differences between R, G and B
+are part of the first layer's kernels and bias."""
 
 
 class BaseZhang(nn.Module):
@@ -86,7 +86,7 @@ class BaseZhang(nn.Module):
         return middle, last
 
     def decode(self, lightness: Tensor, middle: Tensor, last: Tensor) -> Tensor:
-        """L and tokens -> what is classified: (N,80,h/4,w/4)."""
+        """L and tokens -> the features to classify: (N,80,h/4,w/4)."""
         middle = self.middle_norm(middle.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
         x = F.relu(self.middle(middle) + self.top(last))  # (N,256,16,16)
         x = F.relu(self.mix16(x)) + x

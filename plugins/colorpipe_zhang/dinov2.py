@@ -23,7 +23,7 @@ from colorpipe_zhang.base import GREY_DEVIATION, GREY_MEAN
 from colorpipe_zhang.vit import DEPTH, GRID, VisionTransformer
 
 MEAN, DEVIATION = torch.tensor([0.485, 0.456, 0.406]), torch.tensor([0.229, 0.224, 0.225])
-"""Of R, G and B: how the published network normalises sRGB codes 0..1."""
+"""Mean and deviation of R, G and B: the published network normalises sRGB codes 0..1 by them."""
 
 
 def load_dinov2(encoder: VisionTransformer, path: Path) -> None:

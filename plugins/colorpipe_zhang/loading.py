@@ -54,7 +54,7 @@ def open_teacher(weights: str) -> nn.Module:
 
 
 def architecture_of(tensors: Mapping[str, Tensor], file: Path) -> Architecture:
-    """By names that no other network of the family has.
+    """Recognise a network by key names that no other network of the family has.
 
     Raises:
         WeightsError: they are none of its.

@@ -137,7 +137,7 @@ class ZhangTask(Task):
         return loss
 
     def _log_weights(self, device: torch.device) -> Tensor:
-        """(1,313,1,1) what rebalancing adds to the logits."""
+        """(1,313,1,1): the values that rebalancing adds to the logits."""
         self._to(device)
         return self.weights.log().view(1, -1, 1, 1)
 
@@ -178,7 +178,7 @@ class ZhangTask(Task):
         return {"loss": float(loss), **truth.score(ab)}
 
     def _shift(self) -> Tensor:
-        """(313,) what export adds to the logits."""
+        """(313,): the values that export adds to the logits."""
         options = self.options
         weights = self.weights.cpu().double().numpy()
         shift = bins.logit_shift(weights, options.rebalance_correction, options.lift, options.restraint)

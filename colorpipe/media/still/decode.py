@@ -1,4 +1,4 @@
-"""Pixels out of picture files through libvips: whose complaint it was, what it means, and what is left of damage."""
+"""Pixels out of picture files through libvips: which file a complaint is about, its meaning, and damaged files."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _HARMLESS_JPEG = re.compile(
     r"extraneous bytes before marker|Invalid SOS parameters|Inconsistent progression|Unknown Adobe|JFIF", re.IGNORECASE
 )
 _CUT_OFF = re.compile(r"premature end", re.IGNORECASE)
-# What a library says of a sound file that it was not built for.
+# Messages of libraries about sound files of a kind that they do not support.
 _NOT_BUILT_FOR = re.compile(
     r"unsupported|not supported|not configured|not implemented|no codec|unknown compression|can ?not handle|"
     r"support for this|no decod|not compiled|bad number of|unimplemented|unknown .*format|not a whole number of bytes|"
@@ -50,7 +50,7 @@ class Loading:
     path: Path
     kind: str
     data: bytes | None = None
-    """What is read in place of the file."""
+    """Bytes that are read in place of the file."""
     options: tuple[tuple[str, int], ...] = ()
 
     def open(self, fail_on: str, more: bytes = b"") -> Any:
@@ -114,7 +114,7 @@ def _with_end(loading: Loading) -> bytes:
 
 
 def _complaints(loading: Loading, action: Callable[[Any], object], fail_on: str) -> list[str] | None:
-    """What libvips says of this file, alone; None where it does not refuse it."""
+    """The complaints of libvips about this file alone; None if libvips does not refuse it."""
     with vips.alone():
         vips.forget_complaints()
         try:
@@ -134,7 +134,7 @@ def pixels_of(loading: Loading) -> tuple[Plane, tuple[str, ...]]:
 
 
 def what_is_left(loading: Loading, refusal: InputError) -> tuple[Plane, int]:
-    """As ``pixels_of``, of a damaged picture: the rest is mid-grey; and the rows from the top that were decoded.
+    """Pixels of a damaged picture, as ``pixels_of`` gives them, mid-grey where lost; and the count of decoded rows.
 
     Raises:
         InputError: nothing of it can be decoded.

@@ -1,4 +1,4 @@
-"""What is known of a still before its pixels are decoded, whatever its format."""
+"""A still's header: the facts known before its pixels are decoded, for any format."""
 
 from __future__ import annotations
 
@@ -15,31 +15,31 @@ from colorpipe.media.still.vips import Plane
 from colorpipe.types import Metadata
 
 Pixels = tuple[Plane, tuple[str, ...]]
-"""(H, W, C), and what a person should know of the decoding."""
+"""(H, W, C), and notes for a person on the decoding."""
 
 
 @dataclass(frozen=True)
 class Header:
-    """What is known before the pixels are."""
+    """The facts known before the pixels are decoded."""
 
     width: int
     height: int
     pixels: Callable[[], Pixels]
     """Decodes: (H, W, C), grey or RGB, with or without alpha, in the file's own profile; and notes."""
     rest: Callable[[InputError], tuple[Plane, int]]
-    """Decodes what is left of a damaged file, mid-grey below; and the rows that were decoded. Raises the error."""
+    """Decodes the intact part of a damaged file, mid-grey below; and the rows that were decoded. Raises the error."""
     orientation: int = 1
     profile: bytes | None = None
     metadata: Metadata = field(default_factory=Metadata)
     notes: tuple[str, ...] = ()
     tone: Tone | None = None
     alpha: tuple[int, bool] | None = None
-    """Which channel is transparency, below 0 for none, and whether colours are multiplied by it; None where the last of
-    two or four is."""
+    """Index of the transparency channel (below 0: none), and whether colours are multiplied by it. None if transparency
+    is the last of two or four channels."""
 
 
 def upright(held: Held, orientation: int, size: tuple[int, int], always: bool = False) -> Metadata:
-    """What travels with the picture, for pixels that are turned by ``orientation`` from ``size``.
+    """The metadata to carry over, for pixels that are turned by ``orientation`` from ``size``.
 
     Args:
         always: The container had turned it: whatever EXIF and XMP say of orientation is done already.

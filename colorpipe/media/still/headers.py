@@ -1,4 +1,4 @@
-"""Headers of stills, format by format, and who decodes the pixels."""
+"""Headers of stills, format by format, with the library that decodes the pixels."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def _png(path: Path) -> Header:
 
 
 def _of_code_points(path: Path, codes: tuple[int, ...]) -> tuple[Tone | None, list[str]]:
-    """What primaries and transfer of ITU-T H.273 ask for.
+    """The tone that primaries and transfer of ITU-T H.273 ask for, and notes.
 
     Raises:
         InputError: light beyond white.
@@ -120,7 +120,7 @@ def _by_vips(loading: Loading, held: Held, check: Callable[[Any], list[str]] | N
 
 
 def _kept_profile(image: Any) -> tuple[bytes | None, list[str]]:
-    """The profile that the result gets, if any, and what is said of a conversion."""
+    """The profile that the result gets, if any, and notes on a conversion."""
     profile = decode.field(image, "icc-profile-data", None)
     if image.interpretation == "cmyk":
         own = decode.ink_profile(image)
@@ -132,7 +132,7 @@ def _kept_profile(image: Any) -> tuple[bytes | None, list[str]]:
 
 
 def _form(path: Path, image: Any) -> list[str]:
-    """What to say of the values' form.
+    """Notes on the values' format.
 
     Raises:
         InputError: it is no photograph's.
@@ -206,7 +206,7 @@ def _divides_itself() -> bool:
 
 
 def _extras(page: tiff.Page) -> list[str]:
-    """What to say of channels beside the picture's own."""
+    """Notes on channels beside the picture's own."""
     notes = []
     if page.extras == 1:
         notes.append("1 extra channel of no stated meaning left out (infrared, or a mask)")

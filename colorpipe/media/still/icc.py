@@ -36,7 +36,7 @@ class Curve:
     """One channel's code <-> light."""
 
     light: Double
-    """At each of 65,536 codes, from 0 to 1, nowhere falling."""
+    """Linear light at each of 65,536 codes, from 0 to 1, never decreasing."""
     codes: NDArray[np.uint16]
     """The inverse, at each of ``_STEPS + 1`` fourth roots of light."""
 

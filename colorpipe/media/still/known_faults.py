@@ -1,4 +1,4 @@
-"""What is known to be wrong in the libraries that stills are read and written with, and what is done instead.
+"""Known faults of the libraries that read and write stills, and colorpipe's workaround for each.
 
 Each entry can tell whether the library in use still has the fault; a test asks, and says when an entry, and the detour
 that it stands for, may go.
@@ -25,13 +25,13 @@ from colorpipe.media.still.held import png
 
 @dataclass(frozen=True)
 class KnownFault:
-    """One thing that a library does wrong and reports as done, or does not do."""
+    """One thing that a library does wrong but reports as done, or does not do."""
 
     library: str
-    """With the version in which it was last seen."""
+    """The library, with the version in which the fault was last seen."""
     what: str
     instead: str
-    """What colorpipe does, and where."""
+    """Colorpipe's workaround, and its place in the code."""
     is_there: Callable[[], bool]
     """Whether the library in use has it."""
 

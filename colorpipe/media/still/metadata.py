@@ -1,4 +1,4 @@
-"""EXIF and XMP as bytes: what a result must change in them, and nothing else."""
+"""EXIF and XMP as bytes: changed where a result requires it, and nowhere else."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from colorpipe.media.base import Provenance
 _ORIENTATION, _EXIF_IFD = 0x0112, 0x8769
 _AXES = ((0x0100, 0x0101), (0x011A, 0x011B), (0xA002, 0xA003), (0xA20E, 0xA20F))
 _SIZES, _PLACES = (0xA002, 0xA003), (0x9214, 0xA214)
-"""Of the picture in pixels; SubjectArea and SubjectLocation in it."""
+"""Tags for the picture's size in pixels; SubjectArea and SubjectLocation, which are positions in it."""
 _RDF = "http://www.w3.org/1999/02/22-rdf-syntax-ns#"
 _META = "{adobe:ns:meta/}xmpmeta"
 _IPTC_EXT = "http://iptc.org/std/Iptc4xmpExt/2008-02-29/"
@@ -160,7 +160,7 @@ def packet(root: ElementTree.Element, prefixes: dict[str, str]) -> bytes:
 
 
 def provenance_of(xmp: bytes) -> Provenance | None:
-    """What ``mark`` stated in an XMP packet; None where nothing is."""
+    """The provenance that ``mark`` stated in an XMP packet; None if there is none."""
     root = parse(xmp, {})
     if root is None:
         return None

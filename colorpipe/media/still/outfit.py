@@ -1,4 +1,4 @@
-"""What travels into a result besides its pixels, in the form of its format; what has no place there is said."""
+"""Everything that goes into a result besides its pixels, in the form of its format; parts that do not fit are noted."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _XMP_PREFIX = b"http://ns.adobe.com/xap/1.0/\0"
 
 @dataclass
 class Outfit:
-    """Of one result. See ``of``."""
+    """The parts besides the pixels of one result. See ``of``."""
 
     format: str
     exif: bytes | None = None
@@ -39,7 +39,7 @@ class Outfit:
     blocks: bytes | None = None
     """Photoshop's resources, IPTC among them for a JPEG."""
     iptc: Tag | None = None
-    """Of a TIFF."""
+    """The IPTC tag of a TIFF."""
     texts: list[Text] = field(default_factory=list)
     comments: list[bytes] = field(default_factory=list)
     chunks: list[tuple[bytes, bytes]] = field(default_factory=list)
@@ -49,7 +49,7 @@ class Outfit:
 
     @classmethod
     def of(cls, frame: Frame, suffix: str, provenance: Provenance | None) -> Outfit:
-        """What a frame's metadata becomes in a file of this extension."""
+        """A frame's metadata in the form of a file with this extension."""
         kept, extra = frame.metadata, frame.metadata.extra
         self = cls(_FORMATS[suffix], kept.exif, resolution=extra.get("resolution"), size=(frame.width, frame.height))
         self._mark(kept.xmp, provenance, str(extra.get("damage", "")))
@@ -71,7 +71,7 @@ class Outfit:
                 self.xmp = original
 
     def _captions(self, kept: Metadata) -> None:
-        """IPTC and Photoshop's resources, out of a JPEG or a TIFF into either."""
+        """Move IPTC and Photoshop's resources from a JPEG or a TIFF into either."""
         framed = kept.iptc is not None and kept.iptc.startswith(resources.PREFIX)
         blocks = kept.iptc[len(resources.PREFIX) :] if framed and kept.iptc else kept.extra.get("resources")
         bare = None if framed else kept.iptc
@@ -94,7 +94,7 @@ class Outfit:
             self.notes.append(f"its Photoshop resources are left out: {self.format} has no place for them")
 
     def _comments(self, extra: Mapping[str, Any]) -> None:
-        """What people wrote: under keys in a PNG, without keys in a JPEG or GIF."""
+        """Comments that people wrote: under keys in a PNG, without keys in a JPEG or GIF."""
         texts: tuple[Text, ...] = extra.get("texts", ())
         comments: tuple[bytes, ...] = extra.get("comments", ())
         if self.format == "PNG":
@@ -144,7 +144,7 @@ class Outfit:
         self.segments = list(extra.get("segments", ()))
 
     def for_libvips(self) -> dict[str, bytes]:
-        """What the encoder itself puts in."""
+        """The fields that the encoder itself writes."""
         if self.format not in ("WebP", "AVIF"):
             return {}
         parts = {"xmp": self.xmp, "exif": self.exif if self.format == "AVIF" else None}

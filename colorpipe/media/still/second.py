@@ -1,4 +1,4 @@
-"""A second reader, Pillow or tifffile, for what the first is known to read wrongly or not at all (``known_faults``)."""
+"""A second reader, Pillow or tifffile, for files that the first reads wrongly or not at all (``known_faults``)."""
 
 from __future__ import annotations
 

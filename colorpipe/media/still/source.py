@@ -85,7 +85,7 @@ class StillSource(Source):
         yield frame
 
     def close(self) -> None:
-        """Nothing stays open: each reading opens the file for itself."""
+        """Does nothing: no file stays open, since each reading opens it anew."""
 
 
 def _damage(rows: int, height: int, refusal: InputError) -> str:

@@ -1,4 +1,4 @@
-"""What codes mean where a file says so without an ICC profile: PNG's gAMA and cHRM, and the code points of H.273."""
+"""The meaning of codes in files without an ICC profile: PNG's gAMA and cHRM, and the code points of H.273."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ class Tone:
 
 
 def hdr(transfer: int) -> str | None:
-    """The name of a transfer of light beyond white, which codes of sRGB cannot say."""
+    """The name of a transfer of light beyond white, which sRGB codes cannot express."""
     return _HDR.get(transfer)
 
 

@@ -39,7 +39,7 @@ _SRGB_TOLERANCE = 1.5 / 255
 
 
 class _Turns:
-    """Who may be in libvips: many at once, or one alone.
+    """Turns in libvips: many callers at once, or one alone.
 
     libvips keeps one buffer of error texts for the whole process: each failure appends to it, or empties it, whoever
     asks. Whether a call failed is each call's own; why it failed can be read only while nobody else is in libvips.
@@ -95,7 +95,7 @@ FunctionT = TypeVar("FunctionT", bound=Callable[..., Any])
 
 
 def guarded(function: FunctionT) -> FunctionT:
-    """Every function that goes into libvips does so in a shared turn, so that others can ask for one alone."""
+    """Make a function that calls libvips do so in a shared turn, so that others can ask for one alone."""
 
     @functools.wraps(function)
     def within(*arguments: Any, **options: Any) -> Any:
@@ -119,7 +119,7 @@ def reason(error: pyvips.Error) -> str:
 
 
 def forget_complaints() -> None:
-    """Empties the error buffer, which all threads share and which keeps what successful calls grumbled about."""
+    """Empty the error buffer, which all threads share and which also keeps warnings of successful calls."""
     pyvips.vips_lib.vips_error_clear()
 
 
@@ -157,7 +157,7 @@ def srgb_profile() -> bytes:
 
 
 def profile_space(profile: bytes) -> str | None:
-    """``RGB``, ``GRAY``, ``CMYK`` ...; None for what is no ICC profile (ICC.1:2022, section 7.2)."""
+    """``RGB``, ``GRAY``, ``CMYK`` ...; None if it is no ICC profile (ICC.1:2022, section 7.2)."""
     if len(profile) < 132 or profile[36:40] != b"acsp" or int.from_bytes(profile[:4], "big") > len(profile):
         return None
     return profile[16:20].decode("latin-1").strip()

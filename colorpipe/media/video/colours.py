@@ -13,7 +13,7 @@ EVERY = 12
 NOISE = 16
 """Codes of 255 that chroma of a grey film may be off: noise of tapes, rounding of codecs."""
 LEAST = 1 / 2000
-"""Share of a frame's places from which on they count: a line of a title."""
+"""Share of a frame's places from which on colour counts: a line of a title."""
 
 
 class ColourWatch:
@@ -29,7 +29,7 @@ class ColourWatch:
         return self._found >= 2 or self._found == self._looks == 1
 
     def look(self, index: int, planes: Sequence[np.ndarray]) -> None:
-        """At the planes of frame ``index``: Y, U, V."""
+        """Look at the planes of frame ``index``: Y, U, V."""
         if self._layout.subsampling is not None and index % EVERY == 0 and not self.found:
             self._looks += 1
             self._found += any(self._is_coloured(plane) for plane in planes[1:3])

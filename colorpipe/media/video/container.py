@@ -22,9 +22,9 @@ from colorpipe.errors import InputError
 _NOT_A_FILM = ("hls", "dash", "concat", "sdp", "tty", "lavfi")
 """Demuxers whose file is a list of other files, or text."""
 _A_DAY = "86400000000"
-"""In microseconds."""
+"""A day in microseconds."""
 _UNKNOWN_SIZE = 0xFFFFFFFF
-"""Of an AVI that was written into a pipe: nobody could go back and put the size in."""
+"""The size in the header of an AVI that was written into a pipe, where the true size could not be filled in later."""
 _logging = threading.Lock()
 
 
@@ -121,7 +121,7 @@ def described(container: av.container.InputContainer, verbose: bool = False) -> 
 
 
 def stream_lines(container: av.container.InputContainer, verbose: bool = False) -> dict[int, list[str]]:
-    """Of each stream its lines in ``described``, the first one beginning with its kind: ``Video: h264 (High) ...``."""
+    """The lines for each stream in ``described``; the first one begins with its kind: ``Video: h264 (High) ...``."""
     lines: dict[int, list[str]] = {}
     current: list[str] = []
     for line in described(container, verbose).splitlines():

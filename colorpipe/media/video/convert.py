@@ -80,7 +80,7 @@ class Rewritten:
         self.target.codec_context.subtitle_header = self._decoder.subtitle_header
 
     def turned(self, packet: Packet[Any]) -> list[Packet[Any]]:
-        """A packet's text; none where it only ends the one before, or is damaged."""
+        """A packet's text; empty if it only ends the text before it, or is damaged."""
         try:
             text = self._decoder.decode2(packet)
             if text is None or not len(text.rects):

@@ -1,4 +1,4 @@
-"""Which decoder a film's stream gets, and how many threads."""
+"""Choice of a decoder for a film's stream, and of its number of threads."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ ALPHA_DECODERS = {"vp8": "libvpx", "vp9": "libvpx-vp9"}
 
 
 def decoder_of(stream: VideoStream) -> Any:
-    """Of a stream: FFmpeg's first choice, or one that decodes the transparency that the stream says it has."""
+    """The decoder for a stream: FFmpeg's first choice, or one that decodes the stream's stated transparency."""
     name = ALPHA_DECODERS.get(stream.codec_context.name)
     decoder: Any = stream.codec_context
     if name is not None and stream.metadata.get("alpha_mode") == "1" and name in av.codecs_available:

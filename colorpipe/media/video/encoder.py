@@ -63,7 +63,7 @@ class EncoderPlan:
         self.pixel_format, self.encoding = self._choose(source)
         self.has_alpha = self.pixel_format.startswith("yuva")
         self._fields = self._field_order(source)
-        """Of libx264, which codes a film with fields or without: which comes first."""
+        """The field that comes first. libx264 codes a whole film either with fields or without."""
         places = source.layout.subsampling == self.encoding.subsampling == (1, 1)
         self._chroma_location = source.tags.chroma_location if places else None
         self._settings = self._encoder_options(options)
@@ -86,7 +86,7 @@ class EncoderPlan:
         context.thread_type = "SLICE" if codec == "ffv1" else "AUTO"
         if codec == "ffv1":
             context.gop_size = 1  # each frame on its own: damage stays in one, and the film can be cut anywhere
-        context.flags |= Flags.global_header  # what PyAV asks for, but not where one muxer is reached through another
+        context.flags |= Flags.global_header  # PyAV sets it too, but not where one muxer is reached through another
         if codec == "libx265" and self._muxer in ISO:
             context.codec_tag = "hvc1"  # the only form that Apple's players accept
         if self._fields is not None:
@@ -114,7 +114,7 @@ class EncoderPlan:
         return self._fields is not None
 
     def marked(self, image: VideoFrame, order: Order | None) -> VideoFrame:
-        """The frame as the encoder is given it; ``order`` is that of its fields."""
+        """The frame in the form that the encoder takes; ``order`` is the order of its fields."""
         if self._fields is not None:
             order = self._fields  # libx264 takes one order for all; what is none is said in the packet
         if order not in self._graphs:
@@ -126,7 +126,7 @@ class EncoderPlan:
         return graph.vpull()
 
     def finished(self, packet: bytes, order: Order | None, captions: bytes | None, unregistered: list[bytes]) -> bytes:
-        """An encoded picture with what the encoder could not be told.
+        """An encoded picture with the data that PyAV cannot pass to the encoder.
 
         Args:
             order: Of the frame's fields.
@@ -139,7 +139,7 @@ class EncoderPlan:
         return packet
 
     def loses(self, order: Order | None, captions: bytes | None, unregistered: list[bytes]) -> Iterator[str]:
-        """What the result does not say of a frame, under a name."""
+        """Names of the facts about a frame that the result does not state."""
         if order is not None and self.codec == "libx264" and self._fields is None and not self._told_of_fields:
             yield "interlaced frames, encoded as progressive since the film begins without"
         if order is not None and self._fields is not None and order != self._fields:

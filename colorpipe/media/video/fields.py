@@ -17,7 +17,7 @@ Order = Literal["top", "bottom"]
 FIELDS = "fields"
 """Key of ``Frame.metadata.extra``: the ``Order`` of an interlaced frame; a progressive one has none."""
 MARKS: dict[Order, str] = {"top": "tff", "bottom": "bff"}
-"""As FFmpeg's filter ``setfield`` and libx264 call them."""
+"""Names that FFmpeg's filter ``setfield`` and libx264 use."""
 PROGRESSIVE_ONLY = {
     "vp8",
     "vp9",
@@ -35,7 +35,7 @@ PROGRESSIVE_ONLY = {
 }
 """Codecs that know no fields, or whose frames are fields of their own (H.265)."""
 SAMPLES = 8
-"""Places of a film at which is looked for fields before it is begun."""
+"""Places of a film that are searched for fields before it is begun."""
 _TOP = 1
 """FFmpeg's filter ``select``: the ``interlace_type`` of a frame whose top field is first."""
 

@@ -1,4 +1,4 @@
-"""What the headers inside of a video stream tell before its pictures are decoded."""
+"""The headers inside a video stream, read before its pictures are decoded."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _H264_SPS = re.compile(rb"\x00\x00\x01[\x07\x27\x47\x67](.*?)(?=\x00\x00\x01|\x0
 _HEVC_SPS = re.compile(rb"\x00\x00\x01\x42\x01(.*?)(?=\x00\x00\x01|\x00\x00\x00\x01|$)", re.DOTALL)
 _SETS = {"mpeg1video": _SEQUENCE, "mpeg2video": _SEQUENCE, "h264": _H264_SPS, "hevc": _HEVC_SPS}
 _MOST_PIXELS = "250000000"
-"""Of a picture that is decoded for its size: a damaged or hostile header must not fill the memory."""
+"""Largest picture that is decoded to learn its size: a damaged or hostile header must not fill the memory."""
 _HEAD = 4096
 """Bytes of a packet in which its headers stand."""
 
@@ -41,9 +41,9 @@ class Headers:
         self.shapes: list[tuple[int, int, Fraction]] = []
         """Number of the packet, its time, and the new shape of a pixel, where that changes."""
         self.joins: set[int] = set()
-        """Numbers of the packets whose headers are others than before."""
+        """Numbers of the packets whose headers differ from those before."""
         self.interlaced = False
-        """A picture has two fields, as far as headers and the pictures that were decoded tell."""
+        """A picture has two fields, as far as the headers and the decoded pictures tell."""
 
     def add(self, packet: Packet[Any], number: int) -> None:
         if self._sets is None or not packet.size:

@@ -18,7 +18,7 @@ _CARRIED = {
     "DISPLAYMATRIX", "MASTERING_DISPLAY_METADATA", "CONTENT_LIGHT_LEVEL", "A53_CC", "SEI_UNREGISTERED",
     "GOP_TIMECODE",
 }  # fmt: skip
-"""The last as a tag, from the first frame: they count on from there."""
+"""The last one as a tag, from the first frame: time codes count on from there."""
 _OF_THE_CODING = {"MOTION_VECTORS", "VIDEO_ENC_PARAMS", "REGIONS_OF_INTEREST", "VIDEO_HINT", "FILM_GRAIN_PARAMS"}
 """About how the source was coded; film grain is in the frames by the time they are decoded."""
 _NAMES = {
@@ -42,7 +42,7 @@ _NAMES = {
     "KIND_32": "HDR data (SMPTE ST 2094-50)",
 }
 _STREAM_CARRIED = ("cpb properties", "display matrix", "mastering display metadata", "content light level metadata")
-"""As ``av_dump_format`` names them; the first is about the coding."""
+"""Names that ``av_dump_format`` uses; the first is about the coding."""
 _STREAM_NAMES = {
     "dovi configuration record": "Dolby Vision configuration",
     "frame cropping": "what players are to crop",
@@ -60,7 +60,7 @@ _ENCODERS = (
 
 
 class Inventory:
-    """Of the frames of one film."""
+    """The side data in the frames of one film."""
 
     def __init__(self, lines: list[str]) -> None:
         """``lines``: the stream's of ``container.stream_lines``."""
@@ -70,7 +70,7 @@ class Inventory:
         """A frame had closed captions."""
 
     def take(self, image: VideoFrame) -> dict[str, Any]:
-        """What a frame carries into the result, for ``Frame.metadata.extra``."""
+        """The data that a frame carries into the result, for ``Frame.metadata.extra``."""
         items: Any = image.side_data  # a sequence of items, which PyAV's stubs take for a mapping
         if not len(items):
             return {}
@@ -89,7 +89,7 @@ class Inventory:
         return carried
 
     def notes(self) -> Iterator[str]:
-        """What is not carried, one sentence each."""
+        """One sentence for each kind of data that is not carried."""
         told = set()
         for name in dict.fromkeys([*side_data_of(self._lines), *(_named(kind) for kind in self._counts)]):
             kinds = [count for kind, count in self._counts.items() if _named(kind) == name]
@@ -100,7 +100,7 @@ class Inventory:
 
 
 def side_data_of(lines: list[str]) -> list[str]:
-    """What the header of a stream holds that a result does not get, from its lines of ``container.stream_lines``."""
+    """Data in a stream's header that a result does not get, found in its lines of ``container.stream_lines``."""
     if "Side data:" not in lines:
         return []
     found = []
@@ -120,7 +120,7 @@ def _named(kind: str) -> str:
 
 
 def _says_nothing(name: str, item: Any) -> bool:
-    """What MPEG-2's decoder gives with every frame, with nothing in it."""
+    """Whether an item is the empty one that MPEG-2's decoder adds to every frame."""
     if name == "PANSCAN":  # AVPanScan: id, width, height, then three pairs of 16-bit positions
         return not any(bytes(item)[12:24])
     return False

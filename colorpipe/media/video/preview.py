@@ -29,7 +29,7 @@ STILL = Fraction(1, 4)
 MOST_LOOKED_THROUGH = 256 << 20
 """Bytes of a recording that are looked through for clocks that begin again; more take as long as the preview itself."""
 FARTHER = 4
-"""Where a seek led past its goal, the next one aims this many times as far before it, beginning with a second."""
+"""If a seek overshoots its goal, the next one aims this many times as far before it, beginning with a second."""
 
 
 class Preview(VideoSource):
@@ -102,7 +102,7 @@ class Preview(VideoSource):
         self.info = replace(self.info, frames=given)
 
     def _looked_through(self) -> Survey:
-        """Only where a clock begins again, which makes seeking by times senseless, and where it is soon found out."""
+        """A survey, only if a clock restarts, which makes seeking by times useless, and if this is found soon."""
         if self.path.stat().st_size > MOST_LOOKED_THROUGH:
             return Survey()
         found = survey(self.path)
@@ -121,7 +121,7 @@ class Preview(VideoSource):
         return max(times) + 1 - self._start if times else None  # how long the last is shown, nothing tells
 
     def _shown_from(self, begin: int) -> Iterator[tuple[int, VideoFrame, int]]:
-        """When a frame comes, the frame, when the next one comes; the first is the one on screen at ``begin``."""
+        """Times of a frame and of the next, with the frame between; the first is the one on screen at ``begin``."""
         last, before = self._start, None
         for image in self._decoded_from(begin):
             ticks = self._ticks(image, None if before is None else last)
@@ -149,7 +149,7 @@ class Preview(VideoSource):
         back = 0
         while begin - back > self._start:
             self._seek(begin - back, self._stream)
-            # What is shown before the first key frame may lack what it refers to.
+            # Frames shown before the first key frame may lack the frames that they refer to.
             key = next((image for image in self._images if image.key_frame and image.pts is not None), None)
             if key is not None and key.pts is not None and key.pts <= begin:
                 return key

@@ -236,7 +236,7 @@ def with_provenance(tags: dict[str, str], provenance: Provenance | None, any_key
 
 
 def lost(result: Path, wanted: av.container.OutputContainer, streams: int) -> Iterator[str]:
-    """The parts that a muxer left out without a word: read back from the finished file, one sentence each."""
+    """Notes on parts that a muxer left out silently: read back from the finished file, one sentence each."""
     with open_film(result) as film:
         found = {key.lower() for key in film.metadata}
         missing = [key for key in wanted.metadata if key.lower() not in found]

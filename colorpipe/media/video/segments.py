@@ -72,7 +72,7 @@ class Segment:
     crc: int
     """CRC-32 of the file."""
     state: int
-    """Bytes at the file's end that are not packets: what the next segment needs to know."""
+    """Bytes at the file's end that are not packets: the state that the next segment needs."""
     state_crc: int
     """CRC-32 of those alone."""
 
@@ -111,7 +111,7 @@ class SegmentWriter:
         return Segment(first, len(shown), shown[-1], lead, self.size, self._crc, len(state), zlib.crc32(state))
 
     def discard(self) -> None:
-        with contextlib.suppress(OSError):  # what could not be written cannot be flushed either
+        with contextlib.suppress(OSError):  # unwritten data cannot be flushed either
             self._file.close()
         remove(self.path)
 
@@ -140,7 +140,7 @@ class Segments:
 
     @property
     def frames(self) -> int:
-        """In whole segments."""
+        """The number of frames in whole segments."""
         return sum(segment.frames for segment in self._whole)
 
     @property
@@ -162,7 +162,7 @@ class Segments:
         return self._whole[-1].last_pts if self._whole else None
 
     def open(self, encoder: Mapping[str, Any]) -> None:
-        """Take up the segments of the same job and encoder, and throw away what is not.
+        """Take up the segments of the same job and encoder, and delete all others.
 
         Raises:
             OSError: the manifest cannot be written.
@@ -282,7 +282,7 @@ class Segments:
         return max(number - place[pts] for number, pts in enumerate(decoded))
 
     def _times(self, segment: Segment) -> Iterator[tuple[int, int]]:
-        """When its packets are shown and decoded, as they were stored, in the order of decoding."""
+        """The times at which its packets are shown and decoded, as they were stored, in the order of decoding."""
         with self._readable(segment), (self.folder / segment.name).open("rb") as file:
             for _ in range(segment.frames):
                 pts, dts, _, _, size = _HEADER.unpack(file.read(_HEADER.size))

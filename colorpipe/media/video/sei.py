@@ -20,8 +20,8 @@ _MOST_TRIPLETS = 31
 _PICTURE_TIMING = b"\x00\x00\x01\x06\x01\x01"
 """Start code, SEI, payload type 1 (D.1.3) of one byte: libx264's where no buffer is modelled."""
 _FIELDS, _PROGRESSIVE = (b"\x32\x80", b"\x42\x80"), b"\x04\x80"
-"""That byte and the end of the unit: ``pic_struct`` 3 or 4, top or bottom field first, with two clock flags; or 0, a
-frame, with one. The bits after the flags fill the byte."""
+"""The payload byte and the end of the unit: ``pic_struct`` 3 or 4 (top or bottom field first), with two clock flags; or
+0 (a frame), with one. The bits after the flags fill the byte."""
 
 
 def messages(codec: str, captions: bytes | None, unregistered: Sequence[bytes] = ()) -> bytes:
@@ -53,7 +53,7 @@ def _unit(codec: str, kind: int, payload: bytes) -> bytes:
 
 
 def _escaped(data: bytes) -> bytes:
-    """Nothing in it looks like a start code (H.264 7.4.1)."""
+    """The data, escaped so that nothing in it looks like a start code (H.264 7.4.1)."""
     out, zeros = bytearray(), 0
     for byte in data:
         if zeros == 2 and byte <= 3:

@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from colorpipe.media.video.source import VideoSource
 
 OTHER_TIME_CODE = "original_timecode"
-"""The tag under which a time code stands that a muxer refuses: drop-frame at another rate than 29.97 or 59.94."""
+"""The tag for a time code that a muxer refuses: drop-frame at another rate than 29.97 or 59.94."""
 _MAX_MOVIE_TIMESCALE = 2**31 - 1
 
 
@@ -82,7 +82,7 @@ class VideoSink(Sink):
         self._closed = False
         self._durations: dict[int, int] = {}
         self._besides: dict[int, tuple[Order | None, bytes | None, list[bytes]]] = {}
-        """Of frames in the encoder, by their time: fields, captions, messages."""
+        """Fields, captions and messages of the frames in the encoder, by their time."""
         self._lost: Counter[str] = Counter()
         self._tags = source.tags
         self._size = source.info.width, source.info.height
@@ -215,7 +215,7 @@ class VideoSink(Sink):
             self._writer.add(StoredPacket(data, packet.pts, packet.dts, duration, packet.is_keyframe))
 
     def _end_segment(self, state: bytes) -> None:
-        """Nothing is left in the encoder, and the segment counts; the next one gets a new encoder."""
+        """Empty the encoder and count the segment; the next segment gets a new encoder."""
         if self._writer is None:
             return
         self._store(self._encoder.encode(None))
@@ -261,7 +261,7 @@ class VideoSink(Sink):
             )
 
     def _rehearse(self, source: VideoSource, provenance: Provenance | None) -> None:
-        """Write a film of one frame: what a muxer refuses it refuses now, before any work is done."""
+        """Write a film of one frame, so that a muxer's refusal comes before any work is done."""
         trial = self._segments.folder / f"trial{self._segments.joined.suffix}"
         try:
             self._begin(source, provenance, trial)

@@ -88,7 +88,7 @@ class VideoSource(Source):
         self._clock = timing.Clock(container.format.name)
         self._steps = timing.Steps()
         self._shape: Fraction | None = None
-        """Of a pixel, as the newest frame has it."""
+        """Shape of a pixel in the newest frame."""
         self._reshaped = ""
         self._images = self._decode()
         declared = self._stream.codec_context
@@ -175,7 +175,7 @@ class VideoSource(Source):
         self.info = replace(self.info, frames=index, notes=(*self._notes, *self._damage()))
 
     def _missing(self, given: int) -> Iterator[str]:
-        """What became of frames that the file promised."""
+        """Notes on frames that the file promised but did not give."""
         promised = self._stream.frames
         if self._container.format.name == "avi":
             repeated = 0 if self._damaged else self._steps.repeated
@@ -237,7 +237,7 @@ class VideoSource(Source):
             self._damaged += 1
 
     def _looked_through(self) -> Survey:
-        """What is known of all packets before the first is decoded."""
+        """The facts about all packets, known before the first is decoded."""
         return survey(self.path)
 
     def _refuse_other_sizes(self) -> None:
@@ -354,7 +354,7 @@ class VideoSource(Source):
             )
 
     def _order(self, image: VideoFrame) -> Order | None:
-        """Of a frame's fields. Decoders that mark no frame are believed to have those that the header tells."""
+        """The order of a frame's fields. If a decoder marks no frame, the header's order is used."""
         order = self._fields.order(image)
         if order is None and self.tags.interlaced and not self.tags.frames_tell:
             return "top" if self.tags.top_field_first else "bottom"

@@ -1,4 +1,4 @@
-"""Containers that have no header: what only a look through all of a recording's packets tells.
+"""Containers without a header: facts that only a pass through all of a recording's packets reveals.
 
 An MPEG program or transport stream, and FLV, are written as the pictures come. Streams appear in the middle, and the
 clock is the broadcaster's: it begins anywhere, begins again where two recordings were joined, and jumps where a signal
@@ -25,17 +25,17 @@ from colorpipe.media.video.headers import Headers
 HEADERLESS = ("mpeg", "mpegts", "flv")
 """FFmpeg's demuxers of such containers."""
 MOST_PROBED = 256 << 20
-"""Bytes that are looked through for streams at most whenever the file is opened: FFmpeg holds them in memory."""
+"""Most bytes that are searched for streams whenever the file is opened: FFmpeg holds them in memory."""
 MARGIN = 1 << 20
-"""Bytes after a stream's first packet that FFmpeg is given to find out what it is."""
+"""Bytes after a stream's first packet from which FFmpeg finds out what it is."""
 SKEW = 200
-"""Packets by which streams of a recording may be apart in the file."""
+"""Packets by which streams of a recording may lie apart in the file."""
 OUT_OF_STEP = 0.5
-"""Seconds by which streams of one recording may be apart at one place of the file, at most."""
+"""Most seconds by which streams of one recording may be apart at one place of the file."""
 LOOK = 500
-"""Packets between looks whether a stream has come."""
+"""Packets between checks whether a stream has come."""
 BACK, AHEAD = 0.1, 10.0
-"""Seconds by which a clock goes back, or ahead, when it is another one (the values of FFmpeg's own command)."""
+"""Seconds by which times jump back or ahead where another clock begins (the values of FFmpeg's own command)."""
 
 
 @dataclass
@@ -60,7 +60,7 @@ class _Stretch:
 
 @dataclass(frozen=True)
 class Jump:
-    """Where a recording's clock becomes another one."""
+    """A place at which another clock begins in a recording."""
 
     frame: int
     """About: the number of the video packet."""
@@ -78,7 +78,7 @@ class Jump:
 
 @dataclass(frozen=True)
 class Survey:
-    """What a look through a file found; of a container with a header, nothing."""
+    """The findings of one pass through a file; empty for a container with a header."""
 
     probed: int | None = None
     """Bytes to look through for streams when the file is opened; None for FFmpeg's choice."""
@@ -88,15 +88,15 @@ class Survey:
     """Seconds on the file's clock at which the first of all streams begins: the film's time 0."""
     jumps: tuple[Jump, ...] = ()
     sizes: tuple[tuple[int, int, int], ...] = ()
-    """Where the picture's size changes: number of the video packet, width and height."""
+    """Changes of the picture's size: number of the video packet, width and height."""
     shapes: tuple[tuple[int, Fraction], ...] = ()
-    """Where the shape of its pixels changes: the frame's time in ticks of the film, and the new shape."""
+    """Changes of the pixels' shape: the frame's time in ticks of the film, and the new shape."""
     joins: frozenset[int] = frozenset()
     """Numbers of the video packets around places where another recording begins."""
     interlaced: bool = False
     """A picture in it has two fields."""
     shifts: dict[int, list[tuple[int, int]]] = field(default_factory=dict)
-    """Of each stream: from packet number so and so on, ticks that are added to its times."""
+    """For each stream, pairs of a packet number and the ticks added to the times from that packet on."""
 
     def shift(self, index: int, number: int) -> int:
         """Ticks that are added to the times of a stream's packet of that number."""
@@ -185,7 +185,7 @@ def _kind_and_codec(line: str) -> str:
 
 
 def _read_through(film: av.container.InputContainer, clock: _Clock, headers: Headers, video: int) -> int | None:
-    """How far into the file a stream was met that the container did not know; None: there is none."""
+    """Distance into the file at which a stream came that the container had not announced; None if there is none."""
     known = len(film.streams)
     reached, position, number = None, 0, 0
     try:
@@ -197,7 +197,7 @@ def _read_through(film: av.container.InputContainer, clock: _Clock, headers: Hea
                 number += 1
             if count % LOOK == 0 and reached is None and len(stream_lines(film)) > known:
                 reached = position
-    except (av.FFmpegError, OSError):  # what is read later on ends there too, and says so
+    except (av.FFmpegError, OSError):  # later reading ends there too, and reports it
         pass
     if reached is None and len(stream_lines(film)) > known:
         reached = position
@@ -233,7 +233,7 @@ class _Clock:
         self._packets = 0
         self._clock: float | None = None
         self._now: list[float | None] = [None]
-        """Of each epoch the time of its newest packet, seconds."""
+        """Seconds of the newest packet's time in each epoch."""
 
     def add(self, packet: Packet[Any]) -> None:
         index = packet.stream.index

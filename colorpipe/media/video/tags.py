@@ -20,9 +20,9 @@ if TYPE_CHECKING:
     from colorpipe.types import Matrix
 
 UNSPECIFIED = 2
-"""H.273: primaries, transfer or matrix are not told."""
+"""H.273: primaries, transfer or matrix are not stated."""
 FULL_RANGE = 2
-"""FFmpeg's AVCOL_RANGE_JPEG; 1 is limited, 0 not told."""
+"""FFmpeg's AVCOL_RANGE_JPEG; 1 is limited, 0 not stated."""
 MATRICES: dict[int, Matrix] = {
     1: "bt709",
     4: "bt601",  # FCC 73.682: BT.601's weights to two digits
@@ -35,12 +35,12 @@ MATRICES: dict[int, Matrix] = {
 """H.273 MatrixCoefficients -> the matrix that colorpipe computes chroma with."""
 MATRIX_CODES: dict[Matrix, int] = {"bt601": 6, "bt709": 1, "smpte240m": 7, "bt2020": 9}
 HD_HEIGHT = 720
-"""From this height on players take an untagged film for BT.709, below for BT.601 (as libplacebo, mpv and VLC do)."""
+"""Players take an untagged film for BT.709 from this height on, for BT.601 below (as libplacebo, mpv and VLC do)."""
 TOP_FIELD_SHOWN_FIRST = (2, 5)
 """AVFieldOrder TT and BT; TB and BB show the bottom field first."""
 PROGRESSIVE = (0, 1)
 _ABSURD = 3
-"""An average rate so many times the one that the timestamps have is none; twice is fields counted as frames."""
+"""An average rate this many times the timestamps' own rate is not used; twice that rate is fields counted as frames."""
 _DROP_FRAME = Fraction(30_000, 1001)
 _LOCATIONS = re.compile(r"[(,]\s*(left|center|topleft|top|bottomleft|bottom)[,)]")
 _TELLING = {"mpeg1video", "mpeg2video", "mpeg4", "h264", "hevc", "vc1"}
@@ -57,7 +57,7 @@ class VideoTags:
     rate: Fraction
     """Average frames per second."""
     nominal_rate: Fraction
-    """What the muxer is told: the average, but for a film whose drop-frame time code counts at another."""
+    """The rate given to the muxer: the average, unless the film's drop-frame time code counts at another."""
     sample_aspect_ratio: Fraction | None
     display_matrix: tuple[int, ...] | None
     """Nine integers, FFmpeg's AV_PKT_DATA_DISPLAYMATRIX: rotation and flips, which players apply."""
@@ -75,7 +75,7 @@ class VideoTags:
     frames_tell: bool
     """Whether decoded frames of this codec say that they are interlaced."""
     timecode: str | None
-    """Of the first frame, where its group of pictures tells one and the file does not."""
+    """Time code of the first frame, where its group of pictures tells one and the file does not."""
 
     @property
     def interlaced(self) -> bool:
@@ -87,7 +87,7 @@ class VideoTags:
 
     @property
     def order(self) -> Order | None:
-        """Of the fields; None where the film is progressive."""
+        """Order of the fields; None where the film is progressive."""
         return None if not self.interlaced else "top" if self.top_field_first else "bottom"
 
     def apply(self, stream: VideoStream, matrix: Matrix, full_range: bool) -> None:
@@ -124,7 +124,7 @@ def read_tags(stream: VideoStream, frame: VideoFrame, order: Order | None, line:
     field_order = int(context.field_order)
     told = "top" if field_order in TOP_FIELD_SHOWN_FIRST else "bottom"
     if order is not None and (field_order in PROGRESSIVE or order != told):
-        field_order = {"top": 2, "bottom": 3}[order]  # what is shown counts, not what a header says
+        field_order = {"top": 2, "bottom": 3}[order]  # the order as shown counts, not the one in a header
     rate = _sane_rate(stream)
     location = _LOCATIONS.search(line)
     return VideoTags(
@@ -176,7 +176,7 @@ def _nominal_rate(stream: VideoStream, rate: Fraction) -> Fraction:
 
 
 def _gop_timecode(blob: bytes | None) -> str | None:
-    """From the 25 bits of ISO/IEC 13818-2, 6.3.8; None where it only counts from zero."""
+    """Time code from the 25 bits of ISO/IEC 13818-2, 6.3.8; None where it only counts from zero."""
     if blob is None or len(blob) < 8:
         return None
     (code,) = struct.unpack("=q", blob[:8])
@@ -187,7 +187,7 @@ def _gop_timecode(blob: bytes | None) -> str | None:
 
 
 def _mastering_display(blob: bytes | None) -> str | None:
-    """From FFmpeg's AVMasteringDisplayMetadata: ten rationals (R, G, B, white as x, y; min, max cd/m2), two flags."""
+    """Read FFmpeg's AVMasteringDisplayMetadata: ten rationals (R, G, B, white as x, y; min, max cd/m2), two flags."""
     if blob is None or len(blob) < 88:
         return None
     numbers = struct.unpack("=22i", blob[:88])

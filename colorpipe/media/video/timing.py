@@ -1,4 +1,4 @@
-"""When frames are shown: what the file tells, and what to believe where it tells too much or too little."""
+"""Display times of frames: the file's statements, and what to trust where they conflict or are missing."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Clock:
         return not self._decoding_only
 
     def best(self, image: VideoFrame) -> int | None:
-        """In ticks of its stream; None where nothing is told."""
+        """The frame's time in ticks of its stream; None if the file states none."""
         shown, decoded = image.pts, image.dts
         if self._decoding_only:
             return decoded
@@ -68,12 +68,13 @@ class Steps:
 
     @property
     def repeated(self) -> int:
-        """Of a clock that counts frames: those that stand for the one before them."""
+        """The number of frames that repeat the one before them, if the clock counts frames."""
         return sum((ticks - 1) * count for ticks, count in self._counts.items())
 
     @property
     def lost(self) -> tuple[int, int]:
-        """How many frames are missing where the rate is even, and before which one first; no frame where it is not."""
+        """The number of missing frames at an even rate, and the frame after the first gap; 0, 0 if the rate is
+        uneven."""
         if not self._counts:
             return 0, 0
         usual = self._counts.most_common(1)[0][0]

@@ -1,4 +1,4 @@
-"""Which container holds which streams, and how: tried before any work is done, by writing and reading back."""
+"""Which container holds which streams, and how: tested before any work is done, by writing and reading back."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ from colorpipe.media.video.convert import DISC_PCM, Repacked, Rewritten, rewritt
 from colorpipe.media.video.survey import open_film
 
 SUFFIXES = {".mp4": "mp4", ".m4v": "mp4", ".mov": "mov", ".mkv": "matroska"}
-"""What a film can be written as -> FFmpeg's muxer. AVI is not among them: it has no timestamps, and H.264 with
-B-frames needs them; nor is WebM, whose codecs are others."""
+"""Suffixes that a film can be written as -> FFmpeg's muxer. AVI is not among them: it has no timestamps, and H.264 with
+B-frames needs them. WebM is not either: it takes other codecs."""
 ISO = ("mp4", "mov")
 """Muxers of the ISO base media family."""
 FAILURES = (av.FFmpegError, OSError, ValueError)
-"""What PyAV raises when a muxer or an encoder refuses."""
+"""Errors that PyAV raises when a muxer or an encoder refuses."""
 Way = Literal["copied", "passed", "repacked", "rewritten"]
 """How a stream gets into a result: packet by packet; likewise, past PyAV's table of what the container holds; as the
 same samples in another packing; as the same text in another notation."""
@@ -94,12 +94,12 @@ def holds_codec(muxer: str, codec: str) -> bool:
 
 
 def takes_equal_times(muxer: str) -> bool:
-    """Whether packets of a stream may be decoded at the same time, by the muxer's own word."""
+    """Whether a stream's packets may be decoded at the same time, as the muxer itself states."""
     return bool(ContainerFormat(muxer, "w").flags & _NONSTRICT)
 
 
 def way(path: Path, muxer: str, stream: Stream) -> Way | None:
-    """How a container takes a stream of ``path``; None: it does not. Tried once for each state of the file."""
+    """The way in which a container takes a stream of ``path``; None if it does not. Tried once for each file state."""
     status = path.stat()
     return _way(path, status.st_mtime_ns, status.st_size, muxer, stream.index)
 
@@ -167,7 +167,7 @@ def open_passing(path: Path, muxer: str, options: dict[str, str]) -> av.containe
 
 
 def _passes(path: Path, stream: Stream) -> bool:
-    """Whether Matroska takes a sound whatever PyAV says, and the same is read back from it."""
+    """Whether Matroska takes a sound despite PyAV's table, and the same is read back from it."""
     with tempfile.TemporaryDirectory() as folder:
         trial = Path(folder) / "trial.mkv"
         try:

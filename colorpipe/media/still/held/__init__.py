@@ -1,3 +1,3 @@
-"""What a picture file holds besides its pixels, part by part: read from its own segments, chunks and tags, and put into
-a result byte for byte where that can hold it. What is not carried over is named.
+"""Everything that a picture file holds besides its pixels, part by part. Each part is read from its own segments,
+chunks and tags, and copied byte for byte into a result that can hold it. Parts that are not carried over are named.
 """

@@ -33,7 +33,7 @@ class Tag:
     kind: int
     count: int
     data: bytes
-    """In the byte order of its file."""
+    """The value, in the byte order of its file."""
 
     def values(self, order: str) -> tuple[float, ...]:
         """Numbers; of rationals their quotients, of text its bytes."""
@@ -186,11 +186,11 @@ def chain(read: Read) -> list[Directory]:
 
 @dataclass(frozen=True)
 class Block:
-    """What an EXIF block says, taken apart."""
+    """The parsed content of an EXIF block."""
 
     order: str
     first: tuple[Tag, ...] = ()
-    """Of the first directory, without the links to the others."""
+    """Tags of the first directory, without the links to the others."""
     exif: tuple[Tag, ...] = ()
     gps: tuple[Tag, ...] = ()
     interop: tuple[Tag, ...] = ()
@@ -219,7 +219,7 @@ class Block:
         )
 
     def with_first(self, *tags: Tag) -> Block:
-        """With tags added to, or replaced in, the first directory."""
+        """A copy with tags added to, or replaced in, the first directory."""
         named = {tag.number: tag for tag in (*self.first, *tags)}
         return Block(self.order, tuple(named[number] for number in sorted(named)), self.exif, self.gps, self.interop)
 
@@ -227,7 +227,7 @@ class Block:
         return bool(self.first or self.exif or self.gps)
 
     def packed(self) -> bytes:
-        """As an EXIF block, without its ``Exif`` prefix."""
+        """The bytes of an EXIF block, without its ``Exif`` prefix."""
         mark = (b"II*\0" if self.order == "<" else b"MM\0*") + struct.pack(self.order + "I", 8)
         first, exif = list(self.first), list(self.exif)
         # Where the inner directories are depends on the sizes of those before them, not on what these hold.

@@ -1,4 +1,4 @@
-"""The segments of a JPEG (ITU-T T.81, annex B), and what stands in them and behind the picture."""
+"""The segments of a JPEG (ITU-T T.81, annex B), their content, and the bytes behind the picture."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _DROPPED: tuple[tuple[int, bytes, str], ...] = (
     (0xEC, b"Ducky", ""),  # the quality that the source was saved with
     (0xEE, b"Adobe", ""),  # how the source's own inks are coded
 )
-"""Marker, beginning, and what is said of leaving it out; nothing where it belongs to the source's code alone."""
+"""Marker, beginning, and the note on leaving it out; no note where it belongs to the source's code alone."""
 START, END = b"\xff\xd8", b"\xff\xd9"
 
 
@@ -50,11 +50,11 @@ class Layout:
     end: int | None
     """Where the end mark is; None where it is missing."""
     trailer: bytes
-    """What stands behind the picture."""
+    """The bytes behind the picture."""
 
     @property
     def refused(self) -> str | None:
-        """Why libraries of today do not read it, sound as it is; None where they do."""
+        """Reason why today's libraries cannot read it although it is sound; None where they can."""
         if self.frame in _SCANS:
             return f"{_SCANS[self.frame]} coding"
         return f"{self.bits} bits a channel" if self.bits not in (0, 8) else None
@@ -114,7 +114,7 @@ def _end(data: bytes, at: int) -> int | None:
 
 
 def held(data: bytes, parts: Layout) -> Held:
-    """What a JPEG holds besides its picture."""
+    """The parts of a JPEG besides its picture."""
     found: dict[str, Any] = {}
     comments: list[bytes] = []
     kept: list[tuple[int, bytes]] = []
@@ -169,7 +169,7 @@ def _pictures(trailer: bytes) -> int:
 
 
 def _behind(trailer: bytes, stale: set[str]) -> list[str]:
-    """What to say of bytes behind the end mark."""
+    """Notes on bytes behind the end mark."""
     if not trailer.strip(b"\0\xff \r\n"):
         return []
     said = []

@@ -9,7 +9,7 @@ from colorpipe.media.still.held.resolution import Resolution
 
 @dataclass(frozen=True)
 class Text:
-    """A comment: what a person wrote, under a key where the format has keys."""
+    """A comment that a person wrote, under a key where the format has keys."""
 
     key: str
     text: str
@@ -20,12 +20,12 @@ class Text:
 
 @dataclass(frozen=True)
 class Held:
-    """What a file holds. Each part is carried into the result, or is named in ``notes``."""
+    """The parts that a file holds. Each part is carried into the result, or is named in ``notes``."""
 
     exif: bytes | None = None
     xmp: bytes | None = None
     iptc: bytes | None = None
-    """Of a JPEG all of Photoshop's resources behind ``Photoshop 3.0``; of a TIFF the bare IPTC block."""
+    """In a JPEG, all of Photoshop's resources behind ``Photoshop 3.0``; in a TIFF, the bare IPTC block."""
     iptc_kind: int = 1
     """The type of a TIFF's tag: Photoshop writes LONG."""
     resources: bytes | None = None
@@ -35,13 +35,13 @@ class Held:
     """The body of a JPEG's JFIF segment, without its thumbnail."""
     texts: tuple[Text, ...] = ()
     comments: tuple[bytes, ...] = ()
-    """Of a JPEG or GIF, as they stand."""
+    """Comments of a JPEG or GIF, unchanged."""
     chunks: tuple[tuple[bytes, bytes], ...] = ()
-    """Of a PNG: texts and others that belong to no pixel's code, as they stand."""
+    """Chunks of a PNG, unchanged: texts, and others that do not depend on pixel codes."""
     segments: tuple[tuple[int, bytes], ...] = ()
-    """Of a JPEG: marker and body of those that only other programs know."""
+    """Segments of a JPEG that only other programs know: marker and body."""
     notes: tuple[str, ...] = ()
-    """What is not carried over, a sentence each."""
+    """One sentence for each part that is not carried over."""
     frames: int = 1
     """Pictures in the file that are shown one after the other."""
     stale: frozenset[str] = field(default_factory=frozenset)

@@ -14,11 +14,11 @@ SIGNATURE = b"\x89PNG\r\n\x1a\n"
 TEXTS = (b"tEXt", b"zTXt", b"iTXt")
 _XMP = b"XML:com.adobe.xmp\0"
 _PIXELS = frozenset((b"IHDR", b"PLTE", b"IDAT", b"IEND", b"tRNS", b"sBIT", b"bKGD", b"hIST", b"sPLT", b"iDOT"))
-"""The picture, and what speaks of its own codes: sBIT, bKGD, hIST and sPLT count in the source's depth and palette."""
+"""The picture, and chunks about its own codes: sBIT, bKGD, hIST and sPLT count in the source's depth and palette."""
 _COLOUR = frozenset((b"gAMA", b"cHRM", b"sRGB", b"iCCP", b"cICP", b"mDCV", b"cLLI", b"mDCv", b"cLLi"))
 _MOVES = frozenset((b"acTL", b"fcTL", b"fdAT"))
 _TURNED = frozenset((b"oFFs", b"sTER", b"sCAL"))
-"""What speaks of width and height."""
+"""Chunks that depend on width and height."""
 _LARGEST = 64 << 20
 
 
@@ -27,7 +27,7 @@ class Colour:
     """How a PNG says that its codes stand for light."""
 
     gamma: float | None = None
-    """gAMA: codes are light to this power; None where another chunk, which goes before it, says what they are."""
+    """gAMA: codes are light to this power; None where another chunk, which takes precedence, defines the codes."""
     white_and_primaries: tuple[float, ...] | None = None
     """cHRM: x and y of white, red, green, blue."""
     code_points: tuple[int, int, int, int] | None = None
@@ -53,7 +53,7 @@ def chunk(name: bytes, body: bytes) -> bytes:
 
 
 def colour(data: bytes) -> Colour:
-    """The chunks that tell of colour; later ones than the pixels do not count."""
+    """The chunks that describe colour; those after the pixels do not count."""
     found: dict[bytes, bytes] = {}
     for name, body in chunks(data):
         if name == b"IDAT":
@@ -71,7 +71,7 @@ def colour(data: bytes) -> Colour:
 
 
 def held(data: bytes) -> Held:
-    """What a PNG holds besides its picture."""
+    """The parts of a PNG besides its picture."""
     texts: list[Text] = []
     kept: list[tuple[bytes, bytes]] = []
     left: list[str] = []
@@ -143,7 +143,7 @@ def _unpacked(data: bytes) -> bytes:
 
 
 def text_chunk(text: Text) -> tuple[bytes, bytes]:
-    """tEXt where Latin-1 can say it, else iTXt."""
+    """tEXt where Latin-1 can express it, else iTXt."""
     key = text.key.encode("latin-1", "replace")[:79] or b"Comment"
     try:
         if not (text.language or text.translated):
@@ -157,7 +157,7 @@ def text_chunk(text: Text) -> tuple[bytes, bytes]:
 def woven(
     encoded: bytes, *, phys: bytes | None, exif: bytes | None, xmp: bytes | None, more: list[tuple[bytes, bytes]]
 ) -> bytes:
-    """A PNG with these parts in front of its pixels; a resolution of its own, which nobody asked for, goes."""
+    """A PNG with these parts in front of its pixels; a resolution that the encoder added is removed."""
     out = [SIGNATURE]
     head = [(b"pHYs", phys)] if phys else []
     head += [(b"eXIf", exif)] if exif else []

@@ -1,4 +1,4 @@
-"""How large a picture is on paper, as its file says; never invented."""
+"""The size of a picture on paper, as its file states it; never invented."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Resolution:
         return Resolution(self.y, self.x, self.unit)
 
     def per(self, unit: str) -> tuple[Fraction, Fraction]:
-        """In another unit of length; as it is where there is none."""
+        """The densities in another unit of length; unchanged if the file states no unit."""
         factor = Fraction(1) if self.unit is None else _METRES[unit] / _METRES[self.unit]
         return self.x * factor, self.y * factor
 
@@ -40,7 +40,7 @@ class Resolution:
 
     @classmethod
     def of(cls, x: object, y: object, unit: str | None) -> Resolution | None:
-        """None where the numbers say nothing: not above 0, or one by one without a unit."""
+        """None where the numbers mean nothing: not above 0, or 1 x 1 without a unit."""
         try:
             wide, high = Fraction(str(x)), Fraction(str(y))
         except (ValueError, ZeroDivisionError):
@@ -51,7 +51,7 @@ class Resolution:
 
     @classmethod
     def of_jfif(cls, segment: bytes) -> Resolution | None:
-        """From the body of a JFIF segment (JFIF 1.02): units, then two densities."""
+        """Read the body of a JFIF segment (JFIF 1.02): units, then two densities."""
         if len(segment) < 12:
             return None
         unit, x, y = struct.unpack_from(">BHH", segment, 7)
@@ -59,7 +59,7 @@ class Resolution:
 
     @classmethod
     def of_phys(cls, chunk: bytes) -> Resolution | None:
-        """From a PNG's pHYs chunk."""
+        """Read a PNG's pHYs chunk."""
         if len(chunk) != 9:
             return None
         x, y, unit = struct.unpack(">IIB", chunk)
@@ -67,7 +67,7 @@ class Resolution:
 
     @classmethod
     def of_block(cls, block: Block | None) -> Resolution | None:
-        """From the tags of TIFF and EXIF; inches where no unit is stated, as both say."""
+        """Read the tags of TIFF and EXIF; the unit is inches where none is stated, as both standards say."""
         named = {} if block is None else {tag.number: tag for tag in block.first}
         if block is None or X not in named or Y not in named:
             return None
@@ -96,7 +96,7 @@ class Resolution:
         return struct.pack(">IIB", *whole, self.unit is not None)
 
     def tags(self, order: str) -> tuple[Tag, Tag, Tag]:
-        """As TIFF's and EXIF's tags."""
+        """The resolution as tags of TIFF and EXIF."""
         unit = "cm" if self.unit == "cm" else "inch"
         x, y = (value.limit_denominator(10**6) for value in self.per(unit))
         code = {"inch": 2, "cm": 3}[unit] if self.unit else 1

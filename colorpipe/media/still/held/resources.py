@@ -23,7 +23,7 @@ class Resource:
     """``8BIM``, or another maker's four letters."""
     number: int
     name: bytes
-    """As stored: a length and letters, filled to an even number of bytes."""
+    """The name as stored: a length and letters, padded to an even number of bytes."""
     data: bytes
 
     def packed(self) -> bytes:
@@ -32,7 +32,7 @@ class Resource:
 
 
 def parsed(data: bytes) -> tuple[list[Resource], bytes]:
-    """The blocks, and what follows them that is none: damage, or filling."""
+    """The blocks, and the bytes behind them that form none: damage, or padding."""
     found = []
     at = 0
     while at + 12 <= len(data):

@@ -1,4 +1,4 @@
-"""What WebP, GIF, BMP and AVIF or HEIC files hold besides their pictures."""
+"""Parts besides the picture in WebP, GIF, BMP and AVIF or HEIC files."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ def bmp(head: bytes) -> Held:
 
 
 def bmp_profile(data: bytes) -> tuple[bytes | None, str | None]:
-    """The ICC profile in a bitmap of the fifth version, and what to say of colour that is stated otherwise."""
+    """The ICC profile in a bitmap of the fifth version, and notes on colour that is stated in another way."""
     size = int.from_bytes(data[14:18], "little")
     if size < 108 or len(data) < 14 + size:
         return None, None

@@ -1,4 +1,4 @@
-"""TIFF: which of its pictures is the picture, what its channels are, what its tags say (TIFF 6.0; TIFF/EP; DNG 1.7)."""
+"""TIFF: the main picture, its channels and its tags (TIFF 6.0; TIFF/EP; DNG 1.7)."""
 
 from __future__ import annotations
 
@@ -40,9 +40,9 @@ _PIXELS = frozenset(
 _CARRIED_APART = frozenset({X, Y, UNIT, XMP, IPTC, RESOURCES, ICC, EXIF, GPS, INTEROP, ORIENTATION})
 _TONES = {290: "GrayResponseUnit", 291: "GrayResponseCurve", 301: "TransferFunction", 318: "WhitePoint",
           319: "PrimaryChromaticities"}  # fmt: skip
-"""What speaks of the source's own codes."""
+"""Tags that depend on the source's own codes."""
 _RAW = range(50706, 52600)
-"""DNG's tags: a result that has them would call itself a raw file."""
+"""DNG's tags: a result with them would claim to be a raw file."""
 COMPRESSIONS = {
     1: "none", 2: "CCITT run length", 3: "CCITT group 3", 4: "CCITT group 4", 5: "LZW", 6: "old-style JPEG", 7: "JPEG",
     8: "Deflate", 32946: "Deflate", 32773: "PackBits", 32771: "CCITT run length", 32809: "ThunderScan", 34661: "JBIG",
@@ -57,9 +57,9 @@ class Page:
 
     place: Directory
     index: int
-    """Of its directory in the chain."""
+    """Index of its directory in the chain."""
     sub: int | None = None
-    """Of itself among that directory's SubIFDs."""
+    """Its own index among that directory's SubIFDs."""
 
     @property
     def size(self) -> tuple[int, int]:
@@ -135,7 +135,7 @@ def is_raw(pages: list[Page]) -> bool:
 
 
 def held(path: Path, page: Page, others: list[Page]) -> Held:
-    """What a TIFF holds besides its picture: tags of the picture's own directory, and of the first."""
+    """The parts of a TIFF besides its picture: tags of the picture's own directory, and of the first."""
     first = chain(of_file(path))[0]
     block = Block.of_directory(page.place, _is_not_carried)
     if page.sub is not None or page.index:

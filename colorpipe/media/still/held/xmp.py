@@ -31,7 +31,7 @@ _RDF_SYNTAX = frozenset(
 
 @dataclass(frozen=True)
 class Change:
-    """What was done to the picture that an XMP packet speaks of."""
+    """The changes to a picture that its XMP packet must reflect."""
 
     orientation: int
     """EXIF's of the source; its pixels are upright now."""
