@@ -158,14 +158,11 @@ def test_a_film_of_several_shots_is_as_with_one_device(film: Path, tmp_path: Pat
 
 
 class Faulty(Together):
-    """The object that is called first has a bug that shows from its third call on."""
-
-    own = 0
+    """The object that is called first has a bug."""
 
     def predict(self, batch: Batch) -> Chroma:
-        chroma = super().predict(batch)
-        self.own += 1
-        if self is self.callers[0] and self.own > 2:
+        chroma = super().predict(batch)  # waits until the other one is called, too
+        if self is self.callers[0]:
             raise ZeroDivisionError("a bug")
         return chroma
 
@@ -174,7 +171,7 @@ def test_an_error_on_one_device_fails_only_what_it_was_given(folder: Path, tmp_p
     outcomes = colorize(folder, tmp_path / "out", Faulty.expect(), "cpu,cpu", batch=1)
     failed = [outcome for outcome in outcomes if outcome.error]
     assert len(outcomes) == 9
-    assert 0 < len(failed) < 7
+    assert 0 < len(failed) < 9
     assert all("failed in predict: ZeroDivisionError: a bug (" in outcome.error for outcome in failed if outcome.error)
     assert {path.name for path in (tmp_path / "out").glob("*.png")} == {
         outcome.input.name for outcome in outcomes if outcome.error is None
