@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 if TYPE_CHECKING:
     import numpy as np
@@ -209,6 +209,9 @@ class ChromaDistribution:
     """Factor by which weak colours of a mean are strengthened, as its makers advise; 1 leaves them as they are."""
     natural_grey_T: float | None = None
     """The temperature where the network is sure that a place is grey; None is ``natural_T`` everywhere."""
+
+    NEAR_GREY: ClassVar[float] = 11.0
+    """Chroma, CIE units, up to which a bin counts as grey: the centre of a 10-unit grid and its four neighbours."""
 
     def __post_init__(self) -> None:
         shape, bins = _shape(self.logits), _shape(self.bins)

@@ -230,20 +230,15 @@ def test_run_makes_a_film(workplace: Path) -> None:
 # --- recipes ----------------------------------------------------------------------------------------------------------
 
 
-def test_a_saved_recipe_pins_what_was_in_effect(album: Path, cli: Cli) -> None:
-    status, _, told = cli(
-        "run",
-        album / "0.png",
-        "--weights",
-        "zhang-compact",
-        "--device",
-        "cpu",
-        "--save-recipe",
-        "r.json",
-        "-o",
-        "first",
-    )
+def _save_recipe(album: Path, cli: Cli) -> None:
+    """``r.json`` of one picture's run, whose result is in ``first``."""
+    device = ("--weights", "zhang-compact", "--device", "cpu")
+    status, _, told = cli("run", album / "0.png", *device, "--save-recipe", "r.json", "-o", "first")
     assert status == 0, told
+
+
+def test_a_saved_recipe_pins_what_was_in_effect(album: Path, cli: Cli) -> None:
+    _save_recipe(album, cli)
     recipe = Recipe.from_json(Path("r.json").read_text())
     assert len(str(recipe.weights_sha256)) == 64
     effect = recipe.in_effect
@@ -260,18 +255,7 @@ def test_a_saved_recipe_pins_what_was_in_effect(album: Path, cli: Cli) -> None:
 
 
 def test_what_differs_from_a_recipe_is_said(album: Path, cli: Cli) -> None:
-    cli(
-        "run",
-        album / "0.png",
-        "--weights",
-        "zhang-compact",
-        "--device",
-        "cpu",
-        "--save-recipe",
-        "r.json",
-        "-o",
-        "first",
-    )
+    _save_recipe(album, cli)
     raw = json.loads(Path("r.json").read_text())
     other = "bf16" if raw["in_effect"]["precision"] == "fp32" else "fp32"
     raw["in_effect"]["versions"]["torch"] = "1.0"

@@ -16,9 +16,6 @@ from colorpipe.color import Float
 from colorpipe.color.spaces_torch import lab_to_rgb, rgb_to_lab
 from colorpipe.types import ChromaDistribution
 
-NEAR_GREY = 11.0
-"""Chroma, CIE units, up to which a bin counts as grey, as for the decoder ``annealed-mean``."""
-
 
 def to_ab(logits: Tensor, centres: Tensor, T: float, vibrance: float = 1.0, grey_T: float | None = None) -> Tensor:
     """Logits (N,Q,h,w) decoded at temperature ``T`` -> ab (N,2,h,w), as ``annealed-mean`` does it.
@@ -33,7 +30,7 @@ def to_ab(logits: Tensor, centres: Tensor, T: float, vibrance: float = 1.0, grey
 
     if grey_T is None:
         return ChromaDistribution.strengthen(mean(T), vibrance)
-    near = (centres.norm(dim=1) <= NEAR_GREY).to(logits.dtype)
+    near = (centres.norm(dim=1) <= ChromaDistribution.NEAR_GREY).to(logits.dtype)
     grey = torch.einsum("nqhw,q->nhw", logits.softmax(1), near)[:, None]
     return ChromaDistribution.strengthen(torch.lerp(mean(T), mean(grey_T), grey), 1 + (vibrance - 1) * (1 - grey))
 

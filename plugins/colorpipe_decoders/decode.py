@@ -10,10 +10,6 @@ COLDEST = 1e-6
 """Below this, float32 cannot tell the softmax from its limit."""
 
 
-NEAR_GREY = 11.0
-"""Chroma, CIE units, up to which a bin counts as grey: the centre of a 10-unit grid and its four neighbours."""
-
-
 def annealed_mean(
     distribution: ChromaDistribution, T: float, vibrance: float = 1.0, grey_T: float | None = None
 ) -> Chroma:
@@ -24,34 +20,34 @@ def annealed_mean(
     probability after annealing. The mean of several hues is paler than each: ``vibrance`` gives some of that back
     (``ChromaDistribution.strengthen``).
 
-    With ``grey_T`` both act by the probability p that a place is grey (``grey_probability``): the mean is
+    With ``grey_T`` both act by the probability p that a place is grey (``_grey_probability``): the mean is
     (1 - p) of that at T and p of that at ``grey_T``, and only 1 - p of the vibrance is applied. A temperature below T
     leaves a wall that is probably grey nearly grey, where T alone would give it the mean of its unlikely hues.
     """
     if T < COLDEST:
         found = mode(distribution)
         return Chroma(_strengthened(found.ab, distribution, vibrance), found.confidence)
-    ab, confidence = _mean(distribution, T)
+    logits, bins = _below_peak(distribution.logits), distribution.bins.float()
+    ab, confidence = _mean(logits, bins, T)
     if grey_T is None or grey_T == T:
         return Chroma(_strengthened(ab, distribution, vibrance), confidence)
-    grey = grey_probability(distribution)
-    ab = torch.lerp(ab, _mean(distribution, max(grey_T, COLDEST))[0], grey)
+    grey = _grey_probability(logits, bins)
+    ab = torch.lerp(ab, _mean(logits, bins, max(grey_T, COLDEST))[0], grey)
     return Chroma(_strengthened(ab, distribution, 1 + (vibrance - 1) * (1 - grey)), confidence)
 
 
-def grey_probability(distribution: ChromaDistribution) -> torch.Tensor:
-    """(N, 1, h, w) 0..1, float32: the probability of the bins within ``NEAR_GREY`` of grey, at temperature 1."""
-    weights = _exponentials(distribution.logits, 1.0)
-    near = (distribution.bins.float().norm(dim=1) <= NEAR_GREY).float()
+def _grey_probability(logits: torch.Tensor, bins: torch.Tensor) -> torch.Tensor:
+    """(N, 1, h, w) 0..1: the probability of the bins within ``NEAR_GREY`` of grey, at temperature 1."""
+    weights = logits.exp()
+    near = (bins.norm(dim=1) <= ChromaDistribution.NEAR_GREY).float()
     sums = torch.matmul(torch.stack([near, torch.ones_like(near)]), weights.flatten(2))  # (N, 2, h*w)
     return (sums[:, :1] / sums[:, 1:]).reshape(-1, 1, *weights.shape[2:])
 
 
-def _mean(distribution: ChromaDistribution, T: float) -> tuple[torch.Tensor, torch.Tensor]:
+def _mean(logits: torch.Tensor, bins: torch.Tensor, T: float) -> tuple[torch.Tensor, torch.Tensor]:
     """ab (N, 2, h, w) and the largest probability (N, 1, h, w). One product gives the weighted sum and its divisor."""
-    weights = _exponentials(distribution.logits, T)  # (N, Q, h, w), the largest is 1
-    ones = torch.ones_like(distribution.bins[:, :1])
-    moments = torch.cat([distribution.bins, ones], 1).float().T  # (3, Q): a, b, 1
+    weights = (logits * (1 / T)).exp_()  # (N, Q, h, w), the largest is 1
+    moments = torch.cat([bins, torch.ones_like(bins[:, :1])], 1).T  # (3, Q): a, b, 1
     # flattening keeps either memory layout, so that nothing is copied
     sums = torch.matmul(moments, weights.flatten(2))  # (N, 3, h*w)
     sums = sums.reshape(-1, 3, *weights.shape[2:])
@@ -63,7 +59,7 @@ def mode(distribution: ChromaDistribution) -> Chroma:
     """The most probable bin: (N, Q, h, w) -> ab (N, 2, h, w); confidence (N, 1, h, w) is its probability, float32."""
     best = distribution.logits.argmax(1)  # (N, h, w)
     ab = distribution.bins.float()[best].permute(0, 3, 1, 2)
-    return Chroma(ab, confidence=1 / _exponentials(distribution.logits, 1.0).sum(1, keepdim=True))
+    return Chroma(ab, confidence=1 / _below_peak(distribution.logits).exp_().sum(1, keepdim=True))
 
 
 def _strengthened(ab: torch.Tensor, distribution: ChromaDistribution, vibrance: float | torch.Tensor) -> torch.Tensor:
@@ -74,7 +70,9 @@ def _strengthened(ab: torch.Tensor, distribution: ChromaDistribution, vibrance: 
     return distribution.strengthen(ab, vibrance).clamp(low, high)
 
 
-def _exponentials(logits: torch.Tensor, T: float) -> torch.Tensor:
-    """exp((logits - largest) / T) in float32, whatever the precision of the logits; one copy, changed in place."""
-    peak = logits.amax(1, keepdim=True)
-    return logits.to(torch.float32, copy=True).sub_(peak).mul_(1 / T).exp_()
+def _below_peak(logits: torch.Tensor) -> torch.Tensor:
+    """A copy in float32, whatever the precision of the logits; the largest at each place is 0, so exp stays finite.
+
+    Computed once for all temperatures at which a distribution is looked at.
+    """
+    return logits.to(torch.float32, copy=True).sub_(logits.amax(1, keepdim=True))

@@ -124,15 +124,15 @@ class ZhangTask(Task):
         logits = network.classify(features[..., dy::LATTICE, dx::LATTICE]).float()
         truth = ab[..., dy::LATTICE, dx::LATTICE]
         loss = self._cross_entropy(logits, truth)
+        # Rebalancing adds log w to what is learned, until the export. A teacher's file holds the true odds already.
+        odds = logits - self._log_weights(logits.device)
         if self.teacher is not None:
             with torch.no_grad():
                 taught = self.teacher(L)[..., dy::LATTICE, dx::LATTICE].float().softmax(1)
-            # the teacher's file holds true odds; the student's logits are those of rebalanced ones until its export
-            told = (logits - self._log_weights(logits.device)).log_softmax(1)
+            told = odds.log_softmax(1)
             loss = (1 - self.options.taught) * loss - self.options.taught * (taught * told).sum(1).mean()
         if self.options.joint:
-            odds = (logits - self._log_weights(logits.device)).softmax(1)
-            mean = torch.einsum("nqhw,qc->nchw", odds, self.centres)
+            mean = torch.einsum("nqhw,qc->nchw", odds.softmax(1), self.centres)
             loss = loss + self.options.joint * F.smooth_l1_loss(mean / 10, truth / 10)
         return loss
 
