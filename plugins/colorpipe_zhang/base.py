@@ -118,19 +118,19 @@ def view(lightness: Tensor) -> Tensor:
         Y = ((lightness.float() + 16) / 116).clamp(min=16 / 116) ** 3
         linear = torch.where(lightness.float() <= 8, lightness.float() * (27 / 24389), Y)
         grey = torch.where(linear <= 0.0031308, linear * 12.92, 1.055 * linear.clamp(min=1e-6) ** (1 / 2.4) - 0.055)
-        rows, columns = (_areas(side, VIEW).to(grey.device) for side in (height, width))
+        rows, columns = (_areas(side, VIEW, grey.device) for side in (height, width))
         seen: Tensor = rows @ ((grey - GREY_MEAN) / GREY_DEVIATION) @ columns.T
     return seen
 
 
 @functools.cache
-def _areas(inputs: int, outputs: int) -> Tensor:
+def _areas(inputs: int, outputs: int, device: torch.device) -> Tensor:
     """(outputs, inputs): each row averages the inputs over an output's area; rows sum to 1."""
     edges = torch.arange(outputs + 1, dtype=torch.float64) * inputs / outputs
     low, high = edges[:-1, None], edges[1:, None]
     start = torch.arange(inputs, dtype=torch.float64)[None]
     covered = (torch.minimum(high, start + 1) - torch.maximum(low, start)).clamp(min=0)
-    return (covered / (high - low)).float()
+    return (covered / (high - low)).float().to(device)  # once: a copy at each call would hold a GPU up
 
 
 def _resize(x: Tensor, like: Tensor) -> Tensor:
