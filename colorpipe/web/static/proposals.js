@@ -1,0 +1,96 @@
+/** Six ways to begin, each shown on the picture itself; a click takes its settings. */
+
+import { address } from "./api.js";
+import { byId, h, roving } from "./dom.js";
+import { say } from "./messages.js";
+
+/** @param {import("./editor.js").Editor} editor */
+export function proposals(editor) {
+  const { store } = editor;
+  const place = byId("proposals");
+  let asked = 0;
+  let key = "";
+  roving(place, ".proposal");
+
+  /** @param {any} part @param {any} now Whether the settings are those of a proposal. @returns {boolean} */
+  const holds = (part, now) => (part !== null && typeof part === "object" && !Array.isArray(part)
+    ? Object.entries(part).every(([name, value]) => holds(value, now?.[name]))
+    : JSON.stringify(part) === JSON.stringify(now));
+
+  /** @param {any} part @param {any} now @returns {any} */
+  const merged = (part, now) => (part !== null && typeof part === "object" && !Array.isArray(part)
+    ? Object.fromEntries([...new Set([...Object.keys(now ?? {}), ...Object.keys(part)])].map((name) => [name, name in part ? merged(part[name], now?.[name]) : now[name]]))
+    : part);
+
+  /** @param {any} proposal */
+  const take = (proposal) => {
+    const work = editor.work;
+    if (!work) return;
+    const now = work.doc.now.settings;
+    const chosen = store.get("methods").methods.find((/** @type {any} */ one) => one.name === (proposal.settings.colorizer ?? now.colorizer));
+    const other = proposal.settings.colorizer && proposal.settings.colorizer !== now.colorizer;
+    const decoder = proposal.settings.decoder ?? chosen.decoder ?? null;
+    const fresh = (/** @type {any[]} */ options) => Object.fromEntries((options ?? []).map((option) => [option.name, option.default]));
+    const base = other ? {
+      ...now, colorizer: chosen.name, weights: null, decoder,
+      options: { ...now.options, colorizer: fresh(chosen.options), decoder: fresh(store.get("methods").decoders[decoder]) },
+    } : now;
+    editor.setSettings(merged(proposal.settings, base), `proposal ${proposal.label}`);
+    say(`From ${proposal.label}`);
+  };
+
+  const mark = () => {
+    const now = editor.work?.doc.now.settings;
+    for (const button of place.children) button.setAttribute("aria-pressed", String(holds(/** @type {any} */ (button).proposal?.settings ?? { none: 1 }, now)));
+  };
+
+  const load = async () => {
+    const work = editor.work;
+    const frame = store.get("frame");
+    const wanted = `${work?.id} ${frame}`;
+    if (!work || wanted === key) return;
+    key = wanted;
+    const number = (asked += 1);
+    const current = () => number === asked;
+    place.replaceChildren();
+    try {
+      const { proposals: list } = await editor.api.get(address(`/api/items/${work.id}/proposals`, { frame }));
+      if (!current()) return;
+      place.replaceChildren(...list.map((/** @type {any} */ proposal, /** @type {number} */ index) => {
+        const canvas = h("canvas", { width: 160, height: 120 });
+        const button = h("button", {
+          type: "button", class: "proposal", tabindex: index ? "-1" : "0", "aria-pressed": "false", title: proposal.label, onclick: () => take(proposal),
+        }, canvas, h("span", {}, proposal.label));
+        return Object.assign(button, { proposal });
+      }));
+      mark();
+      for (const [index, proposal] of list.entries()) {
+        const { bitmap } = await editor.api.picture(address(`/api/items/${work.id}/proposals/${proposal.number}`, { frame, rev: work.revision }));
+        if (!current()) return;
+        cover(/** @type {HTMLCanvasElement} */ (place.children[index].firstChild), bitmap);
+      }
+    } catch (error) {
+      if (current()) key = "";
+      editor.tell(error);
+    }
+  };
+  store.on(["pictured"], () => { if (editor.view.result) load(); });
+  store.on(["work"], () => { asked += 1; key = ""; place.replaceChildren(); });
+  store.on(["version", "pictured"], mark);
+}
+
+/**
+ * Draws a picture so that it fills a canvas, its middle in the middle.
+ *
+ * @param {HTMLCanvasElement} canvas
+ * @param {ImageBitmap} bitmap
+ */
+export function cover(canvas, bitmap) {
+  const context = /** @type {CanvasRenderingContext2D} */ (canvas.getContext("2d"));
+  const scale = Math.max(canvas.width / bitmap.width, canvas.height / bitmap.height);
+  const [width, height] = [canvas.width / scale, canvas.height / scale];
+  // A portrait's face is nearer to its top than to its middle.
+  const top = (bitmap.height - height) * (bitmap.height > bitmap.width ? 0.3 : 0.5);
+  context.imageSmoothingQuality = "high";
+  context.drawImage(bitmap, (bitmap.width - width) / 2, top, width, height, 0, 0, canvas.width, canvas.height);
+}

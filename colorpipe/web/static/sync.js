@@ -1,0 +1,183 @@
+/**
+ * Brings what was done to the server and its picture back: one call at a time, always with the newest strokes and
+ * settings. An answer for a picture or frame that is no longer open is dropped.
+ */
+
+import { address, Refused, Unreachable } from "./api.js";
+import { warn } from "./messages.js";
+
+/** @typedef {import("./editor.js").Work} Work */
+
+const BUSY_AFTER = 250;
+const WAIT_FOR_SAVE = 1000;
+
+export class Sync {
+  /** @param {import("./editor.js").Editor} editor */
+  constructor(editor) {
+    this.editor = editor;
+    this.running = false;
+    this.again = false;
+    this.grey = false;
+    this.abort = new AbortController();
+    /** @type {(() => void)[]} */
+    this.waiting = [];
+    this.timer = 0;
+  }
+
+  /**
+   * Something is new: a stroke, a setting, or with `grey` another picture or frame.
+   *
+   * @param {{grey?: boolean}} [what]
+   */
+  kick({ grey = false } = {}) {
+    this.again = true;
+    this.grey ||= grey;
+    if (!this.running) this.#run();
+  }
+
+  /** The answer that is under way is no longer wanted. */
+  stop() {
+    this.abort.abort();
+    this.abort = new AbortController();
+  }
+
+  /** Resolves once the server has everything. */
+  flush() {
+    if (!this.running && !this.#unsent) return Promise.resolve();
+    return new Promise((/** @type {(value: void) => void} */ done) => {
+      this.waiting.push(done);
+      this.kick();
+    });
+  }
+
+  get #unsent() {
+    return [...this.editor.works.values()].some((work) => work.sent !== work.doc.now);
+  }
+
+  async #run() {
+    this.running = true;
+    const { store } = this.editor;
+    const busy = setTimeout(() => store.set({ busy: true }), BUSY_AFTER);
+    while (this.again) {
+      this.again = false;
+      try {
+        await this.#once();
+      } catch (error) {
+        // Once the connection is back, the page kicks again; nothing is lost meanwhile.
+        if (!(error instanceof Unreachable)) this.editor.tell(error);
+      }
+    }
+    clearTimeout(busy);
+    store.set({ busy: false });
+    this.running = false;
+    if (!this.#unsent) for (const done of this.waiting.splice(0)) done();
+  }
+
+  async #once() {
+    const { editor } = this;
+    for (const work of editor.works.values()) await this.#send(work);
+    const work = editor.work;
+    if (!work) return;
+    const frame = editor.store.get("frame");
+    const stale = () => editor.work !== work || editor.store.get("frame") !== frame || editor.store.get("preview");
+    const signal = this.abort.signal;
+    const side = editor.store.get("album").limits.page;
+    if (this.grey) {
+      this.grey = false;
+      const { bitmap } = await editor.api.picture(this.#address(work, { kind: "grey", frame, side, rev: work.revision }), signal);
+      if (stale()) return;
+      editor.view.show({ grey: bitmap, result: null });
+      editor.store.set({ pictured: editor.store.get("pictured") + 1 });
+    }
+    if (work.pictured === work.revision) return;
+    const { bitmap, revision } = await editor.api.picture(this.#address(work, { kind: "result", frame, side, rev: work.revision }), signal);
+    if (stale()) return;
+    work.pictured = Math.max(revision, work.revision);
+    editor.view.show({ result: bitmap });
+    editor.store.set({ pictured: editor.store.get("pictured") + 1 });
+    editor.settled();
+  }
+
+  /** @param {Work} work @param {Record<string, any>} query */
+  #address(work, query) {
+    return address(`/api/items/${work.id}/picture`, query);
+  }
+
+  /**
+   * What the server does not have yet of a picture.
+   *
+   * @param {Work} work
+   */
+  async #send(work) {
+    const now = work.doc.now;
+    if (now === work.sent) return;
+    const before = work.sent;
+    try {
+      await this.#sendStrokes(work, before.strokes, now.strokes);
+      if (now.settings !== before.settings) await this.#sendSettings(work, now);
+      work.sent = now;
+    } catch (error) {
+      if (!(error instanceof Refused) || error.status >= 500 || error.status === 403) throw error;
+      if (error.status === 409) this.#later();
+      else this.#takeBack(work, now, error);
+    }
+  }
+
+  /** While a save of the picture runs, the server takes no change: the page keeps it and tries again. */
+  #later() {
+    clearTimeout(this.timer);
+    this.timer = window.setTimeout(() => this.kick(), WAIT_FOR_SAVE);
+  }
+
+  /**
+   * @param {Work} work
+   * @param {Record<string, readonly any[]>} before
+   * @param {Record<string, readonly any[]>} now
+   */
+  async #sendStrokes(work, before, now) {
+    for (const frame of new Set([...Object.keys(before), ...Object.keys(now)])) {
+      if (before[frame] === now[frame]) continue;
+      const strokes = now[frame] ?? [];
+      const answer = await this.editor.api.send("PUT", `/api/items/${work.id}/strokes`, { frame: Number(frame), strokes });
+      this.#took(work, answer);
+      work.sent = { ...work.sent, strokes: { ...work.sent.strokes, [frame]: strokes } };
+    }
+  }
+
+  /**
+   * @param {Work} work
+   * @param {import("./state.js").Snapshot} now
+   */
+  async #sendSettings(work, now) {
+    const { preprocessors: _, ...settings } = now.settings;
+    const answer = await this.editor.api.send("PUT", `/api/items/${work.id}/settings`, settings);
+    this.#took(work, answer);
+    work.detail = { ...work.detail, natural: answer.natural };
+    work.sent = { ...work.sent, settings: now.settings };
+  }
+
+  /**
+   * @param {Work} work
+   * @param {{revision: number, state: string, painted?: number}} answer
+   */
+  #took(work, { revision, state, painted }) {
+    work.revision = revision;
+    this.editor.patchItem(work.id, { revision, state, ...(painted === undefined ? {} : { painted }) });
+  }
+
+  /**
+   * The server refused a value: the page shows again what the server has.
+   *
+   * @param {Work} work
+   * @param {import("./state.js").Snapshot} refused
+   * @param {Refused} error
+   */
+  #takeBack(work, refused, error) {
+    warn("error", { text: error.message, hint: error.hint || "It was taken back." });
+    if (work.doc.now !== refused) return;
+    work.doc.undo();
+    work.doc.future = [];
+    if (work.doc.now !== work.sent) this.again = true;
+    this.editor.store.set({ version: this.editor.store.get("version") + 1, selected: -1 });
+  }
+}
