@@ -154,6 +154,16 @@ class Pipeline:
         predict = through or self.runtime.predict
         return predict(np.stack([prepared.L for prepared in batch])[:, None], hinted, alone=alone)
 
+    def features(self, frame: Frame) -> Float | None:
+        """What the method sees at each place of a frame as it was read, (C, h', w') over the picture; None where it
+        does not tell. One call of the network."""
+        prepared = self.prepare(frame)
+        found = self.runtime.features(prepared.L[None, None])
+        if found is None:
+            return None
+        top, left, bottom, right = _box(prepared.region, found.shape[1:])
+        return found[:, top:bottom, left:right]
+
     def finish(self, prepared: Prepared, ab: Float) -> Frame:
         """Upsample chroma and put it under the untouched luma."""
         ab, view_size = self.crop_chroma(prepared, ab)
