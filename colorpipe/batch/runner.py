@@ -48,12 +48,26 @@ def run(request: RunRequest, host: PluginHost, listener: Listener | None = None)
             hidden folder, and the next call goes on after them.
     """
     jobs, passed = prepare(request)
+    return run_jobs(request, host, jobs, listener or NullListener(), passed)
+
+
+def run_jobs(
+    request: RunRequest, host: PluginHost, jobs: Sequence[Job], listener: Listener, passed: Passed | None = None
+) -> list[Outcome]:
+    """``run`` for jobs that are planned already.
+
+    Args:
+        passed: For the listener.
+
+    Raises:
+        ColorpipeError, KeyboardInterrupt: as ``run``.
+    """
     spare_memory(any(is_video(job.input) for job in jobs))
     session = session_for(request, host)
     if request.save_recipe is not None:
         request.save_recipe(session.pinned().to_json() + "\n")
-    listener = listener or NullListener()
-    listener.passed_over(passed)
+    if passed is not None:
+        listener.passed_over(passed)
     return _Run(RunContext(request, session, jobs, listener), jobs).go()
 
 

@@ -13,7 +13,7 @@ import numpy as np
 
 from colorpipe.color import Float
 from colorpipe.guidance.hint_files import Hints
-from colorpipe.guidance.solver import Graph, Spreader
+from colorpipe.guidance.solver import ITERATIONS, Graph, Spreader
 
 SIDE = 512
 """Pixels of the longer side at which a correction is worked out, at most; the guided filter brings it to full size."""
@@ -48,10 +48,11 @@ class Corrector:
     Args:
         L: (h, w) 0..100, at the working size.
         reach: How far a hint goes where nothing stops it, as a share of the longer side, above 0.
+        iterations: Steps of each solution.
     """
 
-    def __init__(self, L: Float, reach: float = REACH) -> None:
-        self._L, self._reach = L, reach
+    def __init__(self, L: Float, reach: float = REACH, iterations: int = ITERATIONS) -> None:
+        self._L, self._reach, self._iterations = L, reach, iterations
         self._graph = graph_of(L)
         self._soft = np.asarray(cv2.GaussianBlur(L, (0, 0), max(0.3, SOFT * max(L.shape))), np.float32)
         self._spreader: Spreader | None = None
@@ -81,7 +82,7 @@ class Corrector:
         # d and m of the module's docstring, and the lightness of what was painted
         given = np.stack([wanted[..., 0], wanted[..., 1], np.ones_like(self._L), self._soft]) * fixed
         assert self._spreader is not None
-        self._last = spread = self._spreader.solve(given.astype(np.float32), self._last)
+        self._last = spread = self._spreader.solve(given.astype(np.float32), self._last, self._iterations)
         membership = np.clip(spread[2], 0, 1)
         a, b, painted_L = spread[[0, 1, 3]] / np.maximum(membership, np.float32(1e-5))
         share = _smooth(membership / np.float32(FULL_AT)) * self._near

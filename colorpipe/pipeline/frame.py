@@ -154,28 +154,45 @@ class Pipeline:
         predict = through or self.runtime.predict
         return predict(np.stack([prepared.L for prepared in batch])[:, None], hinted, alone=alone)
 
+    def features(self, frame: Frame) -> Float | None:
+        """What the method sees at each place of a frame as it was read, (C, h', w') over the picture; None where it
+        does not tell. One call of the network."""
+        prepared = self.prepare(frame)
+        found = self.runtime.features(prepared.L[None, None])
+        if found is None:
+            return None
+        top, left, bottom, right = _box(prepared.region, found.shape[1:])
+        return found[:, top:bottom, left:right]
+
     def finish(self, prepared: Prepared, ab: Float) -> Frame:
         """Upsample chroma and put it under the untouched luma."""
         ab, view_size = self.crop_chroma(prepared, ab)
         return self.merge_chroma(prepared.frame, ab, view_size)
 
-    def crop_chroma(self, prepared: Prepared, ab: Float) -> tuple[Float, tuple[int, int]]:
+    def crop_chroma(
+        self, prepared: Prepared, ab: Float, corrector: Corrector | None = None
+    ) -> tuple[Float, tuple[int, int]]:
         """The chroma that lies over the picture, and the size of that part of the network's view.
 
         Where something is painted, the chroma is corrected by that, and has the size at which that is done. Where the
         published script lays U and V over the luma, and that is asked for, these take its place.
+
+        Args:
+            corrector: Of this very picture, size and reach, from an earlier call; None makes one.
         """
         L, painted = prepared.L, prepared.painted
         if painted is None or not self.merge.saturation:  # without saturation there is no colour to paint
             if self._over_luma(prepared.frame):
                 ab = published.differences(L, ab)
             return _crop(ab, L.shape, prepared.region)
-        L, ab = self._corrected(prepared.frame, *_crop(ab, L.shape, prepared.region), painted)
+        L, ab = self._corrected(prepared.frame, *_crop(ab, L.shape, prepared.region), painted, corrector)
         if self._over_luma(prepared.frame):
             ab = published.differences(L, ab)
         return ab, (ab.shape[0], ab.shape[1])
 
-    def _corrected(self, frame: Frame, ab: Float, view_size: tuple[int, int], painted: Hints) -> tuple[Float, Float]:
+    def _corrected(
+        self, frame: Frame, ab: Float, view_size: tuple[int, int], painted: Hints, corrector: Corrector | None = None
+    ) -> tuple[Float, Float]:
         """L (h, w) and the chroma corrected by hints, (h, w, 2), at their size."""
         size = painted.weight.shape[0], painted.weight.shape[1]
         small = np.asarray(cv2.resize(frame.luma, size[::-1], interpolation=cv2.INTER_AREA))
@@ -184,7 +201,9 @@ class Pipeline:
         L = color.lightness(Frame(small, frame.encoding)).L
         # Painted colours are the final ones: divide out the saturation that is applied later.
         seen = replace(painted, ab=painted.ab / np.float32(self.merge.saturation))
-        delta = Corrector(L, self.merge.hint_reach).delta(predicted, seen)
+        if corrector is None:
+            corrector = Corrector(L, self.merge.hint_reach)
+        delta = corrector.delta(predicted, seen)
         return L, np.asarray(predicted + delta, np.float32)
 
     def _method(self, frame: Frame) -> resample.Upsampling:

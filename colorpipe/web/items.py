@@ -1,0 +1,144 @@
+"""One photo or film of an album: what was painted on it, its settings, and its state."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+import threading
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from colorpipe.errors import InputError
+from colorpipe.guidance import colours
+from colorpipe.guidance.sidecars import SidecarFiles
+from colorpipe.guidance.strokes import Stroke, StrokeFile, read_strokes
+from colorpipe.plugins.interfaces import Colorizer
+from colorpipe.types import Recipe
+
+if TYPE_CHECKING:
+    from fractions import Fraction
+
+    from colorpipe.media.inputs import Job
+    from colorpipe.web.fence import Fence
+    from colorpipe.web.film_map import FilmMap
+
+State = Literal["new", "made", "changed", "queued", "saving", "saved", "failed", "refused"]
+Strokes = tuple[Stroke, ...]
+_FRAME = re.compile(r"\.([0-9]+)\.hints\.json$", re.IGNORECASE)
+
+
+@dataclass
+class Item:
+    """One input. Whoever changes it, or needs several of its fields to agree, holds ``lock``."""
+
+    number: int
+    job: Job
+    folder: str
+    """Within the album; empty at its top."""
+    kind: Literal["photo", "film"]
+    recipe: Recipe
+    state: State = "new"
+    error: str | None = None
+    hint: str | None = None
+    notes: tuple[str, ...] = ()
+    revision: int = 0
+    """Of the last change that the picture, or its state, shows."""
+    look: int = 0
+    """Of the last change of strokes, settings or named colours: of the picture itself."""
+    saved_look: int | None = None
+    touched: bool = False
+    """Whether strokes were changed since they were read, or written."""
+    strokes: dict[int, Strokes] = field(default_factory=dict)
+    """By frame; the strokes' own ``frame`` is 0."""
+    painting: dict[int, Path] = field(default_factory=dict)
+    """PNG hint files, which a page does not change."""
+    held: dict[int, Path] = field(default_factory=dict)
+    """The files that hold strokes on disk, by frame."""
+    size: tuple[int, int] | None = None
+    """Height and width; None until it was read."""
+    frames: int | None = None
+    rate: Fraction | None = None
+    in_colour: bool = False
+    film: FilmMap | None = None
+    natural: dict[str, float | None] = field(default_factory=dict)
+    lock: threading.RLock = field(default_factory=threading.RLock)
+    drawing: threading.Lock = field(default_factory=threading.Lock)
+    """Held while a picture of it is made."""
+
+    @property
+    def path(self) -> Path:
+        return self.job.input
+
+    @property
+    def painted(self) -> int:
+        """The number of strokes."""
+        return sum(map(len, self.strokes.values()))
+
+    def colours(self) -> colours.Colours:
+        """The named colours of its folder.
+
+        Raises:
+            InputError: as ``guidance.colours.read``.
+        """
+        return colours.read(self.path.parent)
+
+    def resolved(self, frame: int) -> Strokes:
+        """The strokes of a frame, each with its colour.
+
+        Raises:
+            InputError: a name is not among the album's colours.
+        """
+        told = StrokeFile((1, 1), self.strokes.get(frame, ()))
+        return colours.named(told, self.path).strokes
+
+    def load(self, fence: Fence) -> None:
+        """Takes up the hint files that lie beside it.
+
+        Raises:
+            InputError: one is not what docs/hints.md says, or leads out of its folder.
+        """
+        found = SidecarFiles.of(self.path, Colorizer)  # type: ignore[type-abstract]  # only its promises are looked at
+        for file in {*found.hints.values(), *found.strokes.values()}:
+            fence.check_beside(file)
+        fence.check_beside(self.path.parent / colours.FILE)
+        self.painting, self.held = dict(found.hints), dict(found.strokes)
+        self.notes = found.unused
+        for frame, file in found.strokes.items():
+            told = read_strokes(file)
+            inside = frame if frame in told.frames else 0
+            self.strokes[frame] = tuple(dataclasses.replace(one, frame=0) for one in told.on(inside).strokes)
+
+    def home(self, frame: int, folder: Path | None = None) -> Path:
+        """The hint file that the strokes of a frame belong into.
+
+        Args:
+            folder: For all frames together, in place of the source's own; None is beside the source.
+        """
+        if folder is not None:
+            return folder / f"{self.path.stem}.hints.json"
+        if frame in self.held:
+            return self.held[frame]
+        name = f"{self.path.stem}.hints.json" if self.kind == "photo" else f"{self.path.stem}.{frame:06d}.hints.json"
+        return self.path.with_name(name)
+
+
+def named_by_frame(file: Path) -> bool:
+    """Whether a hint file's name tells its frame."""
+    return _FRAME.search(file.name) is not None
+
+
+def check_frames(item: Item, frame: object) -> int:
+    """A frame's number as a page gives it.
+
+    Raises:
+        InputError: the item has no such frame.
+    """
+    if not isinstance(frame, int) or isinstance(frame, bool) or frame < 0:
+        raise InputError(f"a frame is a whole number from 0 on, not {str(frame)[:40]!r}")
+    last = 0 if item.kind == "photo" else None
+    if item.kind == "film" and item.film is not None and item.film.complete:
+        last = item.film.frames - 1
+    if last is not None and frame > last:
+        raise InputError(f"{item.path.name} has no frame {frame}: its last is {last}")
+    return frame
