@@ -91,7 +91,7 @@ export function controls(editor) {
     /** @type {Node[]} */
     const first = [
       select("Method", chosen?.summary ?? "", methods.methods.map((/** @type {any} */ one) => ({
-        value: one.name, label: one.available ? one.name : `${one.name} (${one.reason ?? "not available"})`, disabled: !one.available,
+        value: one.name, label: one.available ? one.name : `${one.name} (${(one.reason ?? "not available").replaceAll("`", "")})`, disabled: !one.available,
       })), () => settings().colorizer, setMethod),
     ];
     const weights = chosen?.weights ?? [];
@@ -242,6 +242,7 @@ function numeric(id, named, bound, option) {
     if (document.activeElement !== figure) figure.value = value === null ? "" : String(value);
     figure.placeholder = typeof shown === "number" ? String(round(shown)) : "auto";
     if (scale) slider.value = String(Math.round(1000 * scale.place(typeof shown === "number" ? shown : /** @type {number} */ (min))));
+    slider.toggleAttribute("data-unknown", typeof shown !== "number");
     slider.setAttribute("aria-valuetext", value === null ? `automatic${typeof shown === "number" ? `, ${round(shown)}` : ""}` : String(value));
   };
   return { element: h("div", { class: bare ? "control wide" : "control" }, named, bare ? null : slider, figure), update };

@@ -37,6 +37,7 @@ import { Sync } from "./sync.js";
  * @property {import("./state.js").Snapshot} sent what the server has
  * @property {number} revision
  * @property {number} frame
+ * @property {number} learnt how often `detail.natural` was asked for since the settings changed
  * @property {number} pictured the revision that `result` shows, -1 for none
  */
 
@@ -128,7 +129,7 @@ export class Editor {
     if (known) return known;
     const detail = await this.api.get(`/api/items/${id}`);
     const start = { strokes: detail.strokes, settings: detail.settings };
-    const work = { id, detail, doc: new Document(start), sent: start, revision: detail.revision, frame: 0, pictured: -1 };
+    const work = { id, detail, doc: new Document(start), sent: start, revision: detail.revision, frame: 0, pictured: -1, learnt: 0 };
     this.works.set(id, work);
     return work;
   }

@@ -147,12 +147,16 @@ class Plane {
     this.element.addEventListener("keydown", (event) => this.#key(event));
   }
 
+  /** The lightness whose colours are shown. In black and in white there are none to choose from, but a dab there spreads. */
+  get L() {
+    return Math.min(Math.max(Math.round(this.editor.get("L")), 20), 93);
+  }
+
   /** Draws the surface if the lightness is another, and sets the thumb. */
   show() {
-    const { store } = this.editor;
-    const L = Math.min(Math.max(Math.round(store.get("L")), 4), 97);
+    const { L } = this;
     if (L !== this.drawn) this.#draw(L);
-    const ab = fit(L, store.get("ab"));
+    const ab = fit(L, this.editor.get("ab"));
     const { scale, a, b } = this.frame;
     this.thumb.style.left = `${50 + (ab[0] - a) * scale * 100}%`;
     this.thumb.style.top = `${50 - (ab[1] - b) * scale * 100}%`;
@@ -191,7 +195,7 @@ class Plane {
   #take(event) {
     const box = this.element.getBoundingClientRect();
     const ab = this.#at((event.clientX - box.left) / box.width, (event.clientY - box.top) / box.height);
-    this.editor.choose(fit(this.editor.get("L"), ab), { key: this.drag });
+    this.editor.choose(fit(this.L, ab), { key: this.drag });
   }
 
   /** @param {KeyboardEvent} event */
@@ -203,7 +207,7 @@ class Plane {
     if (!turn && !stronger) return;
     event.preventDefault();
     event.stopPropagation();
-    const L = this.editor.get("L");
+    const { L } = this;
     const [hue, chroma] = toHue(fit(L, this.editor.get("ab")));
     const next = (hue + turn * step + 360) % 360;
     const strength = Math.min(Math.max(chroma + stronger * step, 0.5), mostChroma(L, next));

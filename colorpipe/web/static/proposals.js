@@ -12,36 +12,37 @@ export function proposals(editor) {
   let key = "";
   roving(place, ".proposal");
 
-  /** @param {any} part @param {any} now Whether the settings are those of a proposal. @returns {boolean} */
-  const holds = (part, now) => (part !== null && typeof part === "object" && !Array.isArray(part)
-    ? Object.entries(part).every(([name, value]) => holds(value, now?.[name]))
-    : JSON.stringify(part) === JSON.stringify(now));
+  /** The settings that the pictures were made from. @type {any} */
+  let base = null;
 
   /** @param {any} part @param {any} now @returns {any} */
   const merged = (part, now) => (part !== null && typeof part === "object" && !Array.isArray(part)
     ? Object.fromEntries([...new Set([...Object.keys(now ?? {}), ...Object.keys(part)])].map((name) => [name, name in part ? merged(part[name], now?.[name]) : now[name]]))
     : part);
 
+  /** All settings of a proposal: another method begins with its own weights, decoder and defaults. @param {any} part */
+  const whole = (part) => {
+    const { methods, decoders } = store.get("methods");
+    const name = part.colorizer ?? base.colorizer;
+    const method = methods.find((/** @type {any} */ one) => one.name === name);
+    const decoder = part.decoder ?? method.decoder ?? null;
+    const fresh = (/** @type {any[]} */ options) => Object.fromEntries((options ?? []).map((option) => [option.name, option.default]));
+    const from = name === base.colorizer ? base : {
+      ...base, colorizer: name, weights: null, decoder, options: { ...base.options, colorizer: fresh(method.options), decoder: fresh(decoders[decoder]) },
+    };
+    return merged(part, from);
+  };
+
   /** @param {any} proposal */
   const take = (proposal) => {
-    const work = editor.work;
-    if (!work) return;
-    const now = work.doc.now.settings;
-    const chosen = store.get("methods").methods.find((/** @type {any} */ one) => one.name === (proposal.settings.colorizer ?? now.colorizer));
-    const other = proposal.settings.colorizer && proposal.settings.colorizer !== now.colorizer;
-    const decoder = proposal.settings.decoder ?? chosen.decoder ?? null;
-    const fresh = (/** @type {any[]} */ options) => Object.fromEntries((options ?? []).map((option) => [option.name, option.default]));
-    const base = other ? {
-      ...now, colorizer: chosen.name, weights: null, decoder,
-      options: { ...now.options, colorizer: fresh(chosen.options), decoder: fresh(store.get("methods").decoders[decoder]) },
-    } : now;
-    editor.setSettings(merged(proposal.settings, base), `proposal ${proposal.label}`);
+    if (!editor.work) return;
+    editor.setSettings(whole(proposal.settings), `proposal ${proposal.label}`);
     say(`From ${proposal.label}`);
   };
 
   const mark = () => {
-    const now = editor.work?.doc.now.settings;
-    for (const button of place.children) button.setAttribute("aria-pressed", String(holds(/** @type {any} */ (button).proposal?.settings ?? { none: 1 }, now)));
+    const now = JSON.stringify(editor.work?.doc.now.settings);
+    for (const button of place.children) button.setAttribute("aria-pressed", String(JSON.stringify(whole(/** @type {any} */ (button).proposal.settings)) === now));
   };
 
   const load = async () => {
@@ -53,6 +54,7 @@ export function proposals(editor) {
     const number = (asked += 1);
     const current = () => number === asked;
     place.replaceChildren();
+    base = work.doc.now.settings;
     try {
       const { proposals: list } = await editor.api.get(address(`/api/items/${work.id}/proposals`, { frame }));
       if (!current()) return;

@@ -5,6 +5,15 @@ import { byId, h, icon } from "./dom.js";
 import { say } from "./messages.js";
 
 const SCRUB_WAIT = 90;
+const MOST_FRAMES = 18;
+
+/** A frame over a part of a canvas, which it fills. @param {HTMLCanvasElement} canvas @param {ImageBitmap} bitmap @param {number} left @param {number} width */
+function strip(canvas, bitmap, left, width) {
+  const context = /** @type {CanvasRenderingContext2D} */ (canvas.getContext("2d"));
+  const scale = Math.max(width / bitmap.width, canvas.height / bitmap.height);
+  const [wide, tall] = [width / scale, canvas.height / scale];
+  context.drawImage(bitmap, (bitmap.width - wide) / 2, (bitmap.height - tall) / 2, wide, tall, left, 0, width, canvas.height);
+}
 
 /**
  * @param {import("./editor.js").Editor} editor
@@ -113,19 +122,29 @@ export function timeline(editor, jobs) {
     return mark;
   };
 
-  /** The first frame of each shot. @param {import("./editor.js").Film} of */
+  /** Each shot is filled with frames of it, side by side. @param {import("./editor.js").Film} of */
   const pictures = async (of) => {
     const work = editor.work;
+    const { width, height } = editor.size;
+    const tall = shots.clientHeight;
+    const wide = Math.max(24, Math.round((tall * width) / height));
+    const most = Math.max(1, MOST_FRAMES / of.shots.length);
     for (const [index, shot] of of.shots.entries()) {
-      try {
-        const { bitmap } = await editor.api.picture(address(`/api/items/${work?.id}/thumbnail`, { frame: shot.first }));
-        if (editor.work !== work || film()?.shots.length !== of.shots.length) return;
-        const canvas = /** @type {HTMLCanvasElement | null} */ (shots.children[index]?.firstChild);
-        if (!canvas) return;
-        [canvas.width, canvas.height] = [bitmap.width, bitmap.height];
-        canvas.getContext("2d")?.drawImage(bitmap, 0, 0);
-      } catch {
-        return; // The bars stand for the shots without their pictures too.
+      const canvas = /** @type {HTMLCanvasElement | null} */ (shots.children[index]?.firstChild);
+      if (!canvas) return;
+      const room = shots.children[index].clientWidth;
+      const count = Math.max(1, Math.min(Math.ceil(room / wide), Math.round(most), shot.last - shot.first + 1));
+      [canvas.width, canvas.height] = [Math.max(room, 1) * 2, tall * 2];
+      const step = room / count;
+      for (let at = 0; at < count; at += 1) {
+        try {
+          const frame = shot.first + Math.floor(((shot.last - shot.first + 1) * at) / count);
+          const { bitmap } = await editor.api.picture(address(`/api/items/${work?.id}/thumbnail`, { frame }));
+          if (editor.work !== work || !canvas.isConnected) return;
+          strip(canvas, bitmap, at * step * 2, step * 2);
+        } catch {
+          return; // The bars stand for the shots without their pictures too.
+        }
       }
     }
   };
@@ -171,6 +190,8 @@ class Preview {
     [this.editor, this.jobs, this.shot, this.onframe] = [editor, jobs, shot, onframe];
     this.playing = false;
     this.run = 0;
+    /** Films of which a shot was made. @type {Set<number>} */
+    this.made = new Set();
   }
 
   toggle() {
@@ -199,10 +220,11 @@ class Preview {
     try {
       await editor.sync.flush();
       const path = `/api/items/${work.id}/preview`;
-      const known = await editor.api.get(path).catch(() => null);
+      const known = this.made.has(work.id) ? await editor.api.get(path) : null;
       if (!known || !known.current || known.shot !== shot.number) {
         if (this.jobs.running) throw Object.assign(new Error("Another job is running"), { hint: "Wait for it, or stop it.", status: 409 });
         this.jobs.follow((await editor.api.send("POST", path, { shot: shot.number, most: 240 })).job);
+        this.made.add(work.id);
       }
       editor.store.set({ preview: true });
       await this.#play(path, shot, run);

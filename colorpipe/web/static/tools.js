@@ -35,10 +35,21 @@ export class Tools {
     canvas.addEventListener("wheel", (event) => this.#wheel(event), { passive: false });
     canvas.addEventListener("keydown", (event) => this.#key(event));
     canvas.addEventListener("keyup", (event) => { if (event.key === "Shift") this.#endKeyStroke(); });
-    canvas.addEventListener("blur", () => { this.#endKeyStroke(); this.keyboard = false; this.#setCursor(null); });
+    canvas.addEventListener("focus", () => this.#ring(canvas.matches(":focus-visible")));
+    canvas.addEventListener("blur", () => {
+      this.#endKeyStroke();
+      this.keyboard = false;
+      this.#ring(false);
+      this.#setCursor(null);
+    });
     canvas.addEventListener("contextmenu", (event) => event.preventDefault());
     editor.store.on(["tool", "work"], () => this.shape());
     this.shape();
+  }
+
+  /** Who works by keys sees that the picture has the focus; who paints sees the picture alone. @param {boolean} on */
+  #ring(on) {
+    this.view.stage.toggleAttribute("data-ring", on);
   }
 
   /** The pointer's form over the picture. */
@@ -58,8 +69,8 @@ export class Tools {
   /** @param {PointerEvent} event */
   #down(event) {
     if (!this.editor.work) return;
-    this.view.canvas.focus({ preventScroll: true });
     this.keyboard = false;
+    this.#ring(false);
     this.view.canvas.setPointerCapture(event.pointerId);
     this.pointers.set(event.pointerId, event);
     if (this.pointers.size === 2) {
@@ -246,6 +257,7 @@ export class Tools {
   /** @param {KeyboardEvent} event */
   #key(event) {
     if (!this.editor.work || event.ctrlKey || event.metaKey) return;
+    if (event.key === "Enter" || event.key.startsWith("Arrow")) this.#ring(true);
     const steps = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
     const step = /** @type {Record<string, number[]>} */ (steps)[event.key];
     if (step) this.#keyMove(step, event);

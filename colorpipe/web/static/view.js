@@ -4,7 +4,7 @@
 /** @typedef {"split" | "grey" | "colour"} Mode */
 
 const MOST_ZOOM = 32;
-const SHARP_FROM = 3;
+const SHARP_FROM = 6;
 
 export class View {
   /**
