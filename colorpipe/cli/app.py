@@ -16,7 +16,7 @@ import typer
 import typer.main
 
 from colorpipe._version import __version__
-from colorpipe.cli import console, dynamic, evaluate, merge, models, plugins, run, train, verify
+from colorpipe.cli import console, dynamic, evaluate, merge, models, paint, plugins, run, train, verify
 from colorpipe.cli.root import Root
 from colorpipe.errors import ColorpipeError, UsageError
 from colorpipe.plugins.host import PluginHost
@@ -63,7 +63,7 @@ def _run(words: list[str]) -> int:
     command = typer.main.get_command(app)
     try:
         with console.log_lines(quiet=not {"-q", "--quiet"}.isdisjoint(words)):
-            asked = ["--help" if word == "--help-all" and name == "run" else word for word in words]
+            asked = ["--help" if word == "--help-all" and name in ("run", "paint") else word for word in words]
             status = command.main(asked or ["--help"], prog_name="colorpipe", standalone_mode=False, obj=host)
     except typer.TyperException as error:
         unknown = getattr(error, "option_name", None)
@@ -100,6 +100,7 @@ def commands(host: PluginHost, words: Sequence[str]) -> tuple[typer.Typer, list[
     )
     app.callback()(_root)
     chosen += run.add_to(app, host, words if name == "run" else None)
+    chosen += paint.add_to(app, host, words if name == "paint" else None)
     chosen += train.add_to(app, host, words if name == "train" else None)
     evaluate.add_to(app)
     plugins.add_to(app)

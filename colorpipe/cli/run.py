@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, cast
+from typing import TYPE_CHECKING, Annotated, Any, Protocol, cast
 
 import typer
 from typer.models import OptionInfo
@@ -112,26 +112,35 @@ def add_to(app: typer.Typer, host: PluginHost, words: Sequence[str] | None) -> l
         app.command("run", help=SUMMARY)(dynamic.extend(run, [], choice=None))
         return []
 
+    choice, groups = chosen(host, words)
+    command = dynamic.extend(run, groups, choice=choice)
+    hide(command, words, SHORT)
+    app.command("run", help=f"{SUMMARY}\n\n{method_line(choice)}", epilog=EPILOG)(command)
+    return choice.plugins
+
+
+def chosen(host: PluginHost, words: Sequence[str]) -> tuple[Choice, list[Group]]:
+    """The plugins of a command line, and the groups of flags that belong to them, to merging and to files.
+
+    Raises:
+        UsageError: as ``choose``, or a plugin that was named as a file could not be loaded.
+    """
     for file in dynamic.words(words, "--plugin"):
         for row in host.rows:
             if row.error and row.source == str(Path(file)):
                 raise UsageError(f"--plugin {file}: {row.error}")
     choice = choose(host, words)
     groups = [dynamic.plugin_group(cls) for cls in choice.plugins]
-    groups += [Group("merge", "Colour", MergeOptions), Group("media", "Files", MediaOptions)]
-    command = dynamic.extend(run, groups, choice=choice)
-    _hide(command, words)
-    app.command("run", help=f"{SUMMARY}\n\n{_method(choice)}", epilog=EPILOG)(command)
-    return choice.plugins
+    return choice, [*groups, Group("merge", "Colour", MergeOptions), Group("media", "Files", MediaOptions)]
 
 
-def _hide(command: Callable[..., Any], words: Sequence[str]) -> None:
+def hide(command: Callable[..., Any], words: Sequence[str], short_list: Collection[str]) -> None:
     """Leave in ``--help`` what most need, and the flags of plugins that were named; ``--help-all`` shows all."""
     short = not {"--help", "-h"}.isdisjoint(words) and "--help-all" not in words
     named = any(dynamic.words(words, f"--{kind}") for kind in PLUGIN_KINDS)
     for parameter in inspect.signature(command).parameters.values():
         owner, _, option = parameter.name.partition("_")
-        shown = parameter.name in SHORT or (named and owner in PLUGIN_KINDS and bool(option))
+        shown = parameter.name in short_list or (named and owner in PLUGIN_KINDS and bool(option))
         for info in getattr(parameter.annotation, "__metadata__", ()):
             if isinstance(info, OptionInfo):  # the command's own are made once: each call sets them anew
                 info.hidden = short and not shown
@@ -156,11 +165,11 @@ def run(
     from colorpipe.cli.progress import Reporter, json_lines
 
     host = cast(PluginHost, context.obj)
-    asked = _recipe(choice, host, given, flags)
+    asked = recipe_of(choice, host, given, flags)
     saved = flags.save_recipe
     places.check("--save-recipe", saved)
     if not flags.quiet:
-        _warn(host, choice)
+        warn(host, choice)
     request = RunRequest(
         inputs=inputs,
         recipe=asked,
@@ -189,7 +198,20 @@ def run(
     raise typer.Exit(1 if failed else 0)
 
 
-def _recipe(choice: Choice, host: PluginHost, given: Given, flags: RunFlags) -> Recipe:
+class MethodFlags(Protocol):
+    """The flags that a recipe takes up besides those of plugins."""
+
+    @property
+    def weights(self) -> str | None: ...
+    @property
+    def device(self) -> str | None: ...
+    @property
+    def precision(self) -> str | None: ...
+    @property
+    def reference(self) -> Path | None: ...
+
+
+def recipe_of(choice: Choice, host: PluginHost, given: Given, flags: MethodFlags) -> Recipe:
     """The recipe that was given, or an empty one, with the flags over it.
 
     Raises:
@@ -227,7 +249,7 @@ def _recipe(choice: Choice, host: PluginHost, given: Given, flags: RunFlags) -> 
     )
 
 
-def _pins(old: Recipe, choice: Choice, flags: RunFlags) -> dict[str, Any]:
+def _pins(old: Recipe, choice: Choice, flags: MethodFlags) -> dict[str, Any]:
     """The values that a given recipe fixes, except those that flags change."""
     if not (old.in_effect and choice.colorizer.before):
         return {}
@@ -239,7 +261,7 @@ def _pins(old: Recipe, choice: Choice, flags: RunFlags) -> dict[str, Any]:
     }
 
 
-def _warn(host: PluginHost, choice: Choice) -> None:
+def warn(host: PluginHost, choice: Choice) -> None:
     """Plugins that could not be loaded, and those that are not the recipe's version."""
     for row in host.rows:
         if row.error:
@@ -252,7 +274,7 @@ def _warn(host: PluginHost, choice: Choice) -> None:
             )
 
 
-def _method(choice: Choice) -> str:
+def method_line(choice: Choice) -> str:
     """The help's line that names the chosen plugins."""
     names = " -> ".join(chosen.cls.name for chosen in choice.stages)
     return (

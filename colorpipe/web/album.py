@@ -22,23 +22,21 @@ from colorpipe.batch.output_check import check_reachable
 from colorpipe.errors import ColorpipeError, InputError, UsageError
 from colorpipe.guidance import colours
 from colorpipe.guidance.json_files import check_ab, is_whole
-from colorpipe.guidance.strokes import Stroke, stroke_of
-from colorpipe.media.inputs import DEFAULT_OUTPUT, Job, find_inputs, is_video, plan
+from colorpipe.media.inputs import DEFAULT_OUTPUT
 from colorpipe.plugins.host import DEFAULT_COLORIZER, PluginHost
 from colorpipe.types import Outcome, Recipe, Stage
 from colorpipe.web import proposals, saving
 from colorpipe.web.fence import Fence
 from colorpipe.web.films import Films
 from colorpipe.web.frames import FrameReader
-from colorpipe.web.items import Item, Strokes, check_frames
+from colorpipe.web.items import Item, check_frames, strokes_of, told_of
 from colorpipe.web.networks import Networks
+from colorpipe.web.opening import open_items
 from colorpipe.web.saving import Order, Saver
 from colorpipe.web.settings import Catalogue
 from colorpipe.web.studio import Studio
 from colorpipe.web.work import Work, WorkBench
 
-MOST_STROKES, MOST_POINTS = 5000, 100_000
-"""Of one frame."""
 MOST_NAME = 100
 
 
@@ -68,7 +66,8 @@ class Album:
         check_reachable(output)
         self._fence = Fence(inputs, output)
         self.catalogue = Catalogue(self.host, self.recipe)
-        self._items = {item.number: item for item in self._found(inputs)}
+        found = open_items(inputs, output, self.recipe, self._fence, self.catalogue)
+        self._items = {item.number: item for item in found}
         self._revisions = itertools.count(1)
         self._revision = 0
         self._lock = threading.Lock()
@@ -77,42 +76,6 @@ class Album:
         self.bench = WorkBench()
         self.films = Films(self.host, self._fence, networks)
         self._saver = Saver(self.host, self._fence, output)
-
-    def _found(self, inputs: Sequence[str | Path]) -> list[Item]:
-        found = find_inputs(inputs, exclude=self.output or DEFAULT_OUTPUT)
-        codec = self.recipe.settings.get("codec", "libx264")
-
-        def video_suffix(path: Path) -> str:
-            from colorpipe.media.video.ways import output_suffix
-
-            return output_suffix(path, codec)
-
-        jobs = plan(found, self.output, video_suffix)
-        made = []
-        for number, (one, job) in enumerate(zip(found, jobs, strict=True), 1):
-            folder = "" if one.relative.parent == Path() else one.relative.parent.as_posix()
-            made.append(self._begun(Item(number, job, folder, "film" if _is_film(job) else "photo", self.recipe)))
-        return made
-
-    def _begun(self, item: Item) -> Item:
-        """An item with its hint files and its recipe, or refused."""
-        try:
-            if item.job.error:
-                raise InputError(item.job.error)
-            self._fence.check_source(item.path)
-            item.load(self._fence)
-        except ColorpipeError as error:
-            item.state, item.error, item.hint = "refused", error.message, error.hint or None
-            return item
-        kept = saving.read_recipe(saving.recipe_path(item.job.output))
-        if kept is not None:
-            try:
-                self.catalogue.settings(kept)
-                item.recipe = kept
-            except ColorpipeError as error:
-                item.notes = (*item.notes, f"its saved recipe cannot be used here: {error.message}")
-        item.state = "made" if item.job.output.is_file() else "new"
-        return item
 
     # --- what there is ------------------------------------------------------------------------------------------------
 
@@ -217,7 +180,7 @@ class Album:
         """
         item = self.item(number)
         where = check_frames(item, frame)
-        made = _strokes(strokes)
+        made = strokes_of(strokes)
         with item.lock:
             before = item.strokes.get(where, ())
             item.strokes[where] = made
@@ -411,47 +374,8 @@ class Album:
         self.films.close()
 
 
-def _is_film(job: Job) -> bool:
-    if job.error:
-        return False
-    if is_video(job.input):
-        return True
-    from colorpipe.media import sniff
-
-    try:
-        return sniff.kind_of(job.input) == "video"
-    except ColorpipeError:
-        return False
-
-
-def _strokes(raw: object) -> Strokes:
-    """Strokes as JSON gives them, checked."""
-    if not isinstance(raw, list) or len(raw) > MOST_STROKES:
-        raise InputError(f"strokes are a list of at most {MOST_STROKES}")
-    made = tuple(stroke_of(one, f"stroke {number}") for number, one in enumerate(raw, 1))
-    if sum(len(stroke.points) for stroke in made) > MOST_POINTS:
-        raise InputError(f"more than {MOST_POINTS} points", hint="paint in a PNG instead")
-    if any(stroke.frame for stroke in made):
-        raise InputError("a stroke's frame is told once, beside the strokes")
-    return made
-
-
-def told_of(stroke: Stroke) -> dict[str, Any]:
-    """A stroke as a page has it: each field is there."""
-    return {
-        "kind": stroke.kind,
-        "points": [list(point) for point in stroke.points],
-        "radius": stroke.radius,
-        "lab": None if stroke.ab is None else [None, *stroke.ab],
-        "name": stroke.name,
-        "strength": stroke.strength,
-    }
-
-
 def _whole(value: object) -> int:
     if not is_whole(value):
         raise UsageError("an item is a whole number")
     assert isinstance(value, int)
     return value
-
-

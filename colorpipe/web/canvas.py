@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -14,19 +14,20 @@ from numpy.typing import NDArray
 
 from colorpipe import color
 from colorpipe.guidance import hint_files
-from colorpipe.guidance.correction import ITERATIONS, Corrector, working_size
+from colorpipe.guidance.correction import Corrector, working_size
 from colorpipe.guidance.hint_files import Hints
+from colorpipe.guidance.solver import ITERATIONS
+from colorpipe.guidance.strokes import Stroke
 from colorpipe.pipeline.frame import OWN_COLOUR, Pipeline
 from colorpipe.types import Encoding, Frame
 
 if TYPE_CHECKING:
     from colorpipe.color import Float
-    from colorpipe.web.items import Strokes
     from colorpipe.web.networks import Prediction
 
 DRAFT_SIDE = 384
-"""Longer side at which a correction is worked out while somebody paints. With ``DRAFT_ITERATIONS`` it takes a quarter of
-the time that the final one takes, and differs by a fraction of a CIE unit from the second stroke on."""
+"""Longer side at which a correction is worked out while somebody paints: with ``DRAFT_ITERATIONS`` in a third of the
+time."""
 DRAFT_ITERATIONS = 5
 SNAPSHOTS = 24
 """Drawn states that are kept for undo, at each size."""
@@ -47,11 +48,11 @@ class Drawing:
 
     def __init__(self, picture: tuple[int, int], size: tuple[int, int], under: Hints | None) -> None:
         self._picture, self._size, self._under = picture, size, under
-        self._strokes: Strokes = ()
+        self._strokes: Sequence[Stroke] = ()
         self._states: OrderedDict[int, Hints] = OrderedDict()
         """Number of strokes -> these drawn."""
 
-    def hints(self, strokes: Strokes) -> Hints:
+    def hints(self, strokes: Sequence[Stroke]) -> Hints:
         """All of them, the later over the earlier."""
         common = 0
         for before, now in zip(self._strokes, strokes, strict=False):
@@ -94,7 +95,13 @@ class Canvas:
     _working: dict[int, _Working] = field(default_factory=dict)
 
     def draw(
-        self, pipeline: Pipeline, prediction: Prediction, ab: Float, strokes: Strokes | None, under: HintsAt, fine: bool
+        self,
+        pipeline: Pipeline,
+        prediction: Prediction,
+        ab: Float,
+        strokes: Sequence[Stroke] | None,
+        under: HintsAt,
+        fine: bool,
     ) -> Pixels:
         """(H, W, 3) RGB with the network's chroma, corrected by strokes.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -54,9 +55,8 @@ class FilmMap:
         shots = []
         for number, first in enumerate(list(self.firsts)):
             last = self.shot(number)[1]
-            shots.append(
-                {"number": number, "first": first, "last": last, "start": self._seconds(first), "end": self._seconds(last)}
-            )
+            times = {"start": self._seconds(first), "end": self._seconds(last)}
+            shots.append({"number": number, "first": first, "last": last, **times})
         return {
             "scanned": self.complete,
             "frames": self.frames if self.complete else (expected or self.frames),
@@ -102,16 +102,10 @@ def look_through(
 
     with media.open_source(path, media_options) as source:
         for frame in source:
-            grey = shrunk(_grey(frame), THUMBNAIL_SIDE)
+            grey = shrunk(dataclasses.replace(frame, colour=None), THUMBNAIL_SIDE)
             waiting.append(pixels(grey))
             into.times.append(frame.pts)
             take(planner.push(small_luma(frame.luma, frame.encoding.bits)))
             step(into.frames, source.info.frames)
     take(planner.finish())
     into.complete = True
-
-
-def _grey(frame: Any) -> Any:
-    import dataclasses
-
-    return dataclasses.replace(frame, colour=None)

@@ -91,7 +91,7 @@ class Films:
         if item.film is None or not item.film.complete:
             raise InputError(f"{item.path.name} was not looked through yet", hint="find its shots first")
         count = MOST_FRAMES if most is None else most
-        if not isinstance(shot, int) or isinstance(shot, bool) or not isinstance(count, int) or not 1 <= count <= MOST_FRAMES:
+        if not (isinstance(shot, int) and isinstance(count, int) and 1 <= count <= MOST_FRAMES):
             raise UsageError(f"a preview is of a shot's number, and of 1 to {MOST_FRAMES} frames")
         try:
             first, last = item.film.shot(shot)
@@ -128,8 +128,8 @@ class Films:
             painted = {frame: file for frame, file in item.painting.items() if first <= frame < first + count}
             sidecars = dataclasses.replace(beside, hints=painted, strokes=files, unused=())
             with frames_from(item.path, first, item.film.times[first], pipeline.media) as sought:
-                for frame in Film(pipeline, islice(sought.frames, count), sidecars):
-                    made.frames.append(encoded(pixels(shrunk(frame, PREVIEW_SIDE))))
+                for coloured in Film(pipeline, islice(sought.frames, count), sidecars):
+                    made.frames.append(encoded(pixels(shrunk(coloured, PREVIEW_SIDE))))
                     work.frames = len(made.frames)
                     work.check()
         finally:

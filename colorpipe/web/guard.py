@@ -1,8 +1,7 @@
 """The door of the page: who may call, and how much.
 
-What others got wrong and is refused here: calls from other sites (no token, a foreign ``Origin`` or ``Sec-Fetch-Site``),
-names that lead to this address (``Host``), forms and scripts of other kinds (``Content-Type``), endless bodies and
-endless queues.
+Refused are calls from other sites (no token, a foreign ``Origin`` or ``Sec-Fetch-Site``), through names that lead here
+(``Host``), of forms and scripts of other kinds (``Content-Type``), with endless bodies, and endless queues.
 """
 
 from __future__ import annotations

@@ -7,12 +7,12 @@ import re
 import threading
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from colorpipe.errors import InputError
 from colorpipe.guidance import colours
 from colorpipe.guidance.sidecars import SidecarFiles
-from colorpipe.guidance.strokes import Stroke, StrokeFile, read_strokes
+from colorpipe.guidance.strokes import Stroke, StrokeFile, read_strokes, stroke_of
 from colorpipe.plugins.interfaces import Colorizer
 from colorpipe.types import Recipe
 
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 State = Literal["new", "made", "changed", "queued", "saving", "saved", "failed", "refused"]
 Strokes = tuple[Stroke, ...]
+MOST_STROKES, MOST_POINTS = 5000, 100_000
+"""Of one frame."""
 _FRAME = re.compile(r"\.([0-9]+)\.hints\.json$", re.IGNORECASE)
 
 
@@ -142,3 +144,31 @@ def check_frames(item: Item, frame: object) -> int:
     if last is not None and frame > last:
         raise InputError(f"{item.path.name} has no frame {frame}: its last is {last}")
     return frame
+
+
+def strokes_of(raw: object) -> Strokes:
+    """Strokes as JSON gives them, checked.
+
+    Raises:
+        InputError: one is not what docs/hints.md says, or there are too many.
+    """
+    if not isinstance(raw, list) or len(raw) > MOST_STROKES:
+        raise InputError(f"strokes are a list of at most {MOST_STROKES}")
+    made = tuple(stroke_of(one, f"stroke {number}") for number, one in enumerate(raw, 1))
+    if sum(len(stroke.points) for stroke in made) > MOST_POINTS:
+        raise InputError(f"more than {MOST_POINTS} points", hint="paint in a PNG instead")
+    if any(stroke.frame for stroke in made):
+        raise InputError("a stroke's frame is told once, beside the strokes")
+    return made
+
+
+def told_of(stroke: Stroke) -> dict[str, Any]:
+    """A stroke as a page has it: each field is there."""
+    return {
+        "kind": stroke.kind,
+        "points": [list(point) for point in stroke.points],
+        "radius": stroke.radius,
+        "lab": None if stroke.ab is None else [None, *stroke.ab],
+        "name": stroke.name,
+        "strength": stroke.strength,
+    }

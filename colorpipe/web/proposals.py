@@ -51,7 +51,9 @@ def of(item: Item, catalogue: Catalogue, host: PluginHost) -> list[Proposal]:
     return [Proposal(number, label, settings) for number, (label, settings) in enumerate(labelled[:COUNT])]
 
 
-def _variants(own: type[Colorizer], now: Mapping[str, Any], natural: Mapping[str, float | None]) -> Iterator[dict[str, Any]]:
+def _variants(
+    own: type[Colorizer], now: Mapping[str, Any], natural: Mapping[str, float | None]
+) -> Iterator[dict[str, Any]]:
     decoder = now["options"]["decoder"]
     if "T" in decoder:
         yield {"options": {"decoder": {"T": LIKELY_T}}}
@@ -65,7 +67,9 @@ def _variants(own: type[Colorizer], now: Mapping[str, Any], natural: Mapping[str
         vibrance = decoder["vibrance"] or natural.get("vibrance") or 1.0
         yield {"options": {"decoder": {"vibrance": round(min(4.0, vibrance * STRONGER), 2)}}}
     else:
-        yield {"options": {"merge": {"saturation": round(min(4.0, now["options"]["merge"]["saturation"] * STRONGER), 2)}}}
+        yield {
+            "options": {"merge": {"saturation": round(min(4.0, now["options"]["merge"]["saturation"] * STRONGER), 2)}}
+        }
 
 
 def _label(settings: Mapping[str, Any]) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import logging
 import math
@@ -10,7 +11,7 @@ import os
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from starlette.applications import Starlette
 from starlette.requests import Request
@@ -19,9 +20,9 @@ from starlette.routing import Route
 
 from colorpipe.errors import ColorpipeError, UsageError, oneline
 from colorpipe.web import guard, swatches
-from colorpipe.web.album import MOST_POINTS, MOST_STROKES, Album
-from colorpipe.web.items import check_frames
-from colorpipe.web.studio import PAGE_SIDE
+from colorpipe.web.album import Album
+from colorpipe.web.items import MOST_POINTS, MOST_STROKES, check_frames
+from colorpipe.web.studio import PAGE_SIDE, Kind
 from colorpipe.web.work import BusyError
 
 log = logging.getLogger(__name__)
@@ -157,7 +158,8 @@ class Routes:
             raise UsageError(f"kind is grey, result or method, not {kind[:20]!r}")
         side = round(_number(request, "side", *SIDES, default=PAGE_SIDE))
         fine = request.query_params.get("fine", "0") == "1"
-        made = await self._do(lambda: self._album.studio.picture(item, frame, kind, side, fine=fine))
+        wanted = cast(Kind, kind)
+        made = await self._do(lambda: self._album.studio.picture(item, frame, wanted, side, fine=fine))
         height, width = made.size
         told = {"revision": made.revision, "width": width, "height": height, "seconds": f"{made.seconds:.3f}"}
         return _jpeg(made.data, {f"x-{name}": str(value) for name, value in told.items()})
@@ -278,7 +280,8 @@ async def _static(request: Request) -> Response:
 def _file(name: str) -> Response:
     """A file of the page; the name has to be one that its folder lists, so that none leads elsewhere."""
     kind = KINDS.get(os.path.splitext(name)[1])
-    with os.scandir(STATIC) as entries:
+    known: set[str] = set()
+    with contextlib.suppress(FileNotFoundError), os.scandir(STATIC) as entries:
         known = {entry.name for entry in entries if entry.is_file(follow_symlinks=False)}
     if kind is None or name not in known:
         return _error(404, "there is no such file")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import importlib.util
 import secrets
 import socket
 import threading
@@ -18,7 +19,6 @@ from colorpipe.web.album import Album
 HOST = "127.0.0.1"
 MOST_CONNECTIONS = 512
 """Connections at once: above the page's own calls, below what a process may hold open."""
-MISSING = "the page needs Starlette and uvicorn", "pip install 'colorpipe[web]'"
 
 
 class PageServer:
@@ -32,22 +32,19 @@ class PageServer:
     """
 
     def __init__(self, album: Album, port: int = 0) -> None:
-        try:
-            import uvicorn
+        check_installed()
+        import uvicorn
 
-            from colorpipe.web.guard import Guard
-            from colorpipe.web.routes import Routes
-        except ImportError as error:
-            if (error.name or "").partition(".")[0] not in ("starlette", "uvicorn", "h11", "anyio"):
-                raise
-            raise UsageError(MISSING[0], hint=MISSING[1]) from None
+        from colorpipe.web.guard import Guard
+        from colorpipe.web.routes import Routes
+
         self.album = album
         self.token = secrets.token_urlsafe(32)
         self._socket = _bound(port)
         self.port: int = self._socket.getsockname()[1]
         self._routes = Routes(album)
         config = uvicorn.Config(
-            Guard(self._routes.app(), self.token, self.port),  # type: ignore[arg-type]  # an ASGI application
+            Guard(self._routes.app(), self.token, self.port),
             http="h11",
             ws="none",
             lifespan="off",
@@ -86,6 +83,12 @@ class PageServer:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.stop()
+
+
+def check_installed() -> None:
+    """Raises UsageError where the extra ``web`` is not installed."""
+    if any(importlib.util.find_spec(name) is None for name in ("starlette", "uvicorn")):
+        raise UsageError("the page needs Starlette and uvicorn", hint="pip install 'colorpipe[web]'")
 
 
 def _bound(port: int) -> socket.socket:

@@ -165,8 +165,10 @@ class Catalogue:
             if reason is not None:
                 raise UsageError(f"{name} cannot be used: {reason}")
             if name == self._given.colorizer.name:
-                stages = {"colorizer": self._given.colorizer, "decoder": self._given.decoder}
-                recipe = dataclasses.replace(recipe, **stages, weights=self._given.weights)
+                given = self._given
+                recipe = dataclasses.replace(
+                    recipe, colorizer=given.colorizer, decoder=given.decoder, weights=given.weights
+                )
             else:
                 decoder = Stage(cls.default_decoder) if cls.default_decoder else None
                 recipe = dataclasses.replace(recipe, colorizer=Stage(name), decoder=decoder, weights=None)
@@ -178,7 +180,8 @@ class Catalogue:
             if weights is not None and not (weights in self._weights(cls) and self._here(weights)):
                 there = [name for name in self._weights(cls) if self._here(name)]
                 raise UsageError(
-                    f"{cls.name} has no weights {str(weights)[:60]!r} here", hint=f"there are {', '.join(there) or 'none'}"
+                    f"{cls.name} has no weights {str(weights)[:60]!r} here",
+                    hint=f"there are {', '.join(there) or 'none'}",
                 )
             recipe = _unpinned(dataclasses.replace(recipe, weights=weights))
         return recipe

@@ -268,9 +268,7 @@ class Studio:
             "palette_rings": swatches.RINGS,
         }
 
-    def _distribution(
-        self, item: Item, frame: int, canvas: Canvas, look: Look
-    ) -> tuple[str | None, Prediction | None]:
+    def _distribution(self, item: Item, frame: int, canvas: Canvas, look: Look) -> tuple[str | None, Prediction | None]:
         """A network's distribution over colours, and whose it is: the item's own method's, else the default's."""
         default = dataclasses.replace(
             look.recipe, colorizer=Stage(DEFAULT_COLORIZER), decoder=None, weights=None, weights_sha256=None
@@ -313,5 +311,3 @@ def _lab_at(rgb: Pixels, x: float, y: float) -> tuple[float, float, float]:
     part = rgb[max(0, row - EYE) : row + EYE + 1, max(0, column - EYE) : column + EYE + 1]
     mean: Float = part.reshape(-1, 3).mean(0, dtype=np.float32)
     return swatches.lab_of_rgb(mean.reshape(1, 1, 3) / np.float32(255))
-
-

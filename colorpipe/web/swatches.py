@@ -18,7 +18,7 @@ MOST_CHROMA = 130.0
 
 def hex_of(L: float, ab: tuple[float, float]) -> str:
     """``#rrggbb`` of a colour at a lightness, brought inside sRGB with its lightness kept."""
-    light = color.fit_to_gamut(color.light_of(np.float32([[L]]), np.float32([[ab]])))
+    light = color.fit_to_gamut(color.light_of(np.array([[L]], np.float32), np.array([[ab]], np.float32)))
     return _hex(color.encode(np.clip(light, 0, 1))[0, 0])
 
 
@@ -64,7 +64,7 @@ def lab_of(code: str) -> tuple[float, float, float]:
     try:
         if len(text) != 6:
             raise ValueError(text)
-        rgb = np.float32([[[byte / 255 for byte in bytes.fromhex(text)]]])
+        rgb = np.array([[[byte / 255 for byte in bytes.fromhex(text)]]], np.float32)
     except ValueError:
         raise UsageError(f"a colour is #rrggbb, not {code[:20]!r}") from None
     return lab_of_rgb(rgb)

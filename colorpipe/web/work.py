@@ -14,7 +14,7 @@ from colorpipe.errors import ColorpipeError, UsageError, oneline
 log = logging.getLogger(__name__)
 
 
-class WorkStopped(ColorpipeError):
+class WorkStoppedError(ColorpipeError):
     """Somebody stopped the work; what was finished stays."""
 
 
@@ -42,9 +42,9 @@ class Work:
     asked_to_stop: threading.Event = field(default_factory=threading.Event)
 
     def check(self) -> None:
-        """Raises WorkStopped where somebody wants it to end."""
+        """Raises WorkStoppedError where somebody wants it to end."""
         if self.asked_to_stop.is_set():
-            raise WorkStopped("stopped", hint="the same again goes on from there")
+            raise WorkStoppedError("stopped", hint="the same again goes on from there")
 
     def told(self) -> dict[str, Any]:
         """Ready for JSON."""
@@ -74,9 +74,7 @@ class WorkBench:
         self.last: Work | None = None
         """The piece in work, else the one that ended last."""
 
-    def start(
-        self, kind: Literal["save", "scan", "preview"], items: Sequence[int], do: Callable[[Work], None]
-    ) -> Work:
+    def start(self, kind: Literal["save", "scan", "preview"], items: Sequence[int], do: Callable[[Work], None]) -> Work:
         """Begin, in a thread of its own.
 
         Raises:
@@ -96,7 +94,7 @@ class WorkBench:
         state: Literal["done", "failed", "stopped"] = "done"
         try:
             do(work)
-        except WorkStopped:
+        except WorkStoppedError:
             state = "stopped"
         except ColorpipeError as error:
             state, work.error = "failed", str(error)

@@ -38,7 +38,7 @@ def frame_at(path: Path, number: int, time: Fraction | None, options: MediaOptio
 
 
 def frames_from(path: Path, number: int, time: Fraction | None, options: MediaOptions) -> Sought:
-    """A film's frames from one on, as ``frame_at`` takes it; numbered as in the whole film. Leaving it closes the film."""
+    """A film's frames from one on, numbered as in the whole film; arguments as of ``frame_at``. A context manager."""
     return Sought(path, number, time, options)
 
 
