@@ -38,6 +38,7 @@ import { Sync } from "./sync.js";
  * @property {number} revision
  * @property {number} frame
  * @property {number} learnt how often `detail.natural` was asked for since the settings changed
+ * @property {number} refined the revision whose picture is no draft
  * @property {number} pictured the revision that `result` shows, -1 for none
  */
 
@@ -57,10 +58,11 @@ export class Editor {
       job: /** @type {any} */ (null), work: /** @type {Work | null} */ (null), version: 0, frame: 0,
       tool: /** @type {Tool} */ ("brush"), kind: /** @type {import("./state.js").Kind} */ ("paint"),
       ab: FIRST_COLOUR, name: "", L: 55, place: /** @type {any} */ (null), looked: /** @type {Place | null} */ (null),
-      radius: 0.016, strength: 1, selected: -1, marks: true, busy: false, pictured: 0, preview: false,
+      radius: 0.016, strength: 1, selected: -1, marks: true, busy: false, settled: false, pictured: 0, preview: false,
     });
     this.sync = new Sync(this);
     this.lookings = 0;
+    this.openings = 0;
     /** Called when the view was drawn anew. @type {(() => void)[]} */
     this.onview = [];
     view.onchange = () => this.onview.forEach((call) => call());
@@ -107,9 +109,11 @@ export class Editor {
    * @param {number} id
    */
   async open(id) {
+    const opening = (this.openings += 1);
     this.sync.stop();
     const work = await this.load(id);
-    work.pictured = -1;
+    if (opening !== this.openings) return; // another was chosen meanwhile
+    [work.pictured, work.refined] = [-1, -1];
     const side = this.store.get("album").limits.page;
     const scale = Math.min(1, side / Math.max(work.detail.width, work.detail.height));
     this.view.open(Math.max(1, Math.round(work.detail.width * scale)), Math.max(1, Math.round(work.detail.height * scale)));
@@ -129,7 +133,7 @@ export class Editor {
     if (known) return known;
     const detail = await this.api.get(`/api/items/${id}`);
     const start = { strokes: detail.strokes, settings: detail.settings };
-    const work = { id, detail, doc: new Document(start), sent: start, revision: detail.revision, frame: 0, pictured: -1, learnt: 0 };
+    const work = { id, detail, doc: new Document(start), sent: start, revision: detail.revision, frame: 0, pictured: -1, refined: -1, learnt: 0 };
     this.works.set(id, work);
     return work;
   }
@@ -281,6 +285,8 @@ export class Editor {
     const grey = this.view.pixel("grey", place);
     this.store.set({ looked: place, ...(grey ? { L: labOf(grey)[0] } : {}) });
     const number = (this.lookings += 1);
+    await this.sync.idle();
+    if (number !== this.lookings || work !== this.work) return;
     try {
       const found = await this.api.get(address(`/api/items/${work.id}/place`, { x: place[0].toFixed(5), y: place[1].toFixed(5), frame: this.store.get("frame") }));
       if (number === this.lookings && work === this.work) this.store.set({ place: found, L: found.L });
@@ -314,7 +320,7 @@ export class Editor {
     const next = Math.min(Math.max(Math.round(frame), 0), last);
     if (next === this.store.get("frame") && !this.store.get("preview")) return;
     work.frame = next;
-    work.pictured = -1;
+    [work.pictured, work.refined] = [-1, -1];
     this.store.set({ frame: next, selected: -1, place: null, looked: null, preview: false });
     this.sync.kick({ grey: true });
   }

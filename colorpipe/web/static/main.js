@@ -222,6 +222,7 @@ store.on(["busy"], () => {
   byId("busy").hidden = !store.get("busy");
   byId("stage").setAttribute("aria-busy", String(store.get("busy")));
 });
+store.on(["settled"], () => { byId("stage").dataset.settled = String(store.get("settled")); });
 store.on(["work"], () => byId("picture").setAttribute("aria-label", `Picture ${editor.work?.detail.name ?? ""}`));
 
 api.onconnection = (connected) => {

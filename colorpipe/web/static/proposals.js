@@ -67,6 +67,7 @@ export function proposals(editor) {
       }));
       mark();
       for (const [index, proposal] of list.entries()) {
+        await editor.sync.idle();
         const { bitmap } = await editor.api.picture(address(`/api/items/${work.id}/proposals/${proposal.number}`, { frame, rev: work.revision }));
         if (!current()) return;
         cover(/** @type {HTMLCanvasElement} */ (place.children[index].firstChild), bitmap);

@@ -5,6 +5,8 @@ import { byId, h, icon, roving } from "./dom.js";
 import { ask, say } from "./messages.js";
 import { cover } from "./proposals.js";
 
+const THUMBNAILS_AFTER = 400;
+
 export const STATES = /** @type {Record<string, string>} */ ({
   new: "untouched", made: "made before", changed: "edited", queued: "waiting", saving: "saving", saved: "saved", failed: "failed", refused: "cannot be read",
 });
@@ -148,8 +150,10 @@ export function strip(editor, jobs) {
   const thumbnails = async () => {
     if (loading || place.hidden) return;
     loading = true;
+    await new Promise((go) => setTimeout(go, THUMBNAILS_AFTER));
     for (const [index, item] of [...store.get("items").entries()]) {
       if (item.state === "refused" || shown.get(item.id) === item.revision || !list.children[index]) continue;
+      await editor.sync.idle();
       try {
         const { bitmap } = await editor.api.picture(address(`/api/items/${item.id}/thumbnail`, { rev: item.revision }));
         cover(/** @type {HTMLCanvasElement} */ (list.children[index].querySelector("canvas")), bitmap);

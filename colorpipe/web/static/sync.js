@@ -10,6 +10,7 @@ import { warn } from "./messages.js";
 
 const BUSY_AFTER = 250;
 const WAIT_FOR_SAVE = 1000;
+const FINE_AFTER = 1200;
 
 export class Sync {
   /** @param {import("./editor.js").Editor} editor */
@@ -21,7 +22,10 @@ export class Sync {
     this.abort = new AbortController();
     /** @type {(() => void)[]} */
     this.waiting = [];
+    /** @type {(() => void)[]} */
+    this.idling = [];
     this.timer = 0;
+    this.resting = 0;
   }
 
   /**
@@ -32,6 +36,7 @@ export class Sync {
   kick({ grey = false } = {}) {
     this.again = true;
     this.grey ||= grey;
+    this.editor.store.set({ settled: false });
     if (!this.running) this.#run();
   }
 
@@ -50,12 +55,18 @@ export class Sync {
     });
   }
 
+  /** Resolves when nothing of the picture is awaited: all else comes after what was painted. */
+  idle() {
+    return this.running ? new Promise((/** @type {(value: void) => void} */ go) => { this.idling.push(go); }) : Promise.resolve();
+  }
+
   get #unsent() {
     return [...this.editor.works.values()].some((work) => work.sent !== work.doc.now);
   }
 
   async #run() {
     this.running = true;
+    clearTimeout(this.resting);
     const { store } = this.editor;
     const busy = setTimeout(() => store.set({ busy: true }), BUSY_AFTER);
     while (this.again) {
@@ -68,8 +79,10 @@ export class Sync {
       }
     }
     clearTimeout(busy);
-    store.set({ busy: false });
     this.running = false;
+    store.set({ busy: false, settled: !this.#unsent });
+    this.resting = window.setTimeout(() => this.#refine(), FINE_AFTER);
+    for (const go of this.idling.splice(0)) go();
     if (!this.#unsent) for (const done of this.waiting.splice(0)) done();
   }
 
@@ -97,6 +110,25 @@ export class Sync {
     await this.#learn(work);
     editor.store.set({ pictured: editor.store.get("pictured") + 1 });
     editor.settled();
+  }
+
+  /** While nobody paints, the draft is replaced by what a saved result has. */
+  async #refine() {
+    const { editor } = this;
+    const work = editor.work;
+    if (!work || this.running || editor.strokes.length === 0 || work.refined === work.revision || work.pictured !== work.revision) return;
+    const frame = editor.store.get("frame");
+    const { revision } = work;
+    try {
+      const { bitmap } = await editor.api.picture(this.#address(work, {
+        kind: "result", frame, side: editor.store.get("album").limits.page, rev: revision, fine: 1,
+      }), this.abort.signal);
+      if (editor.work !== work || work.revision !== revision || editor.store.get("frame") !== frame || editor.store.get("preview")) return;
+      work.refined = revision;
+      editor.view.show({ result: bitmap });
+    } catch (error) {
+      if (!(error instanceof Unreachable)) editor.tell(error);
+    }
   }
 
   /** What the weights decide by themselves is known once the network has run. @param {Work} work */

@@ -95,6 +95,7 @@ export function timeline(editor, jobs) {
     const of = film();
     place.hidden = !of;
     document.body.dataset.kind = of ? "film" : "photo";
+    byId("tab-dock").textContent = of ? "Film" : "Album";
     if (!of) return;
     [scan.hidden, play.hidden] = [of.scanned, !of.scanned];
     scan.disabled = jobs.running;
@@ -156,7 +157,7 @@ export function timeline(editor, jobs) {
     const shot = shotNow();
     const seconds = of.rate ? at / of.rate : 0;
     const clock = `${Math.floor(seconds / 60)}:${(seconds % 60).toFixed(2).padStart(5, "0")}`;
-    time.replaceChildren(h("b", {}, `Frame ${at}`), h("span", {}, of.scanned ? ` of ${of.frames} · ${clock}` : ""));
+    time.replaceChildren(h("b", {}, `Frame ${at}`), h("span", {}, of.scanned ? ` of ${of.frames}` : ""), h("span", { class: "clock" }, of.scanned ? ` · ${clock}` : ""));
     head.setAttribute("aria-valuemax", String(of.frames - 1));
     head.setAttribute("aria-valuenow", String(at));
     head.setAttribute("aria-valuetext", `frame ${at}, ${clock}${shot ? `, shot ${shot.number + 1} of ${of.shots.length}` : ""}`);
