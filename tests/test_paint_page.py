@@ -9,13 +9,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 import pytest
 
 from tests.browser import Browser
 from tests.conftest import Cli
-from tests.paint_page import CTRL, SHIFT, Rgb, Tab, labelled, needs_browser, opened, small
+from tests.paint_browser import CTRL, SHIFT, Rgb, Tab, labelled, needs_browser, opened
+from tests.paint_page import photo
 
 pytest.importorskip("starlette", reason="the page needs the extra [web]")
 pytest.importorskip("uvicorn", reason="the page needs the extra [web]")
@@ -36,7 +36,7 @@ PHOTOS = {
 def album(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("album")
     for name, sample in PHOTOS.items():
-        small(sample, folder / name)
+        photo(folder / name, sample, side=384)
     return folder
 
 
@@ -295,7 +295,7 @@ def test_a_phone_has_all_of_it_and_fingers_paint_and_pinch(window: Browser, serv
     tab.settled()
     assert int(tab.js("document.querySelector('#stroke-count').textContent")) == strokes + 1
     before = tab.js("document.querySelector('#zoom-actual').textContent")
-    x, y = tab.point_of((0.5, 0.5))
+    x, y = tab.point_of((0.75, 0.6))
     tab.touch([(x - 15, y), (x - 30, y), (x - 60, y)], [(x + 15, y), (x + 30, y), (x + 60, y)])
     time.sleep(0.2)
     after = tab.js("document.querySelector('#zoom-actual').textContent")

@@ -183,12 +183,18 @@ class Pipeline:
         L, painted = prepared.L, prepared.painted
         if painted is None or not self.merge.saturation:  # without saturation there is no colour to paint
             if self._over_luma(prepared.frame):
-                ab = published.differences(L, ab)
+                ab = self._differences(L, ab)
             return _crop(ab, L.shape, prepared.region)
         L, ab = self._corrected(prepared.frame, *_crop(ab, L.shape, prepared.region), painted, corrector)
         if self._over_luma(prepared.frame):
-            ab = published.differences(L, ab)
+            ab = self._differences(L, ab)
         return ab, (ab.shape[0], ab.shape[1])
+
+    def _differences(self, L: Float, ab: Float) -> Float:
+        shift = self.merge.shift
+        if shift is not None:  # the differences are multiplied by the saturation later
+            ab = ab + np.array(shift, np.float32) / np.float32(self.merge.saturation)
+        return published.differences(L, ab)
 
     def _corrected(
         self, frame: Frame, ab: Float, view_size: tuple[int, int], painted: Hints, corrector: Corrector | None = None
@@ -199,8 +205,9 @@ class Pipeline:
         black, white = color.luma_range(frame.encoding)
         predicted = resample.upsample(ab, small, size, self._method(frame), view_size, white - black)[0 : size[0]]
         L = color.lightness(Frame(small, frame.encoding)).L
-        # Painted colours are the final ones: divide out the saturation that is applied later.
-        seen = replace(painted, ab=painted.ab / np.float32(self.merge.saturation))
+        # Painted colours are the final ones: take back the temperature and saturation that are applied later.
+        shift = np.array(self.merge.shift or (0, 0), np.float32)
+        seen = replace(painted, ab=(painted.ab - shift) / np.float32(self.merge.saturation))
         if corrector is None:
             corrector = Corrector(L, self.merge.hint_reach)
         delta = corrector.delta(predicted, seen)
@@ -227,6 +234,8 @@ class Pipeline:
             ab = ab * np.float32(self.merge.saturation)
         if self._over_luma(frame):
             return published.over_luma(frame, resample.smooth_pairs(ab, size))
+        if self.merge.shift is not None:
+            ab = ab + np.array(self.merge.shift, np.float32)
         if self.on_device is not None:
             return self.on_device(frame, ab, method=method, view_size=view_size, keep=self.merge.keep, gamut=gamut)
         black, white = color.luma_range(frame.encoding)

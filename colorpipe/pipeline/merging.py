@@ -166,7 +166,7 @@ def _laid(frame: Frame, other: Frame, found: Registration, laying: MergeOptions)
     ab, covered = _chroma(other, found, grid)
     if not covered.all():
         ab = _continued(ab, covered, color.lightness(_resized(frame, grid)).L)
-    ab = ab * np.float32(laying.saturation)
+    ab = ab * np.float32(laying.saturation) + np.array(laying.shift or (0, 0), np.float32)
     rgb = frame.encoding.family == "rgb"
     size = (frame.height, frame.width) if rgb else frame.encoding.chroma_shape(frame.height, frame.width)
     black, white = color.luma_range(frame.encoding)

@@ -10,6 +10,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import itertools
 import threading
@@ -22,10 +23,12 @@ from colorpipe.batch.output_check import check_reachable
 from colorpipe.errors import ColorpipeError, InputError, UsageError
 from colorpipe.guidance import colours
 from colorpipe.guidance.json_files import check_ab, is_whole
+from colorpipe.guidance.strokes import stroke_of
 from colorpipe.media.inputs import DEFAULT_OUTPUT
 from colorpipe.plugins.host import DEFAULT_COLORIZER, PluginHost
 from colorpipe.types import Outcome, Recipe, Stage
 from colorpipe.web import proposals, saving
+from colorpipe.web.alike import places
 from colorpipe.web.fence import Fence
 from colorpipe.web.films import Films
 from colorpipe.web.frames import FrameReader
@@ -38,6 +41,8 @@ from colorpipe.web.studio import Studio
 from colorpipe.web.work import Work, WorkBench
 
 MOST_NAME = 100
+NEIGHBOURS = 12
+"""Other photos in which look-alikes are looked for: each takes a call of the network."""
 
 
 class Album:
@@ -289,6 +294,30 @@ class Album:
             if one.number == which:
                 return self.studio.proposal(item, where, self.catalogue.changed(item.recipe, one.settings))
         raise KeyError(which)
+
+    def look_alikes(self, number: int, frame: object, stroke: object, within: object) -> list[dict[str, Any]]:
+        """Places that look like what is under a stroke.
+
+        Args:
+            within: ``"item"``, or ``"album"`` for the photos around it too, ``NEIGHBOURS`` at most.
+
+        Raises:
+            KeyError, ColorpipeError: as ``Studio.picture``, or it is no stroke.
+        """
+        item = self.item(number)
+        where = check_frames(item, frame)
+        if within not in ("item", "album"):
+            raise UsageError("look-alikes are looked for in item or album")
+        made = stroke_of(stroke, "the stroke")
+        others = []
+        if within == "album":
+            near = sorted(self._several("all"), key=lambda one: abs(one.number - number))
+            others = [one for one in near if one is not item and one.kind == "photo"][:NEIGHBOURS]
+        views = []
+        for one in others:
+            with contextlib.suppress(ColorpipeError):  # one that cannot be read is told where it is looked at
+                views.append(self.studio.view(one, 0))
+        return places(self.studio.view(item, where), made, views)
 
     # --- work ---------------------------------------------------------------------------------------------------------
 

@@ -90,6 +90,8 @@ class Canvas:
     """(H, W, 3) RGB: the source's own colours; None where it is grey."""
     predictions: OrderedDict[str, Prediction] = field(default_factory=OrderedDict)
     """By ``networks.network_key`` and, for a method that takes hints, by these."""
+    features: dict[str, Float | None] = field(default_factory=dict)
+    """What the newest method sees, by ``networks.network_key``."""
     last: dict[str, tuple[int, Pixels]] = field(default_factory=dict)
     """Kind of picture -> its look and its pixels (H, W, 3) RGB."""
     _working: dict[int, _Working] = field(default_factory=dict)

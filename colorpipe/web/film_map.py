@@ -55,7 +55,7 @@ class FilmMap:
         shots = []
         for number, first in enumerate(list(self.firsts)):
             last = self.shot(number)[1]
-            times = {"start": self._seconds(first), "end": self._seconds(last)}
+            times = {"start": self._seconds(first), "end": self._seconds(last + 1) or self._seconds(last)}
             shots.append({"number": number, "first": first, "last": last, **times})
         return {
             "scanned": self.complete,

@@ -70,6 +70,7 @@ class Routes:
             ("items/{id:int}/proposals", "GET", self._proposals),
             ("items/{id:int}/proposals/{which:int}", "GET", self._proposal),
             ("items/{id:int}/colours", "PUT", self._name_colour),
+            ("items/{id:int}/look-alikes", "POST", self._look_alikes),
             ("items/{id:int}/scan", "POST", self._scan),
             ("items/{id:int}/preview", "POST", self._preview),
             ("items/{id:int}/preview", "GET", self._preview_told),
@@ -190,6 +191,11 @@ class Routes:
         asked = await _object(request, "name", "ab")
         number = request.path_params["id"]
         return JSONResponse(await self._do(self._album.name_colour, number, asked["name"], asked["ab"]))
+
+    async def _look_alikes(self, request: Request) -> Response:
+        asked = await _object(request, "stroke", optional=("frame", "in"))
+        given = request.path_params["id"], asked.get("frame", 0), asked["stroke"], asked.get("in", "item")
+        return JSONResponse({"places": await self._do(self._album.look_alikes, *given)})
 
     # --- films --------------------------------------------------------------------------------------------------------
 

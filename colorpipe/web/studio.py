@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from colorpipe import media
+from colorpipe import color, media
 from colorpipe.errors import ColorpipeError
 from colorpipe.guidance import hint_files
 from colorpipe.guidance.modes import modes
@@ -22,6 +22,7 @@ from colorpipe.plugins.host import DEFAULT_COLORIZER
 from colorpipe.settings import MediaOptions
 from colorpipe.types import Stage
 from colorpipe.web import swatches
+from colorpipe.web.alike import View, squeezed
 from colorpipe.web.canvas import Canvas, Pixels, canvas_of, encoded, pixels, shrunk
 from colorpipe.web.networks import Networks, Prediction, network_key
 from colorpipe.web.settings import core_options
@@ -267,6 +268,22 @@ class Studio:
             "palette_hues": swatches.HUES,
             "palette_rings": swatches.RINGS,
         }
+
+    def view(self, item: Item, frame: int) -> View:
+        """A frame as it is compared with others; what the method sees is kept.
+
+        Raises:
+            ColorpipeError: as ``picture``.
+        """
+        with item.drawing:
+            look = look_of(item, frame)
+            canvas = self._canvas(item, frame, PAGE_SIDE, look.recipe)
+            key = network_key(look.recipe)
+            if key not in canvas.features:
+                pipeline = self._networks.pipeline(look.recipe)
+                canvas.features = {key: pipeline.features(self._reader.frame(item, frame, pipeline.media))}
+            L = squeezed(color.lightness(canvas.frame).L)
+            return View(item.number, frame, canvas.full, L, canvas.features[key])
 
     def _distribution(self, item: Item, frame: int, canvas: Canvas, look: Look) -> tuple[str | None, Prediction | None]:
         """A network's distribution over colours, and whose it is: the item's own method's, else the default's."""
