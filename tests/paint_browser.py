@@ -1,8 +1,9 @@
-"""The page of ``colorpipe paint`` in a real Chromium: a person's pointer, fingers and keys, and what the canvas shows."""
+"""The page of ``colorpipe paint`` in a real Chromium: a person's pointer, fingers and keys, and what is seen."""
 
 from __future__ import annotations
 
 import base64
+import itertools
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -155,7 +156,7 @@ class Tab:
         """Press at the first point of the window, move, let go at the last."""
         self._mouse("mouseMoved", points[0], 0)
         self._mouse("mousePressed", points[0])
-        for before, after in zip(points, points[1:], strict=False):
+        for before, after in itertools.pairwise(points):
             for step in (1, 2, 3):
                 share = step / 3
                 at = before[0] + (after[0] - before[0]) * share, before[1] + (after[1] - before[1]) * share
@@ -169,11 +170,10 @@ class Tab:
 
     def click(self, selector: str, number: int = 0) -> None:
         """A press of the mouse on an element."""
-        at = self.js(
-            f"(() => {{ const one = document.querySelectorAll({selector!r})[{number}]; one.scrollIntoView({{block: 'nearest'}});"
-            " const box = one.getBoundingClientRect(); return [box.left + box.width / 2, box.top + box.height / 2]; })()"
-        )
-        self.drag([(at[0], at[1])])
+        one = f"document.querySelectorAll({selector!r})[{number}]"
+        self.js(f"{one}.scrollIntoView({{block: 'nearest'}})")
+        box = self.js(f"{one}.getBoundingClientRect().toJSON()")
+        self.drag([(box["left"] + box["width"] / 2, box["top"] + box["height"] / 2)])
 
     def touch(self, *fingers: list[Place]) -> None:
         """One path for each finger, all at once."""
@@ -195,6 +195,11 @@ class Tab:
             self.window.call("Input.dispatchKeyEvent", type="keyDown" if text else "rawKeyDown", **about, **text)
             self.window.call("Input.dispatchKeyEvent", type="keyUp", **about)
 
+    def press(self, key: str, up: bool = False) -> None:
+        """Hold a key down, or let it go."""
+        kind, hold = ("keyUp", 0) if up else ("rawKeyDown", SHIFT)
+        self.window.call("Input.dispatchKeyEvent", type=kind, key=key, windowsVirtualKeyCode=KEYS[key], modifiers=hold)
+
     def type(self, selector: str, text: str) -> None:
         """Write into a field, as a person does: select what is there, type, Enter."""
         self.js(f"(() => {{ const field = document.querySelector({selector!r}); field.focus(); field.select(); }})()")
@@ -203,8 +208,8 @@ class Tab:
 
 
 def labelled(label: str) -> str:
-    """The selector of the control that belongs to a label, found by the page's own script."""
-    return f"[...document.querySelectorAll('.control, .compact')].find((one) => one.innerText.trim().startsWith({label!r}))"
+    """The setting with a label, as an expression of the page's language."""
+    return f"[...document.querySelectorAll('.control')].find((one) => one.innerText.trim().startsWith({label!r}))"
 
 
 def opened(folder: Path) -> Iterator[Browser]:

@@ -21,6 +21,7 @@ export function palette(editor) {
     if (ab) editor.choose(fit(store.get("L"), ab));
     else say("A colour is written as #a03020.");
   });
+  hex.addEventListener("blur", () => showNow());
   const likely = h("div", { class: "swatches", role: "group", "aria-label": "What the network thought likely at this place" });
   const likelyNote = h("span", { class: "note" });
   const likelyHint = h("p", { class: "hint" });
