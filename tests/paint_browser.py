@@ -74,7 +74,11 @@ class Tab:
         """A fresh tab of a given size, once the first picture is coloured."""
         window = self.window
         window._session = ""
+        old = window.call("Target.getTargets")["targetInfos"]
         target = window.call("Target.createTarget", url="about:blank")["targetId"]
+        for other in old:  # which would go on asking for a server that may have ended
+            if other["type"] == "page":
+                window.call("Target.closeTarget", targetId=other["targetId"])
         window._session = window.call("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
         window.events.clear()
         for domain in ("Page", "Runtime", "Log", "Network", "Accessibility"):
@@ -103,12 +107,13 @@ class Tab:
         )
         time.sleep(0.1)  # the canvas is drawn at the screen's next frame
 
-    def show(self, name: str) -> None:
+    def show(self, name: str, settled: bool = True) -> None:
         """Open another picture of the album by its thumbnail."""
         self.until(f"[...document.querySelectorAll('.thumb')].some((one) => one.innerText.includes('{name}'))")
         self.js(f"[...document.querySelectorAll('.thumb')].find((one) => one.innerText.includes('{name}')).click()")
-        self.until(f"document.querySelector('#file-name').innerText === '{name}'")
-        self.settled()
+        if settled:
+            self.until(f"document.querySelector('#file-name').innerText === '{name}'")
+            self.settled()
 
     # what is seen
 

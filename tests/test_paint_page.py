@@ -336,7 +336,7 @@ CONTRAST = """(() => {
 TWICE = """[...document.querySelectorAll('[id]')].map((one) => one.id)
   .filter((id, at, all) => all.indexOf(id) !== at)"""
 NOWHERE = """[...document.querySelectorAll('*')]
-  .flatMap((one) => ['aria-controls', 'aria-labelledby', 'aria-describedby', 'for'].map((name) => one.getAttribute(name)))
+  .flatMap((one) => ['aria-controls', 'aria-labelledby', 'aria-describedby', 'for'].map((id) => one.getAttribute(id)))
   .filter((id) => id && !document.getElementById(id))"""
 """What names another element that is not there."""
 TOO_WIDE = """[...document.querySelectorAll('main *')]

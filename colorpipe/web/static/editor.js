@@ -318,7 +318,10 @@ export class Editor {
     if (!work) return;
     const last = (work.detail.film?.frames ?? 1) - 1;
     const next = Math.min(Math.max(Math.round(frame), 0), last);
-    if (next === this.store.get("frame") && !this.store.get("preview")) return;
+    if (next === this.store.get("frame") && !this.store.get("preview")) {
+      this.sync.kick();
+      return;
+    }
     work.frame = next;
     [work.pictured, work.refined] = [-1, -1];
     this.store.set({ frame: next, selected: -1, place: null, looked: null, preview: false });

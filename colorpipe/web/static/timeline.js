@@ -48,6 +48,7 @@ export function timeline(editor, jobs) {
     preview.stop();
     at = Math.min(Math.max(Math.round(frame), 0), of.frames - 1);
     showHead();
+    store.set({ settled: false });
     clearTimeout(timer);
     timer = window.setTimeout(() => editor.goTo(at), SCRUB_WAIT);
   };
