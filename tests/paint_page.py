@@ -36,7 +36,7 @@ def film(path: Path, shots: tuple[int, ...] = (14, 12), size: tuple[int, int] = 
         stream = container.add_stream("libx264", rate=24)
         stream.height, stream.width, stream.pix_fmt, stream.options = height, width, "yuv420p", {"crf": "10"}
         for number, count in enumerate(shots):
-            noise = np.random.default_rng(number).integers(0, 255, (height, width + 60)).astype(np.uint8)
+            noise = np.random.default_rng(number).integers(0, 255, (height, width + 2 * max(shots))).astype(np.uint8)
             texture = cv2.normalize(cv2.GaussianBlur(noise, (0, 0), 5 + 3 * number), None, 20, 235, cv2.NORM_MINMAX)  # type: ignore[call-overload]
             grey = np.full((height // 2, width), 128, np.uint8)
             for index in range(count):

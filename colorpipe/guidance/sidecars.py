@@ -200,6 +200,15 @@ def strays(folder: Path, inputs: frozenset[str]) -> Iterator[Path]:
             yield folder / name
 
 
+def beside(path: Path) -> list[Path]:
+    """Hint and reference files that an input's name leads to, used or not; none of them is read.
+
+    Raises:
+        InputError: its folder cannot be looked into.
+    """
+    return [file for file, _ in _beside(path)]
+
+
 def _put(files: dict[int, Path], frame: int, file: Path) -> None:
     if frame in files:
         raise InputError(f"{file} and {files[frame].name} both name frame {frame}", hint="keep one of them")

@@ -243,7 +243,7 @@ class Album:
             raise InputError(f"a colour's name is a text of at most {MOST_NAME} characters")
         pair = ab if isinstance(ab, list) and len(ab) == 2 else [None]
         colour = check_ab([None, *pair], name)
-        folder = item.path.parent
+        folder = item.folder_of_hints
         self._fence.check_beside(folder / colours.FILE)
         with self._lock:
             known = dict(colours.read(folder))
@@ -252,7 +252,7 @@ class Album:
         for other in self._items.values():
             with other.lock:
                 used = any(one.name == name and one.ab is None for made in other.strokes.values() for one in made)
-                if used and other.path.parent == folder and other.state != "refused":
+                if used and other.folder_of_hints == folder and other.state != "refused":
                     self._changed(other)
         return {"colours": {name: list(ab) for name, ab in known.items()}, "revision": self._revision}
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 KEPT = 3
 """Frames at full size that are kept, if they are not large."""
-LARGE = 40_000_000
+LARGE = 24_000_000
 """Pixels from which on a frame is not kept."""
 
 

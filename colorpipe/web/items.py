@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 import re
 import threading
 from dataclasses import dataclass, field
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from colorpipe.errors import InputError
 from colorpipe.guidance import colours
-from colorpipe.guidance.sidecars import SidecarFiles
+from colorpipe.guidance.sidecars import SidecarFiles, beside
 from colorpipe.guidance.strokes import Stroke, StrokeFile, read_strokes, stroke_of
 from colorpipe.plugins.interfaces import Colorizer
 from colorpipe.types import Recipe
@@ -57,6 +58,8 @@ class Item:
     """PNG hint files, which a page does not change."""
     held: dict[int, Path] = field(default_factory=dict)
     """The files that hold strokes on disk, by frame."""
+    elsewhere: Path | None = None
+    """The hint file beside the result, where none can be written beside the source."""
     size: tuple[int, int] | None = None
     """Height and width; None until it was read."""
     frames: int | None = None
@@ -83,7 +86,7 @@ class Item:
         Raises:
             InputError: as ``guidance.colours.read``.
         """
-        return colours.read(self.path.parent)
+        return colours.read(self.folder_of_hints)
 
     def resolved(self, frame: int) -> Strokes:
         """The strokes of a frame, each with its colour.
@@ -92,7 +95,7 @@ class Item:
             InputError: a name is not among the album's colours.
         """
         told = StrokeFile((1, 1), self.strokes.get(frame, ()))
-        return colours.named(told, self.path).strokes
+        return colours.named(told, self.folder_of_hints / self.path.name).strokes
 
     def load(self, fence: Fence) -> None:
         """Takes up the hint files that lie beside it.
@@ -100,29 +103,43 @@ class Item:
         Raises:
             InputError: one is not what docs/hints.md says, or leads out of its folder.
         """
-        found = SidecarFiles.of(self.path, Colorizer)  # type: ignore[type-abstract]  # only its promises are looked at
-        for file in {*found.hints.values(), *found.strokes.values()}:
+        given = self.aside if self.aside.is_file() and self.aside.parent != self.path.parent else None
+        if given is not None:
+            fence.check_beside(given)
+        for file in beside(self.path):
             fence.check_beside(file)
-        fence.check_beside(self.path.parent / colours.FILE)
+        found = SidecarFiles.of(self.path, Colorizer, given)  # type: ignore[type-abstract]  # only its promises are looked at
+        fence.check_beside(self.folder_of_hints / colours.FILE)
         self.painting, self.held = dict(found.hints), dict(found.strokes)
         self.notes = found.unused
+        self.elsewhere = given
         for frame, file in found.strokes.items():
             told = read_strokes(file)
             inside = frame if frame in told.frames else 0
             self.strokes[frame] = tuple(dataclasses.replace(one, frame=0) for one in told.on(inside).strokes)
 
-    def home(self, frame: int, folder: Path | None = None) -> Path:
-        """The hint file that the strokes of a frame belong into.
+    @property
+    def folder_of_hints(self) -> Path:
+        """Where its hint files and the album's colours are written: beside the source, or beside the result where the
+        source's folder is read-only."""
+        return self.path.parent if can_write(self.path.parent) else self.job.output.parent
 
-        Args:
-            folder: For all frames together, in place of the source's own; None is beside the source.
-        """
-        if folder is not None:
-            return folder / f"{self.path.stem}.hints.json"
+    @property
+    def aside(self) -> Path:
+        """The hint file of all frames beside the result."""
+        return self.job.output.parent / f"{self.path.stem}.hints.json"
+
+    def home(self, frame: int) -> Path:
+        """The hint file beside the source that the strokes of a frame belong into."""
         if frame in self.held:
             return self.held[frame]
         name = f"{self.path.stem}.hints.json" if self.kind == "photo" else f"{self.path.stem}.{frame:06d}.hints.json"
         return self.path.with_name(name)
+
+
+def can_write(folder: Path) -> bool:
+    """Whether files can be put into a folder."""
+    return os.access(folder, os.W_OK | os.X_OK)
 
 
 def named_by_frame(file: Path) -> bool:

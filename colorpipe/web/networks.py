@@ -6,7 +6,7 @@ import dataclasses
 import json
 import threading
 from collections import OrderedDict
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -37,18 +37,26 @@ class Prediction:
     """(h', w', 2) as the recipe's decoder of that time gave it."""
     distribution: ChromaDistribution | None = None
     """Of one picture, on the CPU."""
+    _decoded: dict[str, Float] = field(default_factory=dict, compare=False)
+    """What the newest decoder made of it."""
 
     def chroma(self, host: PluginHost, recipe: Recipe) -> Float:
         """(h', w', 2), decoded as a recipe says."""
         stage = decoder_of(host, recipe)
         if self.distribution is None or stage is None:
             return self.ab
+        key = repr(stage)
+        if key in self._decoded:
+            return self._decoded[key]
         cls = host.decoder(stage.name)
         decoder = cls(options.build(cls.Options, stage.options, cls.name))
         with torch.inference_mode(), guard.named(decoder, "decode"):
             made = decoder.decode(self.distribution)
         guard.check_prediction(decoder, made, 1, distribution=False)
-        return np.ascontiguousarray(made.ab[0].float().permute(1, 2, 0).numpy())
+        ab: Float = np.ascontiguousarray(made.ab[0].float().permute(1, 2, 0).numpy())
+        self._decoded.clear()
+        self._decoded[key] = ab
+        return ab
 
     def natural(self) -> dict[str, float | None]:
         """What the weights decide where an option is left to them."""

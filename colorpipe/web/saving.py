@@ -124,16 +124,17 @@ class Saver:
         """
         item = order.item
         if not order.touched:
-            return None
-        folder = None
-        if (order.strokes or item.held) and not _writable(item.path.parent):
-            folder = item.job.output.parent
-            self._fence.check_result(folder / "hints")
+            return item.elsewhere
+        folder = item.folder_of_hints
+        beside = folder == item.path.parent
+        if not beside:
+            self._fence.check_result(item.aside)
         by_file: dict[Path, list[int]] = {}
         for frame in sorted({*order.strokes, *item.held}):
-            by_file.setdefault(item.home(frame, folder), []).append(frame)
-        digest = sha256(item.path) if by_file else None
+            by_file.setdefault(item.home(frame) if beside else item.aside, []).append(frame)
+        digest = sha256(item.path)
         height, width = item.size or _size_of(item.path, order.recipe)
+        kept: dict[int, Path] = {}
         for file, frames in by_file.items():
             strokes = [
                 dataclasses.replace(stroke, frame=0 if named_by_frame(file) else frame)
@@ -142,13 +143,13 @@ class Saver:
             ]
             if strokes:
                 write_strokes(file, StrokeFile((width, height), tuple(strokes), digest))
-                colours.keep(file.parent, strokes)
+                colours.keep(folder, strokes)
+                kept |= {frame: file for frame in frames if order.strokes.get(frame)}
             elif file in item.held.values():  # all that was in it was taken away
                 file.unlink(missing_ok=True)
-        if folder is None:
-            with item.lock:
-                item.held = {frame: item.home(frame) for frame in order.strokes if order.strokes[frame]}
-        return next(iter(by_file)) if folder is not None and any(order.strokes.values()) else None
+        with item.lock:
+            item.held, item.elsewhere = kept, None if beside or not kept else item.aside
+        return item.elsewhere
 
 
 class _Progress(NullListener):
@@ -189,10 +190,6 @@ def _size_of(path: Path, recipe: Recipe) -> tuple[int, int]:
         return source.info.height, source.info.width
 
 
-def _writable(folder: Path) -> bool:
-    return os.access(folder, os.W_OK | os.X_OK)
-
-
 def _failed(order: Order, error: ColorpipeError) -> Outcome:
     return Outcome(
         input=order.item.path,
@@ -222,4 +219,6 @@ def command(item: Item) -> str:
     """The command that makes the same result, from what was saved."""
     result = item.job.output
     words = ["colorpipe", "run", str(item.path), "-o", str(result), "--recipe", str(recipe_path(result)), "--overwrite"]
+    if item.elsewhere is not None:
+        words += ["--hints", str(item.elsewhere)]
     return shlex.join(words)

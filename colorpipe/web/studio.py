@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import hashlib
+import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable
@@ -81,6 +82,8 @@ class Studio:
         self._host, self._fence, self._reader, self._networks = host, fence, reader, networks
         self._canvases: OrderedDict[tuple[int, int, int], Canvas] = OrderedDict()
         self._thumbnails: dict[tuple[int, int], tuple[int, bytes]] = {}
+        self._lock = threading.Lock()
+        """Held while ``_canvases`` is changed: items are drawn in several threads."""
 
     # --- pictures -----------------------------------------------------------------------------------------------------
 
@@ -153,9 +156,9 @@ class Studio:
     def forget(self, item: Item) -> None:
         """The item's file, or a painted one beside it, was changed: all is made anew."""
         self._reader.forget(item)
-        with item.drawing:
+        with item.drawing, self._lock:
             for key in [key for key in self._canvases if key[0] == item.number]:
-                self._canvases.pop(key, None)
+                del self._canvases[key]
 
     def _pixels(self, item: Item, frame: int, canvas: Canvas, look: Look, kind: Kind, fine: bool) -> Pixels:
         if kind == "grey":
@@ -180,16 +183,18 @@ class Studio:
 
     def _canvas(self, item: Item, frame: int, side: int, recipe: Recipe) -> Canvas:
         key = item.number, frame, side
-        canvas = self._canvases.get(key)
-        if canvas is None:
-            made = self._reader.frame(item, frame, core_options(recipe)[1])
-            restored = self._networks.pipeline(recipe).restore(made) if recipe.preprocessors else made
-            canvas = canvas_of(made, _keeping(restored, made), side)
+        with self._lock:
+            canvas = self._canvases.get(key)
+            if canvas is not None:
+                self._canvases.move_to_end(key)
+                return canvas
+        made = self._reader.frame(item, frame, core_options(recipe)[1])
+        restored = self._networks.pipeline(recipe).restore(made) if recipe.preprocessors else made
+        canvas = canvas_of(made, _keeping(restored, made), side)
+        with self._lock:
             self._canvases[key] = canvas
             while len(self._canvases) > CANVASES:
                 self._canvases.popitem(last=False)
-        else:
-            self._canvases.move_to_end(key)
         return canvas
 
     def _prediction(
