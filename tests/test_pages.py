@@ -33,6 +33,7 @@ BLOCK = re.compile(
 )
 PARSED_ONLY = (
     ("models pull", "downloads"),
+    ("paint ", "serves a page until it is stopped"),
     ("models import", "needs the published file"),
     ("cuda:", "needs GPUs"),
 )

@@ -90,35 +90,19 @@ class Album:
             "version": 1,
             "software": f"colorpipe {__version__}",
             "output": str(self.output or DEFAULT_OUTPUT),
-            "items": [self._item_told(item) for item in self._items.values()],
+            "items": [item.told() for item in self._items.values()],
             **self._now(),
         }
 
     def state(self) -> dict[str, Any]:
         """What changes while work goes on."""
         keys = ("id", "state", "error", "hint", "painted", "revision", "notes", "result")
-        items = [{key: told[key] for key in keys} for told in map(self._item_told, self._items.values())]
+        items = [{key: told[key] for key in keys} for told in (item.told() for item in self._items.values())]
         return {"items": items, **self._now()}
 
     def _now(self) -> dict[str, Any]:
         work = self.bench.last
         return {"job": None if work is None else work.told(), "revision": self._revision}
-
-    def _item_told(self, item: Item) -> dict[str, Any]:
-        with item.lock:
-            return {
-                "id": item.number,
-                "name": item.path.name,
-                "folder": item.folder,
-                "kind": item.kind,
-                "state": item.state,
-                "error": item.error,
-                "hint": item.hint,
-                "painted": item.painted,
-                "revision": item.revision,
-                "result": item.job.output.name,
-                "notes": list(item.notes),
-            }
 
     def item(self, number: object) -> Item:
         """An item that can be worked on.
@@ -147,7 +131,7 @@ class Album:
             assert item.size is not None
             strokes = {str(frame): [told_of(one) for one in made] for frame, made in item.strokes.items() if made}
             return {
-                **self._item_told(item),
+                **item.told(),
                 "width": item.size[1],
                 "height": item.size[0],
                 "frames": item.frames,

@@ -80,6 +80,23 @@ class Item:
         """The number of strokes."""
         return sum(map(len, self.strokes.values()))
 
+    def told(self) -> dict[str, Any]:
+        """What a list shows of it, ready for JSON."""
+        with self.lock:
+            return {
+                "id": self.number,
+                "name": self.path.name,
+                "folder": self.folder,
+                "kind": self.kind,
+                "state": self.state,
+                "error": self.error,
+                "hint": self.hint,
+                "painted": self.painted,
+                "revision": self.revision,
+                "result": self.job.output.name,
+                "notes": list(self.notes),
+            }
+
     def colours(self) -> colours.Colours:
         """The named colours of its folder.
 
