@@ -129,9 +129,10 @@ def test_a_film_of_two_shots(window: Browser, tmp_path: Path, cli: Cli) -> None:
     recipe = output / "two.mp4.recipe.json"
     status, _, told = cli("run", fresh / "two.mp4", "-o", tmp_path / "again.mp4", "--recipe", recipe)
     assert status == 0, told
-    for again, saved in zip(planes(tmp_path / "again.mp4"), planes(output / "two.mp4"), strict=True):
-        assert np.array_equal(again[:180], saved[:180]), "the grey is the film's"
-        assert np.abs(again.astype(int) - saved).mean() < 0.5
+    pairs = zip(planes(tmp_path / "again.mp4"), planes(output / "two.mp4"), strict=True)
+    apart = [float(np.abs(again.astype(int) - saved).mean()) for again, saved in pairs]
+    assert len(apart) == 24
+    assert max(apart) < 0.5, apart
 
 
 def test_places_that_look_alike_are_confirmed_by_a_click(window: Browser, tmp_path: Path) -> None:

@@ -223,6 +223,7 @@ store.on(["busy"], () => {
   byId("stage").setAttribute("aria-busy", String(store.get("busy")));
 });
 store.on(["settled"], () => { byId("stage").dataset.settled = String(store.get("settled")); });
+store.on(["work"], () => { byId("empty").hidden = true; });
 store.on(["work"], () => byId("picture").setAttribute("aria-label", `Picture ${editor.work?.detail.name ?? ""}`));
 
 api.onconnection = (connected) => {
@@ -245,7 +246,7 @@ setStrength(1);
 setSplit(0.5);
 try {
   await editor.start();
-  if (!editor.work) empty("There is nothing to paint on", "Start the command with photos, folders or films: colorpipe paint FOLDER");
+  if (store.get("items").every((item) => item.state === "refused")) empty("There is nothing to paint on", "Start the command with photos, folders or films: colorpipe paint FOLDER");
 } catch (error) {
   if (!api.token) empty("This address has no key", "Open the address that the command in the terminal printed, with all that follows the #.");
   else editor.tell(error);
