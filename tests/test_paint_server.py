@@ -426,6 +426,12 @@ def test_a_full_queue_is_told(call: Caller, monkeypatch: pytest.MonkeyPatch) -> 
     assert call("GET", "/api/state").status == 200
 
 
+def test_no_address_is_endless(call: Caller) -> None:
+    assert call("GET", f"/api/items/{'9' * 5000}/picture").status == 414
+    assert call("GET", f"/api/items/1/picture?rev={'9' * 5000}").status == 414
+    assert call("GET", f"/api/items/{'9' * 400}/picture").status == 404
+
+
 def test_garbage_on_the_line_does_not_stop_it(call: Caller, server: PageServer) -> None:
     for data in (b"\0" * 1000, b"GET / HTTP/9.9\r\n\r\n", b"GET /" + b"a" * 200_000, b"\x16\x03\x01\x02\x00\x01\x00"):
         with socket.create_connection(("127.0.0.1", server.port), 10) as line:

@@ -200,6 +200,19 @@ def test_a_painted_png_counts_and_lies_under_the_strokes(tmp_path: Path) -> None
     assert np.ptp(shown[30, 30]) < 8
 
 
+def test_strokes_of_another_file_are_told(tmp_path: Path) -> None:
+    photo(tmp_path / "a.jpg", side=96)
+    told = {"version": 1, "size": [96, 96], "source_sha256": "0" * 64, "strokes": [stroke(0.5, 0.5)]}
+    photo(tmp_path / "a.jpg", side=96)
+    (tmp_path / "a.hints.json").write_text(json.dumps({**told, "size": [74, 96]}))
+    album = Album([tmp_path / "a.jpg"], tmp_path / "out", RECIPE)
+    assert "painted on another file" in " ".join(album.item_told(1)["notes"])
+    album.paint(1, 0, [stroke(0.4, 0.4)])
+    album.save("all")
+    finished(album)
+    assert Album([tmp_path / "a.jpg"], tmp_path / "out", RECIPE).item_told(1)["notes"] == []
+
+
 def test_a_result_that_is_somebody_s_is_not_replaced_unasked(tmp_path: Path) -> None:
     photo(tmp_path / "a.jpg", side=96)
     photo(tmp_path / "out" / "a.jpg", "einstein-1947.jpg", 96)

@@ -127,6 +127,8 @@ class Album:
         item = self.item(number)
         if item.size is None:
             self.studio.learn(item)
+            doubts = item.doubts()
+            item.notes = (*item.notes, doubts) if doubts else item.notes
         with item.lock:
             assert item.size is not None
             strokes = {str(frame): [told_of(one) for one in made] for frame, made in item.strokes.items() if made}

@@ -24,6 +24,8 @@ BODY_SECONDS = 15.0
 """Time for a body to arrive."""
 MOST_CALLS = 64
 """Calls that wait or are worked on; more are told to come again."""
+MOST_PATH = 500
+"""Bytes of a path, and of what follows it: the page's own are below 100."""
 TOKEN = b"x-colorpipe-token"
 HEADERS = (
     (b"content-security-policy",
@@ -69,6 +71,8 @@ class Guard:
 
     def _refusal(self, scope: Scope) -> tuple[int, str, str] | None:
         """Status, reason and advice; None for a call that may come in."""
+        if len(scope["raw_path"] or b"") > MOST_PATH or len(scope["query_string"]) > MOST_PATH:
+            return 414, "no address of this page is as long", ""
         headers: list[tuple[bytes, bytes]] = scope["headers"]
         hosts = _values(headers, b"host")
         if len(hosts) != 1 or hosts[0].lower() not in self._hosts:

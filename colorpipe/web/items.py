@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from colorpipe.errors import InputError
+from colorpipe.files import sha256
 from colorpipe.guidance import colours
 from colorpipe.guidance.sidecars import SidecarFiles, beside
 from colorpipe.guidance.strokes import Stroke, StrokeFile, read_strokes, stroke_of
@@ -58,6 +59,8 @@ class Item:
     """PNG hint files, which a page does not change."""
     held: dict[int, Path] = field(default_factory=dict)
     """The files that hold strokes on disk, by frame."""
+    painted_on: frozenset[str] = frozenset()
+    """SHA-256 that hint files say of the source; to be compared when it is read."""
     elsewhere: Path | None = None
     """The hint file beside the result, where none can be written beside the source."""
     size: tuple[int, int] | None = None
@@ -130,10 +133,20 @@ class Item:
         self.painting, self.held = dict(found.hints), dict(found.strokes)
         self.notes = found.unused
         self.elsewhere = given
+        digests: set[str | None] = set()
         for frame, file in found.strokes.items():
             told = read_strokes(file)
+            digests.add(told.source_sha256)
             inside = frame if frame in told.frames else 0
             self.strokes[frame] = tuple(dataclasses.replace(one, frame=0) for one in told.on(inside).strokes)
+        self.painted_on = frozenset(one for one in digests if one)
+
+    def doubts(self) -> str | None:
+        """A note where strokes were painted on another file than a photo is now. Films are not read for it."""
+        told, self.painted_on = self.painted_on, frozenset()
+        if not told or self.kind == "film" or told == {sha256(self.path)}:
+            return None
+        return "its strokes were painted on another file than it is now: look whether they still fit"
 
     @property
     def folder_of_hints(self) -> Path:

@@ -39,8 +39,8 @@ KINDS = {
     ".woff2": "font/woff2",
 }
 SIDES = (64, 2048)
-WORKERS = 4
-"""Calls that are worked on at once."""
+WORKERS, SLOW_WORKERS = 4, 2
+"""Calls that are worked on at once; and of them that may take seconds, and leave the picture itself its way."""
 Handler = Callable[[Request], Awaitable[Response]]
 
 
@@ -50,6 +50,7 @@ class Routes:
     def __init__(self, album: Album) -> None:
         self._album = album
         self._pool = ThreadPoolExecutor(WORKERS, "page")
+        self._slow_pool = ThreadPoolExecutor(SLOW_WORKERS, "page-slow")
 
     def app(self) -> Starlette:
         """All routes, without the guard before them."""
@@ -82,7 +83,8 @@ class Routes:
 
     def close(self) -> None:
         """Take no more calls."""
-        self._pool.shutdown(wait=False, cancel_futures=True)
+        for pool in (self._pool, self._slow_pool):
+            pool.shutdown(wait=False, cancel_futures=True)
 
     def _guarded(self, do: Handler) -> Handler:
         async def handler(request: Request) -> Response:
@@ -103,6 +105,10 @@ class Routes:
     async def _do(self, work: Callable[..., Any], *arguments: Any) -> Any:
         """``work`` in a thread, so that other calls are answered meanwhile."""
         return await asyncio.get_running_loop().run_in_executor(self._pool, lambda: work(*arguments))
+
+    async def _do_slowly(self, work: Callable[..., Any], *arguments: Any) -> Any:
+        """``_do`` for what nobody waits for with a brush in hand."""
+        return await asyncio.get_running_loop().run_in_executor(self._slow_pool, lambda: work(*arguments))
 
     # --- album --------------------------------------------------------------------------------------------------------
 
@@ -149,7 +155,7 @@ class Routes:
     async def _thumbnail(self, request: Request) -> Response:
         item = self._album.item(request.path_params["id"])
         frame = check_frames(item, _frame(request))
-        return _jpeg(await self._do(self._album.studio.thumbnail, item, frame))
+        return _jpeg(await self._do_slowly(self._album.studio.thumbnail, item, frame))
 
     async def _picture(self, request: Request) -> Response:
         item = self._album.item(request.path_params["id"])
@@ -185,7 +191,7 @@ class Routes:
 
     async def _proposal(self, request: Request) -> Response:
         number, which = request.path_params["id"], request.path_params["which"]
-        return _jpeg(await self._do(self._album.proposal, number, _frame(request), which))
+        return _jpeg(await self._do_slowly(self._album.proposal, number, _frame(request), which))
 
     async def _name_colour(self, request: Request) -> Response:
         asked = await _object(request, "name", "ab")
@@ -195,7 +201,7 @@ class Routes:
     async def _look_alikes(self, request: Request) -> Response:
         asked = await _object(request, "stroke", optional=("frame", "in"))
         given = request.path_params["id"], asked.get("frame", 0), asked["stroke"], asked.get("in", "item")
-        return JSONResponse({"places": await self._do(self._album.look_alikes, *given)})
+        return JSONResponse({"places": await self._do_slowly(self._album.look_alikes, *given)})
 
     # --- films --------------------------------------------------------------------------------------------------------
 

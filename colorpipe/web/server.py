@@ -50,6 +50,7 @@ class PageServer:
             lifespan="off",
             log_config=None,
             access_log=False,
+            log_level="error",  # a scanner of ports is no news
             server_header=False,
             limit_concurrency=MOST_CONNECTIONS,
             timeout_keep_alive=30,
