@@ -136,6 +136,13 @@ class Tab:
         rgba = np.frombuffer(base64.b64decode(data), np.uint8).reshape(height, width, 4)
         return rgba[..., :3].astype(np.int16)
 
+    def screenshot(self) -> NDArray[np.uint8]:
+        """The window as it is seen, in OpenCV's order of colours."""
+        data = base64.b64decode(self.window.call("Page.captureScreenshot")["data"])
+        picture = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
+        assert picture is not None
+        return picture.astype(np.uint8)
+
     @property
     def problems(self) -> list[str]:
         return self.window.problems

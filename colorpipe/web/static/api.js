@@ -16,7 +16,8 @@ export class Refused extends Error {
    */
   constructor(status, message, hint) {
     super(message);
-    [this.status, this.hint] = [status, hint];
+    this.status = status;
+    this.hint = hint;
   }
 }
 

@@ -38,7 +38,7 @@ import { Sync } from "./sync.js";
  * @property {number} revision
  * @property {number} frame
  * @property {number} learnt how often `detail.natural` was asked for since the settings changed
- * @property {number} refined the revision whose picture is no draft
+ * @property {string} refined revision and frame whose picture is no draft
  * @property {number} pictured the revision that `result` shows, -1 for none
  */
 
@@ -50,7 +50,8 @@ export class Editor {
    * @param {import("./view.js").View} view
    */
   constructor(api, view) {
-    [this.api, this.view] = [api, view];
+    this.api = api;
+    this.view = view;
     /** @type {Map<number, Work>} */
     this.works = new Map();
     this.store = new Store({
@@ -68,7 +69,7 @@ export class Editor {
     view.onchange = () => this.onview.forEach((call) => call());
   }
 
-  /** @template {keyof Store["values"]} K @param {K} name @returns {any} */
+  /** @param {string} name @returns {any} */
   get(name) {
     return this.store.get(/** @type {any} */ (name));
   }
@@ -113,7 +114,7 @@ export class Editor {
     this.sync.stop();
     const work = await this.load(id);
     if (opening !== this.openings) return; // another was chosen meanwhile
-    [work.pictured, work.refined] = [-1, -1];
+    [work.pictured, work.refined] = [-1, ""];
     const side = this.store.get("album").limits.page;
     const scale = Math.min(1, side / Math.max(work.detail.width, work.detail.height));
     this.view.open(Math.max(1, Math.round(work.detail.width * scale)), Math.max(1, Math.round(work.detail.height * scale)));
@@ -133,7 +134,7 @@ export class Editor {
     if (known) return known;
     const detail = await this.api.get(`/api/items/${id}`);
     const start = { strokes: detail.strokes, settings: detail.settings };
-    const work = { id, detail, doc: new Document(start), sent: start, revision: detail.revision, frame: 0, pictured: -1, refined: -1, learnt: 0 };
+    const work = { id, detail, doc: new Document(start), sent: start, revision: detail.revision, frame: 0, pictured: -1, refined: "", learnt: 0 };
     this.works.set(id, work);
     return work;
   }
@@ -233,6 +234,18 @@ export class Editor {
     hear(`Painted ${this.wordsOfStroke(stroke)}.`);
   }
 
+  /**
+   * Several at once, as one step.
+   *
+   * @param {Stroke[]} added
+   */
+  addStrokes(added) {
+    if (!added.length) return;
+    this.setStrokes([...this.strokes, ...added], `${this.wordsOfStroke(added[0])}, ${added.length} places`);
+    this.store.set({ selected: -1 });
+    hear(`Painted ${added.length} places.`);
+  }
+
   /** @param {number} index */
   deleteStroke(index) {
     const stroke = this.strokes[index];
@@ -250,7 +263,7 @@ export class Editor {
   /** @param {Stroke} stroke @returns {AB | null} */
   abOf(stroke) {
     if (stroke.kind !== "paint") return null;
-    return stroke.lab ? [stroke.lab[1], stroke.lab[2]] : (stroke.name && this.named[stroke.name]) || [0, 0];
+    return stroke.lab ? [Number(stroke.lab[1]), Number(stroke.lab[2])] : (stroke.name && this.named[stroke.name]) || [0, 0];
   }
 
   /** @param {Stroke} stroke */
@@ -323,7 +336,7 @@ export class Editor {
       return;
     }
     work.frame = next;
-    [work.pictured, work.refined] = [-1, -1];
+    [work.pictured, work.refined] = [-1, ""];
     this.store.set({ frame: next, selected: -1, place: null, looked: null, preview: false });
     this.sync.kick({ grey: true });
   }

@@ -133,7 +133,9 @@ function region(by) {
   const stops = ["undo", "tools", "kinds", "picture", "tabs", "plane", "control-1", "playhead", "strip"].map((id) => document.getElementById(id))
     .map((element) => element?.matches("button, canvas, select, input, [tabindex]") ? element : element?.querySelector('[tabindex="0"], [aria-current="true"]'))
     .filter((element) => element instanceof HTMLElement && element.offsetParent !== null);
-  const before = stops.findIndex((element) => element === document.activeElement || (document.activeElement && element && element.compareDocumentPosition(document.activeElement) & 4 && false));
+  const focus = document.activeElement;
+  const at = stops.findIndex((stop) => stop === focus || stop?.parentElement === focus?.parentElement);
+  const before = at < 0 && by < 0 ? 0 : at;
   /** @type {HTMLElement} */ (stops[(before + by + stops.length) % stops.length]).focus();
 }
 
@@ -204,6 +206,7 @@ editor.onview.push(() => {
   const percent = Math.round(view.scale * window.devicePixelRatio * 100);
   const label = byId("zoom-actual");
   if (label.textContent === `${percent}%`) return;
+  editor.sync.rest();
   label.textContent = `${percent}%`;
   label.setAttribute("aria-label", `Zoom: ${percent}%, set to 1:1`);
 });
@@ -226,7 +229,7 @@ store.on(["settled"], () => { byId("stage").dataset.settled = String(store.get("
 store.on(["work"], () => { byId("empty").hidden = true; });
 store.on(["work"], () => byId("picture").setAttribute("aria-label", `Picture ${editor.work?.detail.name ?? ""}`));
 
-api.onconnection = (connected) => {
+api.onconnection = (/** @type {boolean} */ connected) => {
   if (connected) {
     settle("lost");
     say("Connected again.");

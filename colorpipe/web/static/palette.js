@@ -226,14 +226,19 @@ function similar(editor) {
   const rings = byId("rings");
   const find = h("button", { type: "button", class: "button", onclick: () => search() }, icon("similar"), "Find places alike");
   const list = h("ul", { "aria-label": "Places that look alike in other pictures" });
-  const all = h("button", { type: "button", class: "button", onclick: () => { for (const place of found.filter(here)) add(place); clear(); } });
+  const all = h("button", { type: "button", class: "button", onclick: () => {
+    editor.addStrokes(found.filter(here).flatMap((place) => place.places.map((at) => ({ ...stroke, points: [at], radius: place.radius }))));
+    clear();
+  } });
   const none = h("button", { type: "button", class: "link", onclick: () => clear() }, "Dismiss");
   const box = h("div", { class: "similar" }, find, all, none, list);
-  /** @typedef {{item: number, frame: number, x: number, y: number, radius: number, likeness: number}} Alike */
+  /** @typedef {{item: number, frame: number, x: number, y: number, radius: number, likeness: number}} Spot */
+  /** @typedef {Spot & {places: [number, number][]}} Alike a region: its best spot, and all places of it */
   /** @type {Alike[]} */
   let found = [];
   /** @type {any} */
   let stroke = null;
+  let looking = false;
 
   /** @param {Alike} place */
   const here = (place) => place.item === editor.work?.id && place.frame === store.get("frame");
@@ -247,23 +252,25 @@ function similar(editor) {
     stroke = last();
     if (!work || !stroke) return;
     const where = store.get("items").length > 1 ? "album" : "item";
-    find.disabled = true;
+    [looking, found] = [true, []];
+    show();
     try {
       const { places } = await editor.api.send("POST", `/api/items/${work.id}/look-alikes`, { frame: store.get("frame"), stroke, in: where });
-      if (work === editor.work) found = places;
+      if (work === editor.work) found = regions(places);
       say(found.length ? `${found.length} ${found.length > 1 ? "places look" : "place looks"} alike. A click confirms one.` : "Nothing else looks alike.");
     } catch (error) {
       editor.tell(error);
     }
+    looking = false;
     show();
   };
 
   /** @param {Alike} place */
   const add = async (place) => {
     found = found.filter((one) => one !== place);
-    const point = { ...stroke, points: [[place.x, place.y]], radius: place.radius };
-    if (here(place)) editor.addStroke(point);
-    else await addElsewhere(editor, place, point);
+    const points = place.places.map((at) => ({ ...stroke, points: [at], radius: place.radius }));
+    if (here(place)) editor.addStrokes(points);
+    else await addElsewhere(editor, place, points);
     show();
   };
   const clear = () => {
@@ -274,7 +281,8 @@ function similar(editor) {
     const local = found.filter(here);
     const others = found.filter((place) => !here(place));
     const one = last();
-    find.disabled = !one;
+    find.disabled = !one || looking;
+    find.lastChild?.replaceWith(looking ? "Looking for places alike" : "Find places alike");
     find.hidden = found.length > 0;
     all.hidden = local.length === 0;
     none.hidden = found.length === 0;
@@ -308,15 +316,32 @@ function similar(editor) {
 }
 
 /**
+ * Places of one region of one picture, together.
+ *
+ * @param {(any & {region?: number})[]} places the likest first
+ */
+function regions(places) {
+  /** @type {Map<string, any>} */
+  const found = new Map();
+  places.forEach((place, index) => {
+    const key = `${place.item} ${place.frame} ${place.region ?? -1 - index}`;
+    const region = found.get(key) ?? { ...place, places: [] };
+    region.places.push([place.x, place.y]);
+    found.set(key, region);
+  });
+  return [...found.values()];
+}
+
+/**
  * @param {import("./editor.js").Editor} editor
  * @param {{item: number, frame: number}} place
- * @param {import("./state.js").Stroke} point
+ * @param {import("./state.js").Stroke[]} points
  */
-async function addElsewhere(editor, place, point) {
+async function addElsewhere(editor, place, points) {
   try {
     const work = await editor.load(place.item);
     const before = work.doc.now.strokes;
-    const strokes = { ...before, [place.frame]: [...(before[place.frame] ?? []), point] };
+    const strokes = { ...before, [place.frame]: [...(before[place.frame] ?? []), ...points] };
     work.doc.commit({ strokes }, "place that looks alike");
     editor.sync.kick();
     say(`Painted in ${work.detail.name} too.`);

@@ -1,14 +1,17 @@
 /** Six ways to begin, each shown on the picture itself; a click takes its settings. */
 
 import { address } from "./api.js";
-import { byId, h, roving } from "./dom.js";
+import { byId, debounced, h, roving } from "./dom.js";
 import { say } from "./messages.js";
+
+const AGAIN_AFTER = 4000;
 
 /** @param {import("./editor.js").Editor} editor */
 export function proposals(editor) {
   const { store } = editor;
   const place = byId("proposals");
   let asked = 0;
+  let drawn = "";
   let key = "";
   roving(place, ".proposal");
 
@@ -66,17 +69,35 @@ export function proposals(editor) {
         return Object.assign(button, { proposal });
       }));
       mark();
-      for (const [index, proposal] of list.entries()) {
-        await editor.sync.idle();
-        const { bitmap } = await editor.api.picture(address(`/api/items/${work.id}/proposals/${proposal.number}`, { frame, rev: work.revision }));
-        if (!current()) return;
-        cover(/** @type {HTMLCanvasElement} */ (place.children[index].firstChild), bitmap);
-      }
+      await draw(number);
     } catch (error) {
       if (current()) key = "";
       editor.tell(error);
     }
   };
+  /** The pictures, one after the other, and only while nothing else is awaited. @param {number} number */
+  const draw = async (number) => {
+    const work = editor.work;
+    if (!work) return;
+    drawn = painted();
+    for (const button of [...place.children]) {
+      await editor.sync.idle();
+      if (number !== asked) return;
+      const { number: which } = /** @type {any} */ (button).proposal;
+      const { bitmap } = await editor.api.picture(address(`/api/items/${work.id}/proposals/${which}`, { frame: store.get("frame"), rev: work.revision }));
+      if (number !== asked) return;
+      cover(/** @type {HTMLCanvasElement} */ (button.firstChild), bitmap);
+    }
+  };
+  /** What is painted shows in the proposals too, once the brush rests. */
+  const again = debounced(() => {
+    if (place.childElementCount === 0 || painted() === drawn) return;
+    asked += 1;
+    draw(asked).catch((error) => editor.tell(error));
+  }, AGAIN_AFTER);
+  const painted = () => JSON.stringify(editor.strokes);
+
+  store.on(["version"], again);
   store.on(["pictured"], () => { if (editor.view.result) load(); });
   store.on(["work"], () => { asked += 1; key = ""; place.replaceChildren(); });
   store.on(["version", "pictured"], mark);

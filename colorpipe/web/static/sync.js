@@ -81,7 +81,7 @@ export class Sync {
     clearTimeout(busy);
     this.running = false;
     store.set({ busy: false, settled: !this.#unsent });
-    this.resting = window.setTimeout(() => this.#refine(), FINE_AFTER);
+    this.rest();
     for (const go of this.idling.splice(0)) go();
     if (!this.#unsent) for (const done of this.waiting.splice(0)) done();
   }
@@ -112,20 +112,42 @@ export class Sync {
     editor.settled();
   }
 
-  /** While nobody paints, the draft is replaced by what a saved result has. */
+  /** Once nobody paints or zooms: the picture as a saved result has it, with the detail that the zoom asks for. */
+  rest() {
+    clearTimeout(this.resting);
+    if (!this.running) this.resting = window.setTimeout(() => this.#refine(), FINE_AFTER);
+  }
+
+  /** The side of the picture that the screen can show. */
+  get #side() {
+    const { editor } = this;
+    const { page, side } = editor.store.get("album").limits;
+    const { width, height } = editor.size;
+    const shown = Math.max(editor.view.width, editor.view.height) * editor.view.scale * window.devicePixelRatio;
+    return shown > page * 1.1 ? Math.min(side[1], Math.max(width, height)) : page;
+  }
+
   async #refine() {
     const { editor } = this;
-    const work = editor.work;
-    if (!work || this.running || editor.strokes.length === 0 || work.refined === work.revision || work.pictured !== work.revision) return;
-    const frame = editor.store.get("frame");
-    const { revision } = work;
+    const { work } = editor;
+    if (!work || this.running || work.pictured !== work.revision || editor.store.get("preview")) return;
+    const { grey, result } = editor.view;
+    if (!grey || !result) return;
+    const [{ revision }, frame] = [work, editor.store.get("frame")];
+    const wanted = `${revision} ${frame}`;
+    const had = Math.max(grey.width, grey.height);
+    const side = Math.max(this.#side, had);
+    const larger = side > had && had >= editor.store.get("album").limits.page;
+    const finer = editor.strokes.length > 0 && work.refined !== wanted;
+    if (!finer && !larger && result.width === grey.width) return;
+    const stale = () => this.running || editor.work !== work || work.revision !== revision || editor.store.get("frame") !== frame || editor.store.get("preview");
+    const of = (/** @type {string} */ kind) => editor.api.picture(this.#address(work, { kind, frame, side, rev: revision, ...(kind === "result" ? { fine: 1 } : {}) }), this.abort.signal);
     try {
-      const { bitmap } = await editor.api.picture(this.#address(work, {
-        kind: "result", frame, side: editor.store.get("album").limits.page, rev: revision, fine: 1,
-      }), this.abort.signal);
-      if (editor.work !== work || work.revision !== revision || editor.store.get("frame") !== frame || editor.store.get("preview")) return;
-      work.refined = revision;
-      editor.view.show({ result: bitmap });
+      const better = (await of("result")).bitmap;
+      const own = larger ? (await of("grey")).bitmap : grey;
+      if (stale()) return;
+      work.refined = wanted;
+      editor.view.show({ grey: own, result: better });
     } catch (error) {
       if (!(error instanceof Unreachable)) editor.tell(error);
     }
@@ -134,7 +156,7 @@ export class Sync {
   /** What the weights decide by themselves is known once the network has run. @param {Work} work */
   async #learn(work) {
     const { natural } = work.detail;
-    if (work.learnt > 3 || !natural || Object.values(natural).every((value) => value !== null)) return;
+    if (work.learnt > 1 || Object.keys(natural ?? {}).length > 0) return;
     work.learnt += 1;
     const { natural: found } = await this.editor.api.get(`/api/items/${work.id}`);
     work.detail = { ...work.detail, natural: found };

@@ -189,7 +189,10 @@ class Preview {
    * @param {(frame: number) => void} onframe
    */
   constructor(editor, jobs, shot, onframe) {
-    [this.editor, this.jobs, this.shot, this.onframe] = [editor, jobs, shot, onframe];
+    this.editor = editor;
+    this.jobs = jobs;
+    this.shot = shot;
+    this.onframe = onframe;
     this.playing = false;
     this.run = 0;
     /** Films of which a shot was made. @type {Set<number>} */

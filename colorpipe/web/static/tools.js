@@ -14,7 +14,8 @@ export class Tools {
    * @param {import("./view.js").View} view
    */
   constructor(editor, view) {
-    [this.editor, this.view] = [editor, view];
+    this.editor = editor;
+    this.view = view;
     /** @type {Map<number, PointerEvent>} */
     this.pointers = new Map();
     /** Where the brush is, or null beside the picture. @type {Place | null} */
@@ -32,7 +33,7 @@ export class Tools {
     canvas.addEventListener("pointerup", (event) => this.#up(event));
     canvas.addEventListener("pointercancel", (event) => this.#cancel(event));
     canvas.addEventListener("pointerleave", () => { if (!this.doing && !this.keyboard) this.#setCursor(null); });
-    canvas.addEventListener("wheel", (event) => this.#wheel(event), { passive: false });
+    view.stage.addEventListener("wheel", (event) => this.#wheel(event), { passive: false });
     canvas.addEventListener("keydown", (event) => this.#key(event));
     canvas.addEventListener("keyup", (event) => { if (event.key === "Shift") this.#endKeyStroke(); });
     canvas.addEventListener("focus", () => this.#ring(canvas.matches(":focus-visible")));

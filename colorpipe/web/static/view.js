@@ -14,7 +14,10 @@ export class View {
    * @param {HTMLElement} divider
    */
   constructor(stage, canvas, overlay, divider) {
-    [this.stage, this.canvas, this.overlay, this.divider] = [stage, canvas, overlay, divider];
+    this.stage = stage;
+    this.canvas = canvas;
+    this.overlay = overlay;
+    this.divider = divider;
     this.context = /** @type {CanvasRenderingContext2D} */ (canvas.getContext("2d", { willReadFrequently: true }));
     this.above = /** @type {CanvasRenderingContext2D} */ (overlay.getContext("2d"));
     /** @type {ImageBitmap | null} */
@@ -69,8 +72,10 @@ export class View {
    * @param {number} height
    */
   open(width, height) {
-    [this.width, this.height] = [width, height];
-    [this.grey, this.result] = [null, null];
+    this.width = width;
+    this.height = height;
+    this.grey = null;
+    this.result = null;
     this.fit();
   }
 
