@@ -1,0 +1,43 @@
+"""A film is encoded to the same bytes, whatever lay in memory before."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.paint_page import film
+
+ENCODE = """
+import dataclasses, hashlib, sys
+from pathlib import Path
+import numpy as np
+from colorpipe import media
+from colorpipe.settings import MediaOptions
+
+options = MediaOptions(codec=sys.argv[3], preset="medium" if sys.argv[3] == "libx264" else "ultrafast")
+with media.open_source(Path(sys.argv[1]), options) as source:
+    frames = list(source)
+    sink = media.open_sink(Path(sys.argv[2]), source, options)
+    for frame in frames:
+        planes = [np.full_like(plane, 100 + frame.index) for plane in frame.colour]
+        sink.write(dataclasses.replace(frame, colour=tuple(planes)))
+    sink.commit()
+    sink.tidy()
+print(hashlib.sha256(Path(sys.argv[2]).read_bytes()).hexdigest())
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="glibc fills memory with what is asked for")
+@pytest.mark.parametrize("codec", ["libx264", "libx265"])
+def test_what_lay_in_memory_does_not_count(tmp_path: Path, codec: str) -> None:
+    source = film(tmp_path / "film.mp4", size=(180, 320))
+    made = set()
+    for fill in ("0", "85", "170"):
+        environment = {**os.environ, "MALLOC_PERTURB_": fill}
+        command = [sys.executable, "-c", ENCODE, str(source), str(tmp_path / "made.mp4"), codec]
+        made.add(subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout)
+    assert len(made) == 1
