@@ -3,7 +3,7 @@
  * pointer have in common. It draws nothing; the parts of the page listen to its store.
  */
 
-import { address } from "./api.js";
+import { address, Refused } from "./api.js";
 import { fit, labOf, wordsOf } from "./colour.js";
 import { hear, say, settle, warn } from "./messages.js";
 import { Document, Store } from "./state.js";
@@ -100,8 +100,16 @@ export class Editor {
   async start() {
     const [album, methods] = await Promise.all([this.api.get("/api/album"), this.api.get("/api/methods")]);
     this.store.set({ album, methods, items: album.items, job: album.job });
-    const first = album.items.find((/** @type {Item} */ item) => item.state !== "refused");
-    if (first) await this.open(first.id);
+    for (const item of album.items) {
+      if (item.state === "refused") continue;
+      try {
+        await this.open(item.id);
+        return;
+      } catch (error) {
+        // The next one may be readable; this one is marked in the strip.
+        if (!(error instanceof Refused) || error.status === 403) throw error;
+      }
+    }
   }
 
   /**
@@ -112,7 +120,14 @@ export class Editor {
   async open(id) {
     const opening = (this.openings += 1);
     this.sync.stop();
-    const work = await this.load(id);
+    /** @type {Work} */
+    let work;
+    try {
+      work = await this.load(id);
+    } catch (error) {
+      if (error instanceof Refused && error.status === 400) this.patchItem(id, { state: "refused", error: error.message, hint: error.hint });
+      throw error;
+    }
     if (opening !== this.openings) return; // another was chosen meanwhile
     [work.pictured, work.refined] = [-1, ""];
     const side = this.store.get("album").limits.page;
@@ -137,6 +152,13 @@ export class Editor {
     const work = { id, detail, doc: new Document(start), sent: start, revision: detail.revision, frame: 0, pictured: -1, refined: "", learnt: 0 };
     this.works.set(id, work);
     return work;
+  }
+
+  /** The states of all pictures, as the server has them. */
+  async learnStates() {
+    const { items, job } = await this.api.get("/api/state");
+    for (const item of items) this.patchItem(item.id, item);
+    this.store.set({ job });
   }
 
   /**

@@ -249,7 +249,10 @@ setStrength(1);
 setSplit(0.5);
 try {
   await editor.start();
-  if (store.get("items").every((item) => item.state === "refused")) empty("There is nothing to paint on", "Start the command with photos, folders or films: colorpipe paint FOLDER");
+  const refused = store.get("items").filter((item) => item.state === "refused");
+  if (refused.length === store.get("items").length) {
+    empty("There is nothing to paint on", refused[0]?.error ?? "Start the command with photos, folders or films: colorpipe paint FOLDER");
+  }
 } catch (error) {
   if (!api.token) empty("This address has no key", "Open the address that the command in the terminal printed, with all that follows the #.");
   else editor.tell(error);

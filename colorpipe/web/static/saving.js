@@ -69,9 +69,7 @@ export class Jobs {
   async #poll() {
     const { editor } = this;
     try {
-      const state = await editor.api.get("/api/state");
-      for (const item of state.items) editor.patchItem(item.id, item);
-      editor.store.set({ job: state.job });
+      await editor.learnStates();
     } catch (error) {
       // The connection has its own watch, and the job goes on meanwhile.
       if (editor.api.connected) editor.tell(error);

@@ -1,14 +1,14 @@
 /** The album: a strip of its pictures with their state; saving, and settings for all. */
 
-import { address } from "./api.js";
+import { address, Refused } from "./api.js";
 import { byId, h, icon, roving } from "./dom.js";
-import { ask, say } from "./messages.js";
+import { ask, say, warn } from "./messages.js";
 import { cover } from "./proposals.js";
 
 const THUMBNAILS_AFTER = 400;
 
 export const STATES = /** @type {Record<string, string>} */ ({
-  new: "untouched", made: "made before", changed: "edited", queued: "waiting", saving: "saving", saved: "saved", failed: "failed", refused: "cannot be read",
+  new: "untouched", made: "made before", changed: "edited", queued: "waiting", saving: "saving", saved: "saved", failed: "failed", refused: "unreadable",
 });
 
 /**
@@ -47,7 +47,7 @@ export function strip(editor, jobs) {
   const open = async (id) => {
     const item = store.get("items").find((one) => one.id === id);
     if (item?.state === "refused") {
-      say(`${item.name}: ${item.error}`);
+      warn("error", { text: item.error ?? `${item.name} cannot be read`, hint: item.hint ?? "" });
       return;
     }
     try {
@@ -158,9 +158,9 @@ export function strip(editor, jobs) {
         const { bitmap } = await editor.api.picture(address(`/api/items/${item.id}/thumbnail`, { rev: item.revision }));
         cover(/** @type {HTMLCanvasElement} */ (list.children[index].querySelector("canvas")), bitmap);
         shown.set(item.id, item.revision);
-      } catch {
-        // A picture without a thumbnail is still named; opening it says why.
+      } catch (error) {
         shown.set(item.id, item.revision);
+        if (error instanceof Refused && error.status === 400) editor.patchItem(item.id, { state: "refused", error: error.message, hint: error.hint });
       }
     }
     loading = false;
@@ -169,5 +169,5 @@ export function strip(editor, jobs) {
   store.on(["album"], build);
   store.on(["items", "job", "work"], show);
   store.on(["pictured"], () => { if (!store.get("busy")) thumbnails(); });
-  store.on(["work"], () => list.querySelector('[aria-current="true"]')?.scrollIntoView({ block: "nearest", inline: "nearest" }));
+  store.on(["work"], () => list.querySelector('[aria-current="true"]')?.scrollIntoView({ block: "nearest", inline: "center" }));
 }
