@@ -42,8 +42,8 @@ _SETTINGS = (
 _AVX_512F = 13
 """OpenCV's number of that feature (``CV_CPU_AVX_512F``)."""
 _SAME_BITS = "asm=avx2"
-"""With AVX-512, libx264 reads memory that it has not written to, and one film is encoded in several ways: at 8 bits, with
-macroblock trees, as glibc's ``MALLOC_PERTURB_`` shows. Its AVX2 code does not, and gives what the other mostly gives."""
+"""With AVX-512, libx264 reads memory that it has not written to, and encodes one film in several ways: at 8 bits, with
+macroblock trees, as glibc's ``MALLOC_PERTURB_`` shows. Its AVX2 code does not, and gives what the other often gives."""
 _CHROMA_NAMES = {(2, 2): "410", (2, 0): "411", (1, 1): "420", (1, 0): "422", (0, 1): "440", (0, 0): "444"}
 
 
