@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import av
 import numpy as np
 import pytest
 
@@ -27,12 +26,6 @@ STATE = "[...document.querySelectorAll('.thumb')].map((one) => one.querySelector
 @pytest.fixture(scope="module")
 def window(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
     yield from opened(tmp_path_factory.mktemp("profile"))
-
-
-def planes(film: Path) -> list[np.ndarray]:
-    """Luma above chroma, frame by frame."""
-    with av.open(str(film)) as opened:
-        return [frame.to_ndarray(format="yuv420p") for frame in opened.decode(video=0)]
 
 
 def served(*inputs: Path, output: Path) -> Any:
@@ -129,10 +122,7 @@ def test_a_film_of_two_shots(window: Browser, tmp_path: Path, cli: Cli) -> None:
     recipe = output / "two.mp4.recipe.json"
     status, _, told = cli("run", fresh / "two.mp4", "-o", tmp_path / "again.mp4", "--recipe", recipe)
     assert status == 0, told
-    pairs = zip(planes(tmp_path / "again.mp4"), planes(output / "two.mp4"), strict=True)
-    apart = [float(np.abs(again.astype(int) - saved).mean()) for again, saved in pairs]
-    assert len(apart) == 24
-    assert max(apart) < 0.5, apart
+    assert (tmp_path / "again.mp4").read_bytes() == (output / "two.mp4").read_bytes()
 
 
 def test_places_that_look_alike_are_confirmed_by_a_click(window: Browser, tmp_path: Path) -> None:
