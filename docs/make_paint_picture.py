@@ -2,8 +2,8 @@
 
     python docs/make_paint_picture.py docs/paint.jpg
 
-A Chromium opens the page on five samples, gives two buildings a colour by a dab on each, and is photographed in a
-window of 1440 x 900.
+A Chromium opens the page on five samples, gives the mother's skin a colour with a name, asks for places that look like
+it, and is photographed in a window of 1440 x 900.
 """
 
 from __future__ import annotations
@@ -24,14 +24,13 @@ from tests.browser import Browser  # noqa: E402
 from tests.paint_browser import Tab  # noqa: E402
 
 ALBUM = (
-    "new-york-riverfront-1931.jpg",
-    "louis-armstrong-1946.jpg",
     "migrant-mother-1936.jpg",
+    "louis-armstrong-1946.jpg",
+    "new-york-riverfront-1931.jpg",
     "saratoga-springs-1900s.jpg",
     "london-boy-1945.jpg",
 )
-REACH = "0.12"
-DABS = (("#a8694f", (0.585, 0.52)), ("#9a8062", (0.80, 0.40)))
+REACH, SKIN, FOREHEAD = "0.15", "#b98a6c", (0.545, 0.27)
 DRAWN = """[...document.querySelectorAll('.proposal canvas')].filter((canvas) =>
   canvas.getContext('2d').getImageData(80, 60, 1, 1).data[3] > 0).length === 6"""
 MAX_BYTES = 400_000
@@ -53,9 +52,12 @@ def main() -> None:
             page.show(ALBUM[0])
             page.type('#reach input[type="number"]', REACH)
             page.click('[data-tool="point"]')
-            for colour, place in DABS:
-                page.type('[aria-label^="Colour as red"]', colour)
-                page.stroke(place)
+            page.type('[aria-label^="Colour as red"]', SKIN)
+            page.stroke(FOREHEAD)
+            page.type('[aria-label="Name for this colour"]', "skin")
+            page.settled()
+            page.click(".similar button")
+            page.until("document.querySelectorAll('.ring').length > 0")
             page.until("document.querySelectorAll('.swatch').length > 0")
             page.until(DRAWN)
             page.js("new Promise((go) => setTimeout(go, 8000))")  # until the proposals are drawn with what is painted
