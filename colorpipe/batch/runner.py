@@ -28,7 +28,7 @@ from colorpipe.batch.request import Listener, NullListener, RunRequest
 from colorpipe.batch.writer import Writer
 from colorpipe.errors import InputError
 from colorpipe.guidance.sidecars import strays
-from colorpipe.inference.runtime import COMPILE_FROM, describe
+from colorpipe.inference.devices import COMPILE_FROM, describe
 from colorpipe.media.inputs import DEFAULT_OUTPUT, Job, find_inputs, is_video, plan
 from colorpipe.media.passed import Passed
 from colorpipe.pipeline.session import Session
