@@ -122,7 +122,7 @@ def find(question: str) -> Verdict | None:
             files = [graph_file(verdict.graph), graph_file(verdict.graph).with_suffix(".bin")]
             if all(file.is_file() for file in files):
                 with contextlib.suppress(OSError):
-                    os.utime(files[0])  # the last use
+                    os.utime(_place(question))  # its last use; the compiled form depends on the graph's own time
                 return verdict
     return None
 
@@ -169,7 +169,11 @@ def keep_graph(name: str, model: Any) -> Path | None:
 
 
 def _prune(place: Path) -> None:
-    graphs = sorted(place.glob("*.xml"), key=lambda file: file.stat().st_mtime_ns)
+    def used(graph: Path) -> int:
+        verdict = graph.with_suffix(".json")
+        return (verdict if verdict.is_file() else graph).stat().st_mtime_ns
+
+    graphs = sorted(place.glob("*.xml"), key=used)
     for old in graphs[:-MOST]:
         for file in (old, old.with_suffix(".bin")):
             file.unlink(missing_ok=True)
