@@ -106,12 +106,12 @@ def _placed(context: RunContext, job: Job) -> Job:
     if planned not in ("another", "new"):
         return job
     made = journal.result_of(job.input, job.output)
-    if made is not None and made not in context.planned:
+    if made is not None and not context.is_planned(made):
         return dataclasses.replace(job, output=made)
     if planned == "new":
         return job
     names = (job.numbered(number) for number in itertools.count(2))
-    free = (name for name in names if name not in context.planned and journal.state(job.input, name) == "new")
+    free = (name for name in names if not context.is_planned(name) and journal.state(job.input, name) == "new")
     return dataclasses.replace(job, output=next(free))
 
 
@@ -138,6 +138,8 @@ def _trial(request: RunRequest, host: PluginHost, one: Expected) -> tuple[float,
             output=Path(folder),
             overwrite=True,
             compare=False,
+            shard=None,
+            forget=False,
             save_recipe=None,
             preview=TRIAL_SECONDS if one.film else None,
         )

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
+    from colorpipe.batch.shard import Shard
     from colorpipe.media.inputs import Job
     from colorpipe.media.passed import Passed
     from colorpipe.types import Outcome, Recipe
@@ -39,6 +40,10 @@ class RunRequest:
     """Give each result its source's time of change."""
     save_recipe: Callable[[str], None] | None = None
     """Receives the recipe as JSON, with all settings in effect, before the first picture."""
+    shard: Shard | None = None
+    """Only this part of the inputs."""
+    forget: bool = False
+    """Give outcomes to the listener alone, and an empty list at the end: a million of them are a gigabyte."""
     preview: float | None = None
     """Make only so many seconds of each film, spread over its length, as ``NAME.preview.EXT``; None makes the whole."""
 

@@ -11,8 +11,9 @@ from __future__ import annotations
 import contextlib
 import gc
 import logging
+import os
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import cv2
@@ -27,9 +28,10 @@ from colorpipe.batch.reader import Reader
 from colorpipe.batch.request import Listener, NullListener, RunRequest
 from colorpipe.batch.writer import Writer
 from colorpipe.errors import InputError
-from colorpipe.guidance.sidecars import strays
+from colorpipe.guidance.sidecars import has_hints, strays
 from colorpipe.inference.runtime import COMPILE_FROM, describe
-from colorpipe.media.inputs import DEFAULT_OUTPUT, Job, find_inputs, is_video, plan
+from colorpipe.media.inputs import DEFAULT_OUTPUT, Plan, find_inputs, plan
+from colorpipe.media.listing import Listing
 from colorpipe.media.passed import Passed
 from colorpipe.pipeline.session import Session
 from colorpipe.plugins.host import PluginHost
@@ -48,16 +50,20 @@ def run(request: RunRequest, host: PluginHost, listener: Listener | None = None)
             hidden folder, and the next call goes on after them.
     """
     jobs, passed = prepare(request)
-    spare_memory(any(is_video(job.input) for job in jobs))
+    listener = listener or NullListener()
+    if not jobs:  # a shard of few inputs
+        listener.passed_over(passed)
+        listener.started(0)
+        return []
+    spare_memory(jobs.films > 0)
     session = session_for(request, host)
     if request.save_recipe is not None:
         request.save_recipe(session.pinned().to_json() + "\n")
-    listener = listener or NullListener()
     listener.passed_over(passed)
     return _Run(RunContext(request, session, jobs, listener), jobs).go()
 
 
-def prepare(request: RunRequest) -> tuple[list[Job], Passed]:
+def prepare(request: RunRequest) -> tuple[Plan, Passed]:
     """Inputs and where their results go, with the output looked at; and what folders hold besides.
 
     Raises:
@@ -74,8 +80,10 @@ def prepare(request: RunRequest) -> tuple[list[Job], Passed]:
         return output_suffix(path, codec)
 
     jobs = plan(found, request.output, video_suffix, request.preview, request.compare)
+    _tell_strays(request, jobs.found)
+    if request.shard is not None:
+        jobs.only(request.shard.takes)
     check_writable(request.output, jobs, overwrite=request.overwrite)
-    _tell_strays(request, jobs)
     return jobs, passed
 
 
@@ -90,24 +98,28 @@ def session_for(request: RunRequest, host: PluginHost) -> Session:
     )
 
 
-def _tell_strays(request: RunRequest, jobs: Sequence[Job]) -> None:
+def _tell_strays(request: RunRequest, found: Listing) -> None:
     """Hint files in the folders that were named which belong to no input there."""
     named = [Path(argument).resolve() for argument in request.inputs if Path(argument).is_dir()]
-    inputs: dict[Path, set[str]] = {}
-    for job in jobs:
-        folder = job.input.parent.resolve()
-        if any(folder == one or one in folder.parents for one in named):
-            inputs.setdefault(folder, set()).add(job.input.stem)
-    for folder, stems in inputs.items():
+    inputs: dict[str, set[str]] = {}
+    for folder in {os.path.dirname(found.path(place)) for place in range(len(found))}:
         with contextlib.suppress(InputError):  # a folder that cannot be looked into fails with its inputs
-            for stray in strays(folder, frozenset(stems)):
-                log.warning("%s was not used: no picture or film there has its name", stray)
+            resolved = Path(folder).resolve()
+            if any(resolved == one or one in resolved.parents for one in named) and has_hints(Path(folder)):
+                inputs[folder] = set()
+    for place in range(len(found)) if inputs else ():
+        folder, name = os.path.split(found.path(place))
+        if folder in inputs:
+            inputs[folder].add(os.path.splitext(name)[0])
+    for folder, stems in inputs.items():
+        for stray in strays(Path(folder), frozenset(stems)):
+            log.warning("%s was not used: no picture or film there has its name", stray)
 
 
 class _Run:
     """The threads of one call of ``run``."""
 
-    def __init__(self, context: RunContext, jobs: Sequence[Job]) -> None:
+    def __init__(self, context: RunContext, jobs: Plan) -> None:
         self._context, self._jobs = context, jobs
         self._devices = DevicePool(context.session)
         self._crash: BaseException | None = None
@@ -115,7 +127,7 @@ class _Run:
     def go(self) -> list[Outcome]:
         context = self._context
         self._announce()
-        with _quiet_libraries(films=any(is_video(job.input) for job in self._jobs)):
+        with _quiet_libraries(films=self._jobs.films > 0):
             threads = [self._thread(Reader(context).run) for _ in range(context.lanes)]
             threads += [self._thread(Writer(context, channel).run) for channel in context.results]
             try:
@@ -142,9 +154,9 @@ class _Run:
         self._warn_of_replacing()
         # The network sees few frames of a film with steady colour, one by one.
         every = session.merge.key_distance is None
-        long = [every and is_video(job.input) and job.preview is None for job in self._jobs]
+        long = self._jobs.films if every and self._context.request.preview is None else 0
         for one in session.runtimes:
-            one.expect(sum(COMPILE_FROM if many else 1 for many in long))
+            one.expect(long * COMPILE_FROM + len(self._jobs) - long)
         runtime = session.pipeline.runtime
         precision = runtime.precision + (f" ({runtime.reason})" if runtime.reason else "")
         devices = ", ".join(describe(one.device) for one in session.runtimes)
@@ -155,7 +167,10 @@ class _Run:
         context = self._context
         if context.request.overwrite:
             return
-        jobs = [job for job in self._jobs if not job.error]
+        first = next(iter(self._jobs))
+        if not (first.exact or context.journal(first).has_other_recipes() or self._context.request.preview):
+            return
+        jobs = (job for job in self._jobs if not job.error)
         count = sum(context.journal(job).is_of_another_recipe(job.input, job.output) for job in jobs)
         if count:
             root = context.request.output or DEFAULT_OUTPUT
