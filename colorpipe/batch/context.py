@@ -14,7 +14,7 @@ from colorpipe.batch.journal_index import Index
 from colorpipe.batch.request import Listener, RunRequest
 from colorpipe.batch.state import Item
 from colorpipe.errors import OutputError
-from colorpipe.media.inputs import DEFAULT_OUTPUT, Job, Plan
+from colorpipe.media.inputs import Job, Plan
 from colorpipe.media.provenance import recipe_of
 from colorpipe.pipeline.session import Session
 
@@ -52,7 +52,7 @@ class RunContext:
         Args:
             what: The recipe makes it besides the result itself.
         """
-        root = self.request.output or DEFAULT_OUTPUT
+        root = self.request.root
         folder = root if job.output.is_relative_to(root) and not job.exact else job.output.parent
         preview = "" if job.preview is None else f"preview {job.preview:g}"
         key = folder, " ".join(filter(None, (self.session.digest, preview, what)))

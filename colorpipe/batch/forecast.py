@@ -18,7 +18,7 @@ from colorpipe.batch.request import NullListener, RunRequest
 from colorpipe.batch.runner import prepare, run, session_for
 from colorpipe.errors import ColorpipeError
 from colorpipe.guidance.sidecars import SidecarFiles
-from colorpipe.media.inputs import DEFAULT_OUTPUT, Job
+from colorpipe.media.inputs import Job
 from colorpipe.plugins.host import PluginHost
 
 Fate = Literal["make", "replace", "skip", "refuse"]
@@ -67,7 +67,7 @@ def forecast(request: RunRequest, host: PluginHost) -> Forecast:
     context = RunContext(request, session, jobs, NullListener())
     inputs = tuple(_expected(context, job) for job in jobs)
     seconds, size = _tried(request, host, [one for one in inputs if one.fate in ("make", "replace")])
-    root = request.output or DEFAULT_OUTPUT
+    root = request.results
     there = next(place for place in (root.absolute(), *root.absolute().parents) if place.is_dir())
     return Forecast(inputs, seconds, size, shutil.disk_usage(there).free)
 
@@ -139,6 +139,8 @@ def _trial(request: RunRequest, host: PluginHost, one: Expected) -> tuple[float,
             overwrite=True,
             compare=False,
             shard=None,
+            sidecar=False,
+            bag=False,
             forget=False,
             save_recipe=None,
             preview=TRIAL_SECONDS if one.film else None,

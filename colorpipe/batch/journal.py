@@ -107,11 +107,18 @@ class Journal:
         known = {"path": str(source), "place": os.path.abspath(source)}
         self._entries.append({"event": "begun", "output": self._key(output), "source": known})
 
-    def done(self, source: Path, output: Path, known: dict[str, Any] | None = None) -> None:
+    def entry(self, output: Path) -> dict[str, Any] | None:
+        """The latest entry about a result, as it was written."""
+        self._entries.read()
+        found: dict[str, Any] | None = self._entries.get(self._key(output))
+        return found
+
+    def done(self, source: Path, output: Path, known: dict[str, Any] | None = None, digest: str | None = None) -> None:
         """Call after the result is in its place.
 
         Args:
             known: The source's ``identity`` when it was read, with its ``guides``, if any; None takes it now.
+            digest: SHA-256 of the result; None reads it.
         """
         status = output.stat()
         self._entries.append(
@@ -120,7 +127,7 @@ class Journal:
                 "output": self._key(output),
                 "size": status.st_size,
                 "mtime_ns": status.st_mtime_ns,
-                "sha256": sha256(output),
+                "sha256": digest or sha256(output),
                 "recipe": self.recipe,
                 "source": identity(source) if known is None else known,
             }

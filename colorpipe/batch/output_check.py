@@ -7,12 +7,11 @@ import errno
 import itertools
 import os
 import shutil
-from collections.abc import Iterable
 from pathlib import Path
 
 from colorpipe.batch.output_lock import MOST_TRIES
 from colorpipe.files import unwritable
-from colorpipe.media.inputs import DEFAULT_OUTPUT, Job, is_video
+from colorpipe.media.inputs import Job, Plan, is_video
 
 _PROBE = ".colorpipe-probe"
 _LEAST_TOLD = 100_000
@@ -35,23 +34,22 @@ def check_reachable(output: Path | None) -> None:
         raise unwritable(output, error) from None
 
 
-def check_writable(output: Path | None, jobs: Iterable[Job], *, overwrite: bool) -> None:
+def check_writable(output: Path, jobs: Plan, *, overwrite: bool) -> None:
     """Make the folder of the results and a file in it, look at the space there, and leave all as it was.
 
     Nothing is looked at where each result is there already: an archive may be read-only by now.
 
     Args:
-        output: As in ``RunRequest``.
+        output: As ``RunRequest.results``.
 
     Raises:
         OutputError: it cannot be made or written to, or has no room for the first result.
     """
-    missing = (job for job in jobs if not job.error and (overwrite or not os.path.lexists(job.output)))
-    first = next(missing, None)
+    missing = (number for number, place in enumerate(jobs.outputs()) if overwrite or not os.path.lexists(place))
+    first = next((jobs[number] for number in missing if not jobs[number].error), None)
     if first is None:
         return
-    root = DEFAULT_OUTPUT if output is None else output
-    folder = root if root in first.output.parents else first.output.parent
+    folder = output if output in first.output.parents else first.output.parent
     made: list[Path] = []
     try:
         _try(folder, made)

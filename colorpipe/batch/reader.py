@@ -12,6 +12,7 @@ from colorpipe import media
 from colorpipe.batch.context import RunContext
 from colorpipe.batch.journal import identity
 from colorpipe.batch.places import find_place
+from colorpipe.batch.record import complete_record
 from colorpipe.batch.state import Item, JobState
 from colorpipe.color.toned import is_in_colour
 from colorpipe.errors import InputError
@@ -49,6 +50,9 @@ class Reader:
                         f"{job.input}: its hint files are not the recipe's", hint="use those that it was made with"
                     )
                 state.skipped = context.is_done(context.journal(job), job.input, job.output, sidecars, state.notes)
+            if state.skipped and context.request.sidecar and not state.error:
+                with state.step("read"):
+                    complete_record(context, state)
             if not (state.skipped or state.error):
                 self._read(state)
             context.ready.put(Item(state))

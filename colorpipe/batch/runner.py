@@ -18,6 +18,7 @@ from pathlib import Path
 
 import cv2
 
+from colorpipe.batch.bag import check_bag, close_bag
 from colorpipe.batch.channel import Stopped
 from colorpipe.batch.context import RunContext
 from colorpipe.batch.device_pool import DevicePool
@@ -27,10 +28,10 @@ from colorpipe.batch.output_check import check_reachable, check_writable
 from colorpipe.batch.reader import Reader
 from colorpipe.batch.request import Listener, NullListener, RunRequest
 from colorpipe.batch.writer import Writer
-from colorpipe.errors import InputError
+from colorpipe.errors import InputError, UsageError
 from colorpipe.guidance.sidecars import has_hints, strays
 from colorpipe.inference.runtime import COMPILE_FROM, describe
-from colorpipe.media.inputs import DEFAULT_OUTPUT, Plan, find_inputs, plan
+from colorpipe.media.inputs import Plan, find_inputs, names_file, plan
 from colorpipe.media.listing import Listing
 from colorpipe.media.passed import Passed
 from colorpipe.pipeline.session import Session
@@ -51,6 +52,13 @@ def run(request: RunRequest, host: PluginHost, listener: Listener | None = None)
     """
     jobs, passed = prepare(request)
     listener = listener or NullListener()
+    outcomes = _run(request, host, listener, jobs, passed)
+    if request.bag:
+        close_bag(request.root)
+    return outcomes
+
+
+def _run(request: RunRequest, host: PluginHost, listener: Listener, jobs: Plan, passed: Passed) -> list[Outcome]:
     if not jobs:  # a shard of few inputs
         listener.passed_over(passed)
         listener.started(0)
@@ -70,8 +78,12 @@ def prepare(request: RunRequest) -> tuple[Plan, Passed]:
         UsageError, OutputError: nothing could be started.
     """
     check_reachable(request.output)
+    if request.bag:
+        if names_file(request.root):
+            raise UsageError(f"--bag makes a folder, and {request.root} is a file's name", hint="give a folder to -o")
+        check_bag(request.root)
     passed = Passed()
-    found = find_inputs(request.inputs, exclude=request.output or DEFAULT_OUTPUT, passed=passed)
+    found = find_inputs(request.inputs, exclude=request.root, passed=passed)
     codec = request.recipe.settings.get("codec", "libx264")
 
     def video_suffix(path: Path) -> str:
@@ -79,11 +91,11 @@ def prepare(request: RunRequest) -> tuple[Plan, Passed]:
 
         return output_suffix(path, codec)
 
-    jobs = plan(found, request.output, video_suffix, request.preview, request.compare)
+    jobs = plan(found, request.results, video_suffix, request.preview, request.compare)
     _tell_strays(request, jobs.found)
     if request.shard is not None:
         jobs.only(request.shard.takes)
-    check_writable(request.output, jobs, overwrite=request.overwrite)
+    check_writable(request.results, jobs, overwrite=request.overwrite)
     return jobs, passed
 
 
@@ -173,7 +185,7 @@ class _Run:
         jobs = (job for job in self._jobs if not job.error)
         count = sum(context.journal(job).is_of_another_recipe(job.input, job.output) for job in jobs)
         if count:
-            root = context.request.output or DEFAULT_OUTPUT
+            root = context.request.results
             results = "1 result" if count == 1 else f"{count} results"
             log.warning(
                 "%s in %s made with other settings will be replaced; to keep both, give another folder to -o",

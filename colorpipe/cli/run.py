@@ -176,6 +176,8 @@ def run(
         preview=flags.preview,
         only_grey=flags.only_grey,
         keep_dates=flags.keep_dates,
+        sidecar=flags.sidecar,
+        bag=flags.bag,
         shard=flags.part,
         forget=True,
         save_recipe=None if saved is None else functools.partial(places.write, "--save-recipe", saved),

@@ -77,6 +77,18 @@ class RunFlags:
             metavar="SECONDS",
         ),
     ] = None
+    sidecar: Annotated[
+        bool,
+        flag(
+            "Also write NAME.EXT.colorpipe.json beside each result: digests, recipe, weights, label",
+            INPUT_OUTPUT,
+            "--sidecar",
+        ),
+    ] = False
+    bag: Annotated[
+        bool,
+        flag("Make OUT an archive's bag (BagIt 1.0): results in OUT/data, manifests beside it", INPUT_OUTPUT, "--bag"),
+    ] = False
     shard: Annotated[
         str | None,
         flag(

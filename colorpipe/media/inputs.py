@@ -71,9 +71,9 @@ def named(path: Path, name: str) -> Path:
     return path.with_name(stem + suffix)
 
 
-def is_video(path: Path) -> bool:
+def is_video(path: Path | str) -> bool:
     """Whether a name is a film's, for planning. When a file is opened, its content decides."""
-    return path.suffix.lower() in VIDEO_SUFFIXES
+    return os.path.splitext(path)[1].lower() in VIDEO_SUFFIXES
 
 
 def default_video_suffix(path: Path) -> str:
@@ -190,13 +190,12 @@ class _Search:
         if _HINTS.search(lower) or _REFERENCE.search(lower):
             return False
         suffix = os.path.splitext(lower)[1]
-        path = Path(folder, name)
-        if suffix not in SEARCHED or (suffix in SHARED_SUFFIXES and not sniff.is_film(path)):
-            if is_other_picture(path):
-                self.passed.others.append(path)
+        if suffix not in SEARCHED or (suffix in SHARED_SUFFIXES and not sniff.is_film(Path(folder, name))):
+            if is_other_picture(Path(folder, name)):
+                self.passed.others.append(Path(folder, name))
             return False
         if self.own.has(folder, name):
-            self.passed.results.append(path)
+            self.passed.results.append(Path(folder, name))
             return False
         return True
 
@@ -216,16 +215,13 @@ class Plan(Sequence[Job]):
         self._renamed, self._preview, self._exact = renamed, preview, exact
         self._chosen: Sequence[int] = range(len(found))
         """Places in the listing of those of one shard, or of all."""
-        self._films = {place for place in self._chosen if self._is_film(place)}
+        names = (self._renamed.get(place, name) for place, name in enumerate(found.names))
+        self._films = {place for place, name in enumerate(names) if is_video(name)} - found.errors.keys()
         self.planned = {_key(self._name(place)) for place in self._chosen}
         """Keys of all results below the root, of other shards too."""
 
     def only(self, takes: Callable[[str], bool]) -> None:
-        """Leave the jobs of one shard; ``planned`` stays as it is.
-
-        Args:
-            takes: Whether a ``Job.relative`` is of it.
-        """
+        """Leave the jobs whose ``relative`` is taken, those of one shard; ``planned`` stays as it is."""
         self._chosen = array("L", (place for place in self._chosen if takes(_slashed(self.found.names[place]))))
 
     @property
@@ -241,12 +237,13 @@ class Plan(Sequence[Job]):
         name = self._renamed.get(place, self.found.names[place])
         return str(_previewed(Path(name))) if self._preview is not None and place in self._films else name
 
+    def outputs(self) -> Iterator[str]:
+        """The paths of the results."""
+        return map(self.output, self._chosen)
+
     def is_planned(self, output: Path) -> bool:
         """Whether this is an input's own place."""
         return output.is_relative_to(self.root) and _key(output.relative_to(self.root)) in self.planned
-
-    def _is_film(self, place: int) -> bool:
-        return is_video(Path(self._renamed.get(place, self.found.names[place]))) and place not in self.found.errors
 
     def __len__(self) -> int:
         return len(self._chosen)
@@ -290,7 +287,7 @@ def plan(
     """
     root = DEFAULT_OUTPUT if output is None else output
     listing = found if isinstance(found, Listing) else Listing.of(found)
-    if _names_file(root):
+    if names_file(root):
         if len(listing) != 1 or found[0].relative.name != found[0].path.name or len(found[0].relative.parts) > 1:
             raise UsageError(
                 f"{root} is one file's name, and there are {len(listing)} inputs", hint="give a folder's name to -o"
@@ -309,7 +306,8 @@ def _previewed(output: Path) -> Path:
     return named(output, f"{output.stem}.preview{output.suffix}")
 
 
-def _names_file(output: Path) -> bool:
+def names_file(output: Path) -> bool:
+    """Whether an output is one result's file and no folder."""
     return output.suffix.lower() in WRITABLE_STILLS | VIDEO_SUFFIXES and not output.is_dir()
 
 
@@ -384,12 +382,13 @@ def _refuse_overwriting(jobs: Plan, compare: bool) -> None:
     where a result does."""
     guard = Overwriting(jobs.found)
     if guard.applies_to(jobs.root):
-        for job in jobs:
-            places = [("result", job.output), *([("comparison", job.comparison)] if compare else [])]
+        for number, output in enumerate(jobs.outputs()):
+            places = [("result", output), *([("comparison", str(jobs[number].comparison))] if compare else [])]
             for what, place in places:
                 if guard.is_input(place):
                     raise UsageError(
-                        f"the {what} of {job.input} would replace the source {place}", hint="give another place to -o"
+                        f"the {what} of {jobs[number].input} would replace the source {Path(place)}",
+                        hint="give another place to -o",
                     )
     for job in jobs if compare else ():
         if jobs.is_planned(job.comparison):

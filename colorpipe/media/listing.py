@@ -118,7 +118,7 @@ class Overwriting:
         """Whether a path there, or below, can be an input at all."""
         return bool(self._lost) or os.path.lexists(root)
 
-    def is_input(self, place: Path) -> bool:
+    def is_input(self, place: str) -> bool:
         try:
             if _identity(place) in self._known:
                 return True
