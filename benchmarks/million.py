@@ -63,8 +63,8 @@ def measured(step: str, source: Path, output: Path) -> dict[str, float]:
 
 def do(step: str, source: Path, output: Path) -> dict[str, float]:
     """One step, in this process: its seconds, and the memory that the process took at most."""
+    from colorpipe.batch.preparation import prepare
     from colorpipe.batch.request import RunRequest
-    from colorpipe.batch.runner import prepare
     from colorpipe.types import Recipe, Stage
 
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

@@ -8,13 +8,14 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from colorpipe.batch.channel import Channel
-from colorpipe.batch.jobs import JobQueue
-from colorpipe.batch.journal import NAME, Journal
+from colorpipe.batch.jobs import JobQueue, Jobs
+from colorpipe.batch.journal import Journal
 from colorpipe.batch.journal_index import Index
+from colorpipe.batch.journals import Journals
 from colorpipe.batch.request import Listener, RunRequest
 from colorpipe.batch.state import Item
 from colorpipe.errors import OutputError
-from colorpipe.media.inputs import Job, Plan
+from colorpipe.media.inputs import Job
 from colorpipe.media.provenance import recipe_of
 from colorpipe.pipeline.session import Session
 
@@ -23,9 +24,20 @@ AHEAD = 4
 
 
 class RunContext:
-    """The request, the session, and everything that the threads share: queues, locks, journals, the listener."""
+    """The request, the session, and everything that the threads share: queues, locks, journals, the listener.
 
-    def __init__(self, request: RunRequest, session: Session, jobs: Plan, listener: Listener) -> None:
+    Args:
+        read: As for ``Journals``.
+    """
+
+    def __init__(
+        self,
+        request: RunRequest,
+        session: Session,
+        jobs: Jobs,
+        listener: Listener,
+        read: dict[Path, Index] | None = None,
+    ) -> None:
         self.request, self.session, self.listener = request, session, listener
         self.pipeline = session.pipeline
         self.total = len(jobs)
@@ -42,26 +54,11 @@ class RunContext:
         """Items on their way from the network to each writer; None is the end."""
         self.in_colour = 0
         """Stills that were in colour before; changed under the lock."""
-        self._journals: dict[tuple[Path, str], Journal] = {}
-        self._read: dict[Path, Index] = {}
-        """Journals by their folders: those of several recipes share what was read."""
+        self._journals = Journals(request, session.digest, read)
 
     def journal(self, job: Job, what: str = "") -> Journal:
-        """The journal of the folder that a result goes to.
-
-        Args:
-            what: The recipe makes it besides the result itself.
-        """
-        root = self.request.root
-        folder = root if job.output.is_relative_to(root) and not job.exact else job.output.parent
-        preview = "" if job.preview is None else f"preview {job.preview:g}"
-        key = folder, " ".join(filter(None, (self.session.digest, preview, what)))
-        with self.lock:
-            if key not in self._journals:
-                if folder not in self._read:
-                    self._read[folder] = Index(folder / NAME)
-                self._journals[key] = Journal(*key, self._read[folder])
-            return self._journals[key]
+        """The journal of the folder that a result goes to; ``what`` the recipe makes besides the result itself."""
+        return self._journals.of(job, what)
 
     def is_done(
         self,

@@ -14,9 +14,11 @@ from typing import Literal
 
 from colorpipe import media
 from colorpipe.batch.context import RunContext
+from colorpipe.batch.preparation import prepare, session_for
+from colorpipe.batch.remote_store import is_remote
 from colorpipe.batch.request import NullListener, RunRequest
-from colorpipe.batch.runner import prepare, run, session_for
-from colorpipe.errors import ColorpipeError
+from colorpipe.batch.runner import run
+from colorpipe.errors import ColorpipeError, UsageError
 from colorpipe.guidance.sidecars import SidecarFiles
 from colorpipe.media.inputs import Job
 from colorpipe.plugins.host import PluginHost
@@ -62,6 +64,8 @@ def forecast(request: RunRequest, host: PluginHost) -> Forecast:
     Raises:
         ColorpipeError: as ``run``: nothing could be started.
     """
+    if is_remote(request):
+        raise UsageError("--dry-run does not go with inputs or results behind a URL", hint="try a few, into a folder")
     jobs, _ = prepare(request)
     session = session_for(request, host)
     context = RunContext(request, session, jobs, NullListener())
@@ -139,6 +143,7 @@ def _trial(request: RunRequest, host: PluginHost, one: Expected) -> tuple[float,
             overwrite=True,
             compare=False,
             shard=None,
+            cluster=None,
             sidecar=False,
             bag=False,
             forget=False,

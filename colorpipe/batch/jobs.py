@@ -6,7 +6,9 @@ import logging
 import threading
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Protocol
 
 from colorpipe.batch.output_lock import OutputLock, holder
 from colorpipe.batch.state import JobState
@@ -18,6 +20,20 @@ WAIT = 0.25
 """Seconds between looks at whether another run has finished a result that it is making."""
 
 
+class Jobs(Protocol):
+    """The jobs of a run, a ``Plan`` for one."""
+
+    @property
+    def films(self) -> int:
+        """Inputs that are films by their names."""
+
+    def is_planned(self, output: Path) -> bool:
+        """Whether this is the place of an input's result, here or in another part of the same job."""
+
+    def __len__(self) -> int: ...
+    def __iter__(self) -> Iterator[Job]: ...
+
+
 class JobQueue:
     """The jobs of a run, given to readers one by one, each with the lock on its result.
 
@@ -27,9 +43,7 @@ class JobQueue:
         forget: Keep no outcomes.
     """
 
-    def __init__(
-        self, jobs: Sequence[Job], lock: threading.Lock, stop: threading.Event, *, forget: bool = False
-    ) -> None:
+    def __init__(self, jobs: Jobs, lock: threading.Lock, stop: threading.Event, *, forget: bool = False) -> None:
         self._lock, self._stop, self._forget = lock, stop, forget
         traced: set[str] = set()
         self._pending = (JobState(index, job, traced=traced) for index, job in enumerate(jobs))

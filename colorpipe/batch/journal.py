@@ -52,7 +52,7 @@ class Journal:
             guides: ``SidecarFiles.identity`` of the source: with other hint files it is another source.
         """
         self._entries.read()
-        entry = self._entries.get(self._key(output))
+        entry = self._entries.get(self.key(output))
         if not output.exists():
             begun = entry is not None and working_folder(output).exists() and not _is_of(source, entry["source"])
             return "another" if begun else "new"
@@ -69,7 +69,7 @@ class Journal:
 
     def is_of_another_recipe(self, source: Path, output: Path) -> bool:
         """Whether this source's result exists, untouched, but made by another recipe; decided without reading it."""
-        key = self._key(output)
+        key = self.key(output)
         if not self._entries.is_done(key) or self._entries.recipe_of(key) == self.recipe:
             return False
         entry = self._entries.get(key)
@@ -87,7 +87,7 @@ class Journal:
 
     def origin(self, output: Path) -> str | None:
         """The path of the source of a result, finished or begun; None where the journal does not know it."""
-        entry = self._entries.get(self._key(output))
+        entry = self._entries.get(self.key(output))
         return None if entry is None else str(entry["source"].get("path"))
 
     def result_of(self, source: Path, output: Path) -> Path | None:
@@ -96,7 +96,7 @@ class Journal:
         numbered = re.compile(re.escape(output.stem) + r"(-\d+)?" + re.escape(output.suffix))
         for key in sorted(self._entries.results_of(os.path.abspath(source))):
             path = output.with_name(os.path.basename(key))
-            named = self._key(path) == key and numbered.fullmatch(path.name) and path.exists()
+            named = self.key(path) == key and numbered.fullmatch(path.name) and path.exists()
             entry = self._entries.get(key) if named else None
             if entry is not None and _is_of(source, entry["source"]):
                 return path
@@ -105,12 +105,12 @@ class Journal:
     def begin(self, source: Path, output: Path) -> None:
         """Call before the result appears in its place."""
         known = {"path": str(source), "place": os.path.abspath(source)}
-        self._entries.append({"event": "begun", "output": self._key(output), "source": known})
+        self._entries.append({"event": "begun", "output": self.key(output), "source": known})
 
     def entry(self, output: Path) -> dict[str, Any] | None:
         """The latest entry about a result, as it was written."""
         self._entries.read()
-        found: dict[str, Any] | None = self._entries.get(self._key(output))
+        found: dict[str, Any] | None = self._entries.get(self.key(output))
         return found
 
     def done(self, source: Path, output: Path, known: dict[str, Any] | None = None, digest: str | None = None) -> None:
@@ -124,7 +124,7 @@ class Journal:
         self._entries.append(
             {
                 "event": "done",
-                "output": self._key(output),
+                "output": self.key(output),
                 "size": status.st_size,
                 "mtime_ns": status.st_mtime_ns,
                 "sha256": digest or sha256(output),
@@ -133,7 +133,8 @@ class Journal:
             }
         )
 
-    def _key(self, output: Path) -> str:
+    def key(self, output: Path) -> str:
+        """The name that the journal has for a result."""
         path, folder = os.fspath(output), os.path.join(self.folder, "")
         if path.startswith(folder) and ".." not in path:
             return path[len(folder) :]  # what ``relpath`` would say; a million times, that takes ten seconds

@@ -43,6 +43,10 @@ class RunRequest:
     """Give each result its source's time of change."""
     save_recipe: Callable[[str], None] | None = None
     """Receives the recipe as JSON, with all settings in effect, before the first picture."""
+    worker: bool = False
+    """This is a piece of a larger run: say nothing of the whole."""
+    cluster: str | None = None
+    """Work on a Ray cluster: its address, or ``auto``."""
     sidecar: bool = False
     """Write also ``NAME.EXT.colorpipe.json`` beside each result: digests, recipe, weights, label."""
     bag: bool = False

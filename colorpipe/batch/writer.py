@@ -126,6 +126,10 @@ class Writer:
         assert sink is not None
         with state.step("write"):
             if not state.error:
+                if job.part is not None:  # the whole film is recorded, once it is there
+                    sink.commit()
+                    state.notes += sink.notes
+                    return
                 journal = self._context.journal(job)
                 journal.begin(job.input, job.output)
                 sink.commit()

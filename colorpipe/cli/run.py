@@ -176,6 +176,7 @@ def run(
         preview=flags.preview,
         only_grey=flags.only_grey,
         keep_dates=flags.keep_dates,
+        cluster=flags.cluster,
         sidecar=flags.sidecar,
         bag=flags.bag,
         shard=flags.part,

@@ -77,6 +77,15 @@ class RunFlags:
             metavar="SECONDS",
         ),
     ] = None
+    cluster: Annotated[
+        str | None,
+        flag(
+            "Work on many machines through Ray: a running cluster's address, or auto for the one that this machine is "
+            "of, else several processes here",
+            MACHINE,
+            metavar="auto|ADDRESS",
+        ),
+    ] = None
     sidecar: Annotated[
         bool,
         flag(

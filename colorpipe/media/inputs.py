@@ -17,6 +17,7 @@ from colorpipe.files import given_path
 from colorpipe.media import sniff
 from colorpipe.media.listing import Found as Found
 from colorpipe.media.listing import Listing, Overwriting
+from colorpipe.media.parts import FilmPart
 from colorpipe.media.passed import OTHER_SUFFIXES, OwnResults, Passed, is_album, is_other_picture
 from colorpipe.media.suffixes import SEARCHED, SHARED_SUFFIXES
 from colorpipe.media.suffixes import STILL_SUFFIXES as STILL_SUFFIXES
@@ -46,6 +47,8 @@ class Job:
     """Seconds of a film that are made, spread over its length; None for the whole film, and for pictures."""
     exact: bool = False
     """The output was named itself: its result goes there or nowhere."""
+    part: FilmPart | None = None
+    """Only this part of a film is made; ``output`` is the part's."""
     relative: str = ""
     """The path inside the folder that was named, with ``/`` between its parts: what ``--shard`` goes by."""
 
@@ -222,7 +225,7 @@ class Plan(Sequence[Job]):
 
     def only(self, takes: Callable[[str], bool]) -> None:
         """Leave the jobs whose ``relative`` is taken, those of one shard; ``planned`` stays as it is."""
-        self._chosen = array("L", (place for place in self._chosen if takes(_slashed(self.found.names[place]))))
+        self._chosen = array("L", (place for place in self._chosen if takes(self.found.relative(place))))
 
     @property
     def films(self) -> int:
@@ -257,8 +260,8 @@ class Plan(Sequence[Job]):
             return [self[one] for one in range(*number.indices(len(self)))]
         place = self._chosen[number]
         preview = self._preview if place in self._films else None
-        error, relative = self.found.errors.get(place), _slashed(self.found.names[place])
-        return Job(Path(self.found.path(place)), Path(self.output(place)), error, preview, self._exact, relative)
+        source, output, error = Path(self.found.path(place)), Path(self.output(place)), self.found.errors.get(place)
+        return Job(source, output, error, preview, self._exact, relative=self.found.relative(place))
 
     def __iter__(self) -> Iterator[Job]:
         return (self[number] for number in range(len(self)))
@@ -297,7 +300,7 @@ def plan(
         _refuse_format(root)
         if root.exists() and not root.is_dir():
             raise UsageError(f"{root} is a file, not a folder", hint="give another folder to -o")
-        jobs = Plan(listing, root, _renamings(listing, video_suffix), preview, False)
+        jobs = Plan(listing, root, renamings(listing, video_suffix), preview, False)
     _refuse_overwriting(jobs, compare)
     return jobs
 
@@ -322,7 +325,7 @@ def _refuse_format(output: Path) -> None:
         )
 
 
-def _renamings(found: Listing, video_suffix: Callable[[Path], str]) -> dict[int, str]:
+def renamings(found: Listing, video_suffix: Callable[[Path], str]) -> dict[int, str]:
     """The relative paths of results that are not their input's, by place in the listing; no two results share one."""
     wanted: dict[int, str] = {}
     for place, name in enumerate(found.names):
@@ -366,10 +369,6 @@ def _renamed(item: Found, video_suffix: Callable[[Path], str]) -> Path:
     if not known and sniff.is_film(item.path):
         return named(item.relative, item.relative.name + video_suffix(item.path))
     return named(item.relative, (item.relative.stem if known else item.relative.name) + ".png")
-
-
-def _slashed(name: str) -> str:
-    return name.replace(os.sep, "/")
 
 
 def _key(path: str | Path) -> str:

@@ -74,6 +74,10 @@ class Listing(Sequence[Found]):
         """The path of an input."""
         return os.path.join(self.roots[self._root_of[place]], self.names[place])
 
+    def relative(self, place: int) -> str:
+        """Its path below its root, with ``/`` between the parts on any system."""
+        return self.names[place].replace(os.sep, "/")
+
     def __len__(self) -> int:
         return len(self.names)
 
