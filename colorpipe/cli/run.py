@@ -176,6 +176,11 @@ def run(
         preview=flags.preview,
         only_grey=flags.only_grey,
         keep_dates=flags.keep_dates,
+        cluster=flags.cluster,
+        sidecar=flags.sidecar,
+        bag=flags.bag,
+        shard=flags.part,
+        forget=True,
         save_recipe=None if saved is None else functools.partial(places.write, "--save-recipe", saved),
     )
     if flags.dry_run:
@@ -183,10 +188,9 @@ def run(
 
         raise typer.Exit(dry_run.tell(request, host, verbose=flags.verbose))
     with json_lines(flags.json) as lines, Reporter(lines, quiet=flags.quiet, verbose=flags.verbose) as reporter:
-        outcomes = run_all(request, host, reporter)
-        reporter.summary(outcomes, str(flags.output or DEFAULT_OUTPUT))
-    failed = any(outcome.status == "failed" for outcome in outcomes)
-    raise typer.Exit(1 if failed else 0)
+        run_all(request, host, reporter)
+        reporter.summary(str(flags.output or DEFAULT_OUTPUT))
+    raise typer.Exit(1 if reporter.counts["failed"] else 0)
 
 
 def _recipe(choice: Choice, host: PluginHost, given: Given, flags: RunFlags) -> Recipe:
