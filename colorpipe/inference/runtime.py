@@ -208,10 +208,37 @@ class Runtime:
 
         if self.device.type != "cpu" or self.colorizer.network is None:
             return map(call, parts)
+        return self._workers().map(call, parts)
+
+    def _workers(self) -> ThreadPoolExecutor:
         with self._starting:
             if self._pool is None:
                 self._pool = _pool(self.lanes, self._threads)
-        return self._pool.map(call, parts)
+        return self._pool
+
+    def features(self, L: Float) -> Float | None:
+        """What the method sees in a picture, (C, h', w') float32; None where it does not tell.
+
+        Args:
+            L: (1, 1, h, w), as of ``predict``.
+        """
+        if self.device.type != "cpu" or self.colorizer.network is None:
+            return self._features(L)
+        return self._workers().submit(self._features, L).result()
+
+    @torch.inference_mode()
+    def _features(self, L: Float) -> Float | None:
+        batch = Batch(self._tensor(L, 1), None, self.reference)
+        with (
+            guard.named(self.colorizer, "features"),
+            torch.autocast(self.device.type, DTYPES[self.precision], enabled=self.precision != "fp32"),
+        ):
+            found = self.colorizer.features(batch)
+        if found is None:
+            return None
+        if found.ndim != 4 or len(found) != 1 or not found.is_floating_point():
+            raise PluginError(f"{self.colorizer.name} gave features of {tuple(found.shape)}, not (1, C, h, w)")
+        return np.asarray(found[0].float().cpu().numpy(), np.float32)
 
     def _make_room(self, shape: tuple[int, ...]) -> None:
         if self.batch == 1 and self.lanes > 1:

@@ -154,6 +154,18 @@ class Pipeline:
         predict = through or self.runtime.predict
         return predict(np.stack([prepared.L for prepared in batch])[:, None], hinted, alone=alone)
 
+    def features(self, frame: Frame) -> Float | None:
+        """What the method sees at each place of a frame as it was read, (C, h', w') over the picture; None where it
+        does not tell. One call of the network."""
+        return self._features(self.prepare(frame))
+
+    def _features(self, prepared: Prepared) -> Float | None:
+        found = self.runtime.features(prepared.L[None, None])
+        if found is None:
+            return None
+        top, left, bottom, right = _box(prepared.region, found.shape[1:])
+        return found[:, top:bottom, left:right]
+
     def finish(self, prepared: Prepared, ab: Float) -> Frame:
         """Upsample chroma and put it under the untouched luma."""
         ab, view_size = self.crop_chroma(prepared, ab)
@@ -170,13 +182,16 @@ class Pipeline:
             if self._over_luma(prepared.frame):
                 ab = published.differences(L, ab)
             return _crop(ab, L.shape, prepared.region)
-        L, ab = self._corrected(prepared.frame, *_crop(ab, L.shape, prepared.region), painted)
+        L, ab = self._corrected(prepared, *_crop(ab, L.shape, prepared.region), painted)
         if self._over_luma(prepared.frame):
             ab = published.differences(L, ab)
         return ab, (ab.shape[0], ab.shape[1])
 
-    def _corrected(self, frame: Frame, ab: Float, view_size: tuple[int, int], painted: Hints) -> tuple[Float, Float]:
+    def _corrected(
+        self, prepared: Prepared, ab: Float, view_size: tuple[int, int], painted: Hints
+    ) -> tuple[Float, Float]:
         """L (h, w) and the chroma corrected by hints, (h, w, 2), at their size."""
+        frame = prepared.frame
         size = painted.weight.shape[0], painted.weight.shape[1]
         small = np.asarray(cv2.resize(frame.luma, size[::-1], interpolation=cv2.INTER_AREA))
         black, white = color.luma_range(frame.encoding)
@@ -184,7 +199,8 @@ class Pipeline:
         L = color.lightness(Frame(small, frame.encoding)).L
         # Painted colours are the final ones: divide out the saturation that is applied later.
         seen = replace(painted, ab=painted.ab / np.float32(self.merge.saturation))
-        delta = Corrector(L, self.merge.hint_reach).delta(predicted, seen)
+        corrector = Corrector(L, self.merge.hint_reach, features=self._features(prepared))
+        delta = corrector.delta(predicted, seen)
         return L, np.asarray(predicted + delta, np.float32)
 
     def _method(self, frame: Frame) -> resample.Upsampling:
