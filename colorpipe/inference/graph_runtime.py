@@ -30,7 +30,7 @@ class GraphRuntime:
     """As ``Runtime``, of a method that was converted whole.
 
     What the graph cannot do goes to a ``Runtime``, which is made when it is first needed: hints for a method that takes
-    them, a reference, and the distributions that ``watch`` wants to see.
+    them, a reference, features, and the distributions that ``watch`` wants to see.
 
     Args:
         colorizer, decoder: With their options; the network is not built.
@@ -139,11 +139,15 @@ class GraphRuntime:
             guard.check_chroma(self.colorizer, one)
         return ab
 
+    def features(self, L: Float) -> Float | None:
+        """As of ``Runtime``, in torch."""
+        return self.exact().features(L)
+
     def exact(self) -> Runtime:
         """The same method in torch, made once."""
         with self._making:
             if self._exact is None:
-                log.info("torch computes what the engine openvino does not take: hints, references, distributions")
+                log.info("torch computes hints, references, features and distributions; the engine openvino does not")
                 self._exact = self._make_exact()
             return self._exact
 
