@@ -71,6 +71,10 @@ class PaintFlags:
         Literal["auto", "fp32", "bf16", "fp16"] | None,
         flag("Numeric precision of the network \\[default: auto]", MACHINE),
     ] = None
+    engine: Annotated[
+        Literal["auto", "torch", "openvino"] | None,
+        flag("What computes the network of a saved result on a CPU \\[default: auto]", MACHINE),
+    ] = None
     help_all: Annotated[bool, flag("Show every flag and exit", PAGE, "--help-all")] = False
     reference: ClassVar[Path | None] = None
 

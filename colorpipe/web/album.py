@@ -80,7 +80,8 @@ class Album:
         self.studio = Studio(self.host, self._fence, reader, networks)
         self.bench = WorkBench()
         self.films = Films(self.host, self._fence, networks)
-        self._saver = Saver(self.host, self._fence, output)
+        places = {item.job.output for item in found}
+        self._saver = Saver(self.host, self._fence, output, places.__contains__)
 
     # --- what there is ------------------------------------------------------------------------------------------------
 

@@ -76,6 +76,8 @@ class _Working:
     drawing: Drawing
     corrector: Corrector
     reach: float
+    prediction: Prediction
+    """The one whose features the corrector compares places by."""
 
 
 @dataclass
@@ -90,8 +92,6 @@ class Canvas:
     """(H, W, 3) RGB: the source's own colours; None where it is grey."""
     predictions: OrderedDict[str, Prediction] = field(default_factory=OrderedDict)
     """By ``networks.network_key`` and, for a method that takes hints, by these."""
-    features: dict[str, Float | None] = field(default_factory=dict)
-    """What the newest method sees, by ``networks.network_key``."""
     last: dict[str, tuple[int, Pixels]] = field(default_factory=dict)
     """Kind of picture -> its look and its pixels (H, W, 3) RGB."""
     _working: dict[int, _Working] = field(default_factory=dict)
@@ -117,25 +117,25 @@ class Canvas:
         prepared = dataclasses.replace(prediction.prepared, frame=frame, painted=None)
         corrector = None
         if strokes is not None:
-            working = self._at(pipeline.merge.hint_reach, under, fine)
+            working = self._at(pipeline, prediction, under, fine)
             painted = working.drawing.hints(strokes)
             if painted.any:
                 prepared, corrector = dataclasses.replace(prepared, painted=painted), working.corrector
         chroma, view = pipeline.crop_chroma(prepared, ab, corrector)
         return pixels(pipeline.merge_chroma(frame, chroma, view))
 
-    def _at(self, reach: float, under: HintsAt, fine: bool) -> _Working:
+    def _at(self, pipeline: Pipeline, prediction: Prediction, under: HintsAt, fine: bool) -> _Working:
         height, width = working_size(*self.full)
         side = max(height, width)
         wanted = side if fine else min(side, DRAFT_SIDE)
         size = max(1, round(height * wanted / side)), max(1, round(width * wanted / side))
-        found = self._working.get(wanted)
-        if found is None or found.reach != reach:
+        found, reach = self._working.get(wanted), pipeline.merge.hint_reach
+        if found is None or found.reach != reach or found.prediction is not prediction:
             drawing = Drawing(self.full, size, under(size)) if found is None else found.drawing
             small = np.asarray(cv2.resize(self.frame.luma, size[::-1], interpolation=cv2.INTER_AREA))
             L = color.lightness(Frame(small, self.frame.encoding)).L
-            corrector = Corrector(L, reach, ITERATIONS if fine else DRAFT_ITERATIONS)
-            found = self._working[wanted] = _Working(drawing, corrector, reach)
+            corrector = Corrector(L, reach, ITERATIONS if fine else DRAFT_ITERATIONS, prediction.features(pipeline))
+            found = self._working[wanted] = _Working(drawing, corrector, reach, prediction)
         return found
 
 

@@ -39,6 +39,7 @@ class Prediction:
     """Of one picture, on the CPU."""
     _decoded: dict[str, Float] = field(default_factory=dict, compare=False)
     """What the newest decoder made of it."""
+    _features: list[Float | None] = field(default_factory=list, compare=False)
 
     def chroma(self, host: PluginHost, recipe: Recipe) -> Float:
         """(h', w', 2), decoded as a recipe says."""
@@ -57,6 +58,12 @@ class Prediction:
         self._decoded.clear()
         self._decoded[key] = ab
         return ab
+
+    def features(self, pipeline: Pipeline) -> Float | None:
+        """What the method sees at each place of the view's picture, as ``Pipeline.features`` gives it; kept."""
+        if not self._features:
+            self._features.append(pipeline.features_of(self.prepared))
+        return self._features[0]
 
     def natural(self) -> dict[str, float | None]:
         """What the weights decide where an option is left to them."""
@@ -98,7 +105,8 @@ class Networks:
         with self._lock:
             if key not in self._loaded:
                 # What a saved recipe fixed is checked where it is repeated, which is when it is saved.
-                plain = dataclasses.replace(recipe, in_effect={}, guides={})
+                precision = "auto" if recipe.precision == "int8" else recipe.precision
+                plain = dataclasses.replace(recipe, in_effect={}, guides={}, precision=precision, engine="torch")
                 while len(self._loaded) >= LOADED:
                     self._loaded.popitem(last=False)
                 self._loaded[key] = _Loaded(Session(plain, host=self._host))

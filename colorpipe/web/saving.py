@@ -17,6 +17,7 @@ from colorpipe.errors import ColorpipeError, OutputError
 from colorpipe.files import sha256
 from colorpipe.guidance import colours
 from colorpipe.guidance.strokes import StrokeFile, write_strokes
+from colorpipe.media.inputs import is_video
 from colorpipe.types import Outcome, Recipe
 from colorpipe.web.items import named_by_frame
 from colorpipe.web.settings import core_options
@@ -47,15 +48,33 @@ class Order:
     look: int
 
 
+class Part(list["Job"]):
+    """Some of an album's jobs, for a run.
+
+    Args:
+        is_planned: As of ``Jobs``, for the whole album.
+    """
+
+    def __init__(self, jobs: Sequence[Job], is_planned: Callable[[Path], bool]) -> None:
+        super().__init__(jobs)
+        self.is_planned = is_planned
+
+    @property
+    def films(self) -> int:
+        """Inputs that are films by their names."""
+        return sum(is_video(job.input) for job in self)
+
+
 class Saver:
     """Writes what is ordered.
 
     Args:
         output: As of ``RunRequest``.
+        is_planned: Whether a path is an item's own place.
     """
 
-    def __init__(self, host: PluginHost, fence: Fence, output: Path | None) -> None:
-        self._host, self._fence, self._output = host, fence, output
+    def __init__(self, host: PluginHost, fence: Fence, output: Path | None, is_planned: Callable[[Path], bool]) -> None:
+        self._host, self._fence, self._output, self.is_planned = host, fence, output, is_planned
 
     def save(self, orders: Sequence[Order], overwrite: bool, work: Work, ended: Ended) -> None:
         """All of them, those with one recipe together; one that fails leaves the others to go on.
@@ -91,7 +110,7 @@ class Saver:
             save_recipe=told.append,
         )
         listener = _Progress(work, {order.item.job: order for order in orders}, ended, self._finish, told)
-        run_jobs(request, self._host, [order.item.job for order in orders], listener)
+        run_jobs(request, self._host, Part([order.item.job for order in orders], self.is_planned), listener)
         work.check()
 
     def _finish(self, order: Order, outcome: Outcome, told: Sequence[str]) -> Outcome:

@@ -283,12 +283,10 @@ class Studio:
         with item.drawing:
             look = look_of(item, frame)
             canvas = self._canvas(item, frame, PAGE_SIDE, look.recipe)
-            key = network_key(look.recipe)
-            if key not in canvas.features:
-                pipeline = self._networks.pipeline(look.recipe)
-                canvas.features = {key: pipeline.features(self._reader.frame(item, frame, pipeline.media))}
+            pipeline = self._networks.pipeline(look.recipe)
+            prediction = self._prediction(item, frame, canvas, look, pipeline, with_hints=False)
             L = squeezed(color.lightness(canvas.frame).L)
-            return View(item.number, frame, canvas.full, L, canvas.features[key])
+            return View(item.number, frame, canvas.full, L, prediction.features(pipeline))
 
     def _distribution(self, item: Item, frame: int, canvas: Canvas, look: Look) -> tuple[str | None, Prediction | None]:
         """A network's distribution over colours, and whose it is: the item's own method's, else the default's."""
