@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import threading
 from collections.abc import Mapping, Sequence
@@ -16,6 +17,7 @@ from colorpipe.errors import OutputError
 from colorpipe.media.inputs import DEFAULT_OUTPUT, Job
 from colorpipe.media.provenance import recipe_of
 from colorpipe.pipeline.session import Session
+from colorpipe.types import Outcome
 
 AHEAD = 4
 """Frames that wait for a writer."""
@@ -41,6 +43,8 @@ class RunContext:
         """Items on their way from the network to each writer; None is the end."""
         self.in_colour = 0
         """Stills that were in colour before; changed under the lock."""
+        self.failed: list[tuple[Job, Outcome]] = []
+        """Jobs that failed; changed under the lock."""
         self._journals: dict[tuple[Path, str], Journal] = {}
 
     def journal(self, job: Job, what: str = "") -> Journal:
@@ -57,6 +61,12 @@ class RunContext:
             if key not in self._journals:
                 self._journals[key] = Journal(*key)
             return self._journals[key]
+
+    def record_failures(self) -> None:
+        """Leave in the journals why inputs failed, for a review. A folder without any result gets no journal."""
+        for job, outcome in self.failed:
+            with contextlib.suppress(OutputError):
+                self.journal(job).failed(job.input, job.output, outcome.error or "", outcome.error_type or "")
 
     def is_done(
         self,

@@ -139,6 +139,7 @@ def _trial(request: RunRequest, host: PluginHost, one: Expected) -> tuple[float,
             overwrite=True,
             compare=False,
             save_recipe=None,
+            only=None,
             preview=TRIAL_SECONDS if one.film else None,
         )
         (outcome,) = run(asked, host)

@@ -109,11 +109,18 @@ class Journal:
         known = {"path": str(source), "place": os.path.abspath(source)}
         self._append({"event": "begun", "output": self._key(output), "source": known})
 
-    def done(self, source: Path, output: Path, known: dict[str, Any] | None = None) -> None:
+    def done(
+        self,
+        source: Path,
+        output: Path,
+        known: dict[str, Any] | None = None,
+        facts: Mapping[str, Any] | None = None,
+    ) -> None:
         """Call after the result is in its place.
 
         Args:
             known: The source's ``identity`` when it was read, with its ``guides``, if any; None takes it now.
+            facts: What a review needs to know of the result, ready for JSON.
         """
         status = output.stat()
         self._append(
@@ -125,8 +132,19 @@ class Journal:
                 "sha256": sha256(output),
                 "recipe": self.recipe,
                 "source": identity(source) if known is None else known,
+                **({"facts": dict(facts)} if facts else {}),
             }
         )
+
+    def failed(self, source: Path, output: Path, error: str, error_type: str) -> None:
+        """Record why an input has no result, where the folder has a journal already.
+
+        The line has no ``output``, so that it decides nothing, and readers of earlier versions pass over it.
+        """
+        if self._file.exists():
+            known = {"path": str(source), "place": os.path.abspath(source)}
+            told = {"error": error[:1000], "error_type": error_type, "recipe": self.recipe, "source": known}
+            self._append({"event": "failed", "result": self._key(output), **told})
 
     def _key(self, output: Path) -> str:
         return os.path.relpath(output, self.folder)
@@ -167,7 +185,8 @@ class Journal:
                     os.close(file)
             except OSError as error:
                 raise unwritable(self._file, error) from None
-            self._keep(entry)
+            if "output" in entry:
+                self._keep(entry)
 
     def _keep(self, entry: dict[str, Any]) -> None:
         """Raises KeyError or TypeError if the line is no entry."""

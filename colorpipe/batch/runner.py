@@ -25,6 +25,7 @@ from colorpipe.batch.network import Dispatcher
 from colorpipe.batch.output_check import check_reachable, check_writable
 from colorpipe.batch.reader import Reader
 from colorpipe.batch.request import Listener, NullListener, RunRequest
+from colorpipe.batch.selection import selected
 from colorpipe.batch.writer import Writer
 from colorpipe.errors import InputError
 from colorpipe.guidance.sidecars import strays
@@ -74,8 +75,10 @@ def prepare(request: RunRequest) -> tuple[list[Job], Passed]:
         return output_suffix(path, codec)
 
     jobs = plan(found, request.output, video_suffix, request.preview, request.compare)
-    check_writable(request.output, jobs, overwrite=request.overwrite)
     _tell_strays(request, jobs)
+    if request.only is not None:  # after planning: results keep the names that they have among all
+        jobs = selected(jobs, request.only)
+    check_writable(request.output, jobs, overwrite=request.overwrite)
     return jobs, passed
 
 
@@ -130,6 +133,7 @@ class _Run:
                     ended.wait()
                 context.jobs.abort()
                 self._devices.close()
+                context.record_failures()
         if self._crash is not None:
             raise self._crash
         self._tell_of_colour()

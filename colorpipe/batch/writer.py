@@ -15,9 +15,11 @@ from colorpipe import color, files
 from colorpipe.batch.channel import Channel
 from colorpipe.batch.comparison import compare_film, compare_still
 from colorpipe.batch.context import RunContext
+from colorpipe.batch.facts import facts_of
 from colorpipe.batch.state import Item, JobState, PendingFrame
 from colorpipe.media.inputs import is_video
 from colorpipe.pipeline.film import ColouredFrame
+from colorpipe.temporal.flicker import FlickerMeter
 from colorpipe.types import Frame, Outcome
 
 RESERVE = 12
@@ -93,6 +95,8 @@ class Writer:
         with state.step("write"):
             result = self._merge(pending) if pending.merged is None else pending.merged.result()
             state.sink.write(result, pending.coloured.state)
+            if result.encoding.family == "yuv":
+                self._measure(state, pending.coloured)
             if context.request.compare and result.encoding.family == "rgb":
                 compare_still(context, state, result)
             state.frames += 1
@@ -100,6 +104,11 @@ class Writer:
                 if state.merger is not None:
                     context.listener.film_told(state.job, state.shots, state.key_frames / state.placed)
                 context.listener.frame_done(state.job)
+
+    def _measure(self, state: JobState, coloured: ColouredFrame) -> None:
+        """Follow a film's colour from frame to frame."""
+        state.flicker = state.flicker or FlickerMeter()
+        state.flicker.add(coloured.ab, coloured.frame.luma, coloured.frame.encoding.bits, state.frames)
 
     def _end(self, state: JobState) -> None:
         """Put the result in its place, or leave nothing that counts, and tell."""
@@ -116,6 +125,8 @@ class Writer:
         outcome = self._outcome(state)
         with context.lock:
             context.jobs.ended(state, outcome)
+            if state.error:
+                context.failed.append((job, outcome))
             context.listener.job_done(job, outcome)
         if state.error and context.request.fail_fast:
             context.stop.set()
@@ -130,7 +141,7 @@ class Writer:
                 sink.commit()
                 if self._context.request.keep_dates:
                     keep_dates(job.input, job.output)
-                journal.done(job.input, job.output, state.source)
+                journal.done(job.input, job.output, state.source, facts_of(state, sink.notes))
                 sink.tidy()
         if state.error:
             with state.step("write"):

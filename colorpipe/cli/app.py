@@ -16,7 +16,7 @@ import typer
 import typer.main
 
 from colorpipe._version import __version__
-from colorpipe.cli import console, dynamic, evaluate, merge, models, plugins, run, train, verify
+from colorpipe.cli import console, dynamic, evaluate, merge, models, plugins, review, run, train, verify
 from colorpipe.cli.root import Root
 from colorpipe.errors import ColorpipeError, UsageError
 from colorpipe.plugins.host import PluginHost
@@ -27,6 +27,7 @@ WRONG_CALL = 2
 _AFTERWARDS = {
     "run": "what was finished stays, of films too; the same command goes on from there",
     "eval": "no report was written",
+    "review": "what was looked at is kept; the same command goes on from there",
     "train": "--resume goes on from the last checkpoint",
 }
 """Messages for a person who interrupted a command."""
@@ -106,6 +107,7 @@ def commands(host: PluginHost, words: Sequence[str]) -> tuple[typer.Typer, list[
     models.add_to(app)
     verify.add_to(app)
     merge.add_to(app)
+    review.add_to(app)
     host.add_commands(app)
     return app, chosen
 

@@ -174,6 +174,7 @@ def run(
         fail_fast=flags.fail_fast,
         compare=flags.compare,
         preview=flags.preview,
+        only=flags.only,
         only_grey=flags.only_grey,
         keep_dates=flags.keep_dates,
         save_recipe=None if saved is None else functools.partial(places.write, "--save-recipe", saved),

@@ -53,6 +53,15 @@ class RunFlags:
             "--dry-run",
         ),
     ] = False
+    only: Annotated[
+        Path | None,
+        flag(
+            "Work only on the inputs that a list names: one path a line, or what `colorpipe review` exports as CSV or "
+            "JSON",
+            INPUT_OUTPUT,
+            metavar="LIST",
+        ),
+    ] = None
     only_grey: Annotated[
         bool, flag("Pass over pictures that are in colour already; sepia counts as grey", INPUT_OUTPUT, "--only-grey")
     ] = False

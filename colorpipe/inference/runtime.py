@@ -171,7 +171,7 @@ class Runtime:
         side = size.side or -(-min(size.limit or 256, 256) // size.multiple) * size.multiple
         x = np.linspace(0, 1, side, dtype=np.float32)
         L = 50 + 30 * np.sin(9 * x) + 20 * np.cos(14 * x * x)[:, None]
-        return self._run(L[None, None].astype(np.float32), None, precision)[0]
+        return self._run(L[None, None].astype(np.float32), None, precision)[0][0]
 
     def learn(self, reference: Lab) -> None:
         """Take colour from this picture from now on."""
@@ -224,7 +224,12 @@ class Runtime:
         return self.batch * self.lanes
 
     def predict(
-        self, L: Float, hints: Float | None = None, reference: Lab | None = None, alone: bool = False
+        self,
+        L: Float,
+        hints: Float | None = None,
+        reference: Lab | None = None,
+        alone: bool = False,
+        sure: list[float] | None = None,
     ) -> list[Float]:
         """Chroma (h', w', 2) in CIE units for each picture of L (N, 1, h, w).
 
@@ -236,6 +241,7 @@ class Runtime:
             reference: In place of the one that ``learn`` was given, for a method that looks at it in ``predict``.
             alone: A call of the network for each picture, however large batches are: for those that come one by one,
                 which would take the time of a whole batch.
+            sure: Takes the mean confidence, 0..1, of each picture, where the method tells one.
 
         Raises:
             DeviceError: not even one picture fits.
@@ -245,8 +251,10 @@ class Runtime:
             start, size = len(results), 1 if alone else self.batch
             parts = [slice(i, i + size) for i in range(start, min(start + size * self.lanes, len(L)), size)]
             try:
-                for chroma in self._calls(L, hints, reference, parts, size):
+                for chroma, confidences in self._calls(L, hints, reference, parts, size):
                     results += chroma
+                    if sure is not None:
+                        sure += confidences
             except (RuntimeError, MemoryError) as error:
                 if not guard.out_of_memory(error):
                     raise
@@ -255,10 +263,10 @@ class Runtime:
 
     def _calls(
         self, L: Float, hints: Float | None, reference: Lab | None, parts: list[slice], size: int
-    ) -> Iterator[list[Float]]:
+    ) -> Iterator[tuple[list[Float], list[float]]]:
         """One call of the network for each part: side by side on a CPU, always with the same number of threads each."""
 
-        def call(part: slice) -> list[Float]:
+        def call(part: slice) -> tuple[list[Float], list[float]]:
             return self._run(L[part], None if hints is None else hints[part], self.precision, reference, size)
 
         if self.device.type != "cpu" or self.colorizer.network is None:
@@ -289,8 +297,9 @@ class Runtime:
         precision: Literal["fp32", "bf16", "fp16"],
         reference: Lab | None = None,
         size: int | None = None,
-    ) -> list[Float]:
-        """One batch, filled up to a fixed size so that a picture's result does not depend on its company."""
+    ) -> tuple[list[Float], list[float]]:
+        """One batch, filled up to a fixed size so that a picture's result does not depend on its company; and the mean
+        confidence of each, empty where the method tells none."""
         count, size = len(L), size or self.batch
         hinted = None if hints is None else self._tensor(hints, size)
         batch = Batch(self._tensor(L, size), hinted, reference or self.reference)
@@ -310,7 +319,8 @@ class Runtime:
             guard.check_prediction(self.decoder, predicted, size, distribution=False)
         ab = predicted.ab[:count].float().permute(0, 2, 3, 1).contiguous().cpu().numpy()
         guard.check_chroma(self.colorizer, ab)
-        return list(ab)
+        told = predicted.confidence
+        return list(ab), [] if told is None else told[:count].float().mean((1, 2, 3)).tolist()
 
     def _tensor(self, values: Float, size: int) -> torch.Tensor:
         if len(values) < size:
