@@ -52,8 +52,8 @@ def run(
         output: A folder, or one file's name for one input; None is ``colorized/``.
         colorizer: Its name, or a whole ``Recipe``.
         weights, preprocessors, decoder, device, precision, require_gpu: As ``Session`` takes them.
-        hints, reference, overwrite, compare, preview, only, only_grey, keep_dates, batch, jobs, fail_fast: As the flags of
-            the command.
+        hints, reference, overwrite, compare, preview, only, only_grey, keep_dates, batch, jobs, fail_fast: As the flags
+            of the command.
         plugins: Files or folders of plugins besides those that are installed.
         host: Plugins that are loaded already, in place of ``plugins``.
         listener: Is told how it goes.

@@ -142,6 +142,10 @@ class RunFlags:
     json: Annotated[
         str | None, flag("Write one JSON object per input as it ends; - is stdout", REPORT, metavar="FILE|-")
     ] = None
+    report: Annotated[
+        Path | None,
+        flag("Write DIR/index.html as the run goes: before and after of each result", REPORT, metavar="DIR"),
+    ] = None
     help_all: Annotated[bool, flag("Show every flag and exit", REPORT, "--help-all")] = False
     quiet: Annotated[bool, flag("Print only failures", REPORT, "--quiet", "-q")] = False
     verbose: Annotated[bool, flag("Print a line for each input", REPORT, "--verbose", "-v")] = False

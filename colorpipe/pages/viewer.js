@@ -1,5 +1,6 @@
 /* Pictures one by one, any two ways of each under a slider: the markup of viewer.html.
- * data: {views: {grey, truth}, methods, pictures: {index: {name, images: {label: address}, scores: {label: texts}}}} */
+ * data: {views: {grey, truth}, words: {label: word}, methods, pictures: {index: {name, told: lines,
+ * images: {label: address}, scores: {label: texts}}}}; truth, told and scores may be missing. */
 function makeViewer(data) {
   const indices = Object.keys(data.pictures);
   if (!indices.length) return null;
@@ -7,7 +8,7 @@ function makeViewer(data) {
   const slider = makeSlider();
   const {grey, truth} = data.views;
   const views = [grey, truth, ...data.methods].filter(Boolean);
-  const word = (label) => label === grey ? "grey" : label === truth ? "truth" : label;
+  const word = (label) => data.words[label] || label;
 
   picture.append(...indices.map((index) => new Option(data.pictures[index].name, index)));
   for (const side of [left, right]) {

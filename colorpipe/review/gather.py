@@ -179,9 +179,9 @@ def look(record: Record, key: str, folder: Path, measurer: Measurer) -> Look:
     if is_video(record.output):
         return _film(record, key, folder, measurer)
     after = small.still(record.output, VIEW_SIDE)
-    before, damage = _source(record)
+    before, damage = picture_of(record.source)
     if before is None:
-        before = np.asarray(np.dstack([cv2.cvtColor(after.rgb, cv2.COLOR_RGB2GRAY)] * 3), np.uint8)
+        before = small.without_colour(after.rgb)
     views = {}
     if damage or record.source is None or not _in_browser(record.source):
         views["before"] = before
@@ -214,7 +214,7 @@ def _without_result(record: Record, key: str, folder: Path) -> Look:
     """Before alone, as far as it can be read: why it failed is known already."""
     before, damage = None, ""
     if record.source is not None and not is_video(record.source):
-        before, damage = _source(record)
+        before, damage = picture_of(record.source)
     if before is None:
         return Look(key)
     shrunk, _ = _shrunk(before, before, SIDE)
@@ -222,12 +222,12 @@ def _without_result(record: Record, key: str, folder: Path) -> Look:
     return Look(key, {}, _write(key, folder, shrunk, np.full_like(shrunk, _BLANK), views), tuple(views), damage)
 
 
-def _source(record: Record) -> tuple[RGB | None, str]:
-    """The source, small, and what is wrong with it; None where it is gone or cannot be read."""
-    if record.source is None:
+def picture_of(source: Path | None) -> tuple[RGB | None, str]:
+    """A source, small, and what is wrong with it; None where it is unknown, gone or cannot be read."""
+    if source is None:
         return None, ""
     with contextlib.suppress(ColorpipeError, OSError):
-        found = small.still(record.source, VIEW_SIDE)
+        found = small.still(source, VIEW_SIDE)
         return found.rgb, found.damage
     return None, ""
 

@@ -2,7 +2,7 @@
   const data = JSON.parse(byId("data").textContent);
   const entries = data.entries;
   const grid = byId("grid");
-  const [LEAST_WIDTH, GAP, HEIGHT, AHEAD] = [300, 14, 234, 2]; // pixels; rows that are made beyond the window's edges
+  const [LEAST_WIDTH, GAP, HEIGHT, AHEAD] = [300, 14, 250, 2]; // pixels; rows that are made beyond the window's edges
   const [search, kind, sort, only] = ["search", "kind", "sort", "only"].map(byId);
 
   const shownName = (text) => text.replace(/[\ud800-\udfff]/gu, "\ufffd");
@@ -107,10 +107,11 @@
     const bar = elem("span", "weight");
     bar.append(elem("span"));
     bar.firstChild.style.width = 100 * entry.s + "%";
-    const name = elem("span", "name", shownName(entry.n));
+    const cut = Math.max(entry.n.lastIndexOf("/"), entry.n.lastIndexOf("\\")) + 1;
+    const name = elem("span", "name", shownName(entry.n.slice(cut)));
     name.title = shownName(entry.n);
     const why = elem("span", "why", entry.r.length ? entry.r.map((reason) => data.kinds[reason[0]] + ": " + shownName(reason[2])).join(" · ") : "nothing stands out");
-    open.append(shot, bar, name, why);
+    open.append(shot, bar, name, ...(cut ? [elem("span", "folder", shownName(entry.n.slice(0, cut)))] : []), why);
     open.addEventListener("click", () => detail(index));
     const label = elem("label", "tick");
     const box = elem("input");

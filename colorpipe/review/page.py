@@ -21,7 +21,7 @@ from colorpipe.review.measures import Measurer
 from colorpipe.review.reasons import Reason
 
 _HERE = Path(__file__).parent
-_PICTURES = "'self' file: data:"
+PICTURES = "'self' file: data:"
 """A page from a disk may show pictures from the disk; one from a server those of that server."""
 MEASURES = {
     "confidence": "confidence",
@@ -121,7 +121,7 @@ def whole(
         parts,
         [pages.part("base.css"), pages.part("slider.css"), pages.part("page.css", _HERE)],
         [pages.part("slider.js"), pages.part("page.js", _HERE)],
-        _PICTURES,
+        PICTURES,
     )
 
 

@@ -156,7 +156,8 @@ def _of_batch(one: Seen, usual: Mapping[str, _Usual], worse: Mapping[str, int]) 
     name = max(("a", "b", "chroma"), key=lambda name: abs(z(name)))
     grey = measures.get("chroma", GREY) < GREY  # told already
     if abs(z(name)) > FROM and not (grey and measures[name] < usual[name].middle):
-        told = f"{_ways(name, z(name))} than usual: {name} {_signed(measures[name])}, usually {_signed(usual[name].middle)}"
+        now, middle = _signed(measures[name]), _signed(usual[name].middle)
+        told = f"{_ways(name, z(name))} than usual: {name} {now}, usually {middle}"
         yield Reason("colour", 0.9 * _ramp(abs(z(name)), FROM, TO), told)
     flicker = z("flicker")
     if flicker > FROM and measures.get("spike", 0.0) <= JUMP:

@@ -154,6 +154,11 @@ def mosaic(frames: tuple[RGB, ...]) -> RGB:
     return np.vstack(rows) if rows else frames[0]
 
 
+def without_colour(rgb: RGB) -> RGB:
+    """The BT.601 grey of a picture, (H, W, 3)."""
+    return np.asarray(np.dstack([cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY)] * 3), np.uint8)
+
+
 def beside(before: RGB, after: RGB, side: int) -> RGB:
     """Two pictures side by side, each at most ``side`` long, as large as the second one."""
     factor = min(1.0, side / max(after.shape[:2]))

@@ -210,6 +210,7 @@ def _data(evaluation: Evaluation) -> str:
     labels = [row.label for row in evaluation.rows]
     data = {
         "views": {"grey": GREY, "truth": TRUTH},
+        "words": {GREY: "grey", TRUTH: "truth"},
         "methods": _methods(evaluation),
         "rows": labels,
         "pictures": {
