@@ -63,13 +63,22 @@ def review(
             show_default=False,
         ),
     ] = None,
+    colorizer: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="Ask this method how sure it is of each picture where the run has not kept that",
+            show_default=False,
+        ),
+    ] = None,
+    plugin: console.PluginFiles = None,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print only what could not be read.")] = False,
 ) -> None:
     """Make a page of all results."""
     from colorpipe.review import page
     from colorpipe.review.measures import Measurer
 
-    measurer = Measurer(cast(PluginHost, context.obj), evaluator)
+    measurer = Measurer(cast(PluginHost, context.obj), evaluator, colorizer)
     place = page.place_of(results, output)
     places.check("--output", place)
     start = time.monotonic()

@@ -3,5 +3,5 @@
 ``records`` reads what journals know, ``small`` makes small pictures, ``measures`` looks at them, ``reasons`` says what
 stands out, ``gather`` does it for all and remembers, ``page`` writes the page. ``report`` is ``run --report``.
 
-May import: ground, pages, color, temporal, media, plugins, batch.
+May import: ground, pages, color, temporal, media, plugins, pipeline, batch.
 """

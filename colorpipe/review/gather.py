@@ -18,7 +18,7 @@ import cv2
 import numpy as np
 
 from colorpipe import files
-from colorpipe.errors import ColorpipeError, OutputError
+from colorpipe.errors import ColorpipeError, OutputError, UsageError
 from colorpipe.media.inputs import is_video
 from colorpipe.review import small
 from colorpipe.review.measures import SIDE, Measurer
@@ -140,7 +140,8 @@ def key_of(record: Record, top: Path, measurer: Measurer) -> str:
     """A digest that changes with the files of a record, and with what is measured."""
     source = None if record.source is None else [record.source.name, *_stat(record.source)]
     place = os.path.relpath(record.output, top)
-    decisive = [VERSION, place, record.status, _stat(record.output), record.sha256, source, sorted(measurer.worse)]
+    asked = measurer.identity
+    decisive = [VERSION, place, record.status, _stat(record.output), record.sha256, source, asked]
     return hashlib.sha256(json.dumps(decisive).encode()).hexdigest()[:32]
 
 
@@ -159,7 +160,7 @@ def _safe_look(record: Record, key: str, folder: Path, measurer: Measurer) -> Lo
     """``look``; what goes wrong with this record is in it."""
     try:
         return look(record, key, folder, measurer)
-    except OutputError:  # no place for small pictures: that ends it
+    except (OutputError, UsageError):  # no place for small pictures, or nothing to ask: that ends it
         raise
     except ColorpipeError as error:
         return Look(key, error=str(error))
@@ -189,6 +190,9 @@ def look(record: Record, key: str, folder: Path, measurer: Measurer) -> Look:
         views["after"] = after.rgb
     pair = _shrunk(before, after.rgb, SIDE)
     measures = measurer.measure(*pair)
+    if record.source is not None and "confidence" not in record.facts:
+        sure = measurer.confidence(record.source)
+        measures |= {} if sure is None else {"confidence": sure}
     size = _write(key, folder, *pair, views)
     damage = damage or ("the result is damaged: " + after.damage if after.damage else "")
     return Look(key, measures, size, tuple(views), damage, changed=_is_changed(record))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import cv2
@@ -12,10 +13,12 @@ import numpy as np
 
 from colorpipe import color
 from colorpipe.color import Float
-from colorpipe.errors import UsageError
+from colorpipe.errors import ColorpipeError, UsageError
+from colorpipe.media import open_source
 from colorpipe.types import Encoding, Frame
 
 if TYPE_CHECKING:
+    from colorpipe.pipeline.session import Session
     from colorpipe.plugins.host import PluginHost
     from colorpipe.plugins.interfaces import Evaluator
     from colorpipe.review.small import RGB
@@ -39,12 +42,14 @@ class Measurer:
 
     Args:
         evaluators: Names of measures that need no true colours; None takes ``DEFAULT_EVALUATORS``.
+        colorizer: Is asked how sure it is of a picture where the run has not kept that; None asks nobody.
 
     Raises:
-        UsageError: a measure that was named is unknown, or needs more than two pictures.
+        UsageError: a measure that was named is unknown, or needs more than two pictures; a colorizer tells no
+            confidence.
     """
 
-    def __init__(self, host: PluginHost, evaluators: Sequence[str] | None = None) -> None:
+    def __init__(self, host: PluginHost, evaluators: Sequence[str] | None = None, colorizer: str | None = None) -> None:
         installed = host.classes("evaluator")
         names = evaluators if evaluators is not None else [name for name in DEFAULT_EVALUATORS if name in installed]
         self._classes = [host.evaluator(name) for name in names]
@@ -52,6 +57,13 @@ class Measurer:
             if not cls.without_truth or cls.of_films or cls.needs_distribution or cls.uses_weights():
                 raise UsageError(f"--evaluator {cls.name} does not measure a result by itself")
         self._own = threading.local()
+        self._asked = None if colorizer is None else _session(host, colorizer)
+        self._turn = threading.Lock()
+
+    @property
+    def identity(self) -> list[str]:
+        """What decides the measures, besides the pictures."""
+        return [*sorted(self.worse), *([self._asked.digest] if self._asked else [])]
 
     @property
     def worse(self) -> dict[str, int]:
@@ -82,6 +94,31 @@ class Measurer:
             **self._scores(grey, after),
         }
         return {name: round(value, 4) for name, value in found.items() if np.isfinite(value)}
+
+    def confidence(self, source: Path) -> float | None:
+        """How sure the colorizer is of a picture, 0..1; None where none is asked, or the picture cannot be read.
+
+        Raises:
+            UsageError: it tells no confidence.
+        """
+        if self._asked is None:
+            return None
+        try:
+            with open_source(source, self._asked.media) as opened:
+                if opened.info.medium != "still":
+                    return None
+                frame = next(iter(opened))
+        except (ColorpipeError, OSError):
+            return None
+        sure: list[float] = []
+        with self._turn:
+            self._asked.pipeline.predict([self._asked.pipeline.prepare(frame)], sure=sure)
+        if not sure:
+            name = self._asked.recipe.colorizer.name
+            raise UsageError(
+                f"--colorizer {name} does not tell how sure it is", hint="ask one that predicts a distribution"
+            )
+        return sure[0]
 
     def _of_faces(self, grey: Any, ab: Float) -> dict[str, float]:
         most: dict[str, float] = {}
@@ -126,3 +163,9 @@ class Measurer:
             evaluator.finish()  # it keeps the scores of a set, which nobody asks for here
             scores |= {name: float(found[name]) for name in evaluator.without_truth if name in found}
         return scores
+
+
+def _session(host: PluginHost, colorizer: str) -> Session:
+    from colorpipe.pipeline.session import Session  # torch takes a second or two, and most reviews ask nobody
+
+    return Session(colorizer, host=host)

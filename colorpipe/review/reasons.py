@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 FEWEST = 8
 """Results of the same settings below which nothing is said to be usual."""
-FROM, TO = 2.5, 6.0
+FROM, TO = 3.0, 7.0
 """z-scores at which something begins to deserve a look, and does so as much as it can."""
 FLOORS = {"a": 1.0, "b": 1.0, "chroma": 1.0, "confidence": 0.02}
 """The least spread that is taken for real: in a batch of near copies nothing stands out by a hair. Others: 0.2."""

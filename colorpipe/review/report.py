@@ -226,8 +226,11 @@ def _data(shown: Mapping[Path, _Shown], folder: str) -> dict[str, Any]:
 
 def _common(paths: Sequence[str]) -> int:
     """Characters of the folder that all paths lie in, with its slash."""
-    start = os.path.commonprefix(paths)
-    return max(start.rfind("/"), start.rfind(os.sep)) + 1
+    try:
+        common = os.path.commonpath([os.path.dirname(path) for path in paths])
+    except ValueError:  # none, or on several drives
+        return 0
+    return len(os.path.join(common, ""))
 
 
 def _text(value: object) -> str:
