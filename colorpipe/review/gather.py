@@ -179,8 +179,10 @@ def look(record: Record, key: str, folder: Path, measurer: Measurer) -> Look:
         return _without_result(record, key, folder)
     if is_video(record.output):
         return _film(record, key, folder, measurer)
-    after = small.still(record.output, VIEW_SIDE)
-    before, damage = picture_of(record.source)
+    after = small.still(record.output, _side(record.output))
+    before, damage = picture_of(record.source, None if record.source is None else _side(record.source))
+    if damage:
+        before, damage = picture_of(record.source)
     if before is None:
         before = small.without_colour(after.rgb)
     views = {}
@@ -226,12 +228,17 @@ def _without_result(record: Record, key: str, folder: Path) -> Look:
     return Look(key, {}, _write(key, folder, shrunk, np.full_like(shrunk, _BLANK), views), tuple(views), damage)
 
 
-def picture_of(source: Path | None) -> tuple[RGB | None, str]:
+def _side(path: Path) -> int:
+    """No larger than needed: a JPEG is decoded at a fraction of its size, which is most of the time for it."""
+    return SIDE if _in_browser(path) else VIEW_SIDE
+
+
+def picture_of(source: Path | None, side: int | None = None) -> tuple[RGB | None, str]:
     """A source, small, and what is wrong with it; None where it is unknown, gone or cannot be read."""
     if source is None:
         return None, ""
     with contextlib.suppress(ColorpipeError, OSError):
-        found = small.still(source, VIEW_SIDE)
+        found = small.still(source, side or VIEW_SIDE)
         return found.rgb, found.damage
     return None, ""
 

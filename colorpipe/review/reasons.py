@@ -121,7 +121,7 @@ def _of_itself(one: Seen) -> Iterable[Reason]:
         told = "the result is gone" if one.status == "missing" else "a run was stopped before it was done"
         yield Reason("missing", 0.95, told)
     if one.damage:
-        yield Reason("damaged", 0.8, one.damage)
+        yield Reason("damaged", 0.8, one.damage.removeprefix("damaged "))
     chroma = measures.get("chroma")
     if chroma is not None and chroma < GREY:
         yield Reason("grey", 0.5 + 0.4 * (1 - chroma / GREY), f"mean chroma {chroma:.1f}")
