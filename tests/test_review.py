@@ -7,6 +7,7 @@ import os
 from pathlib import Path
 from typing import Any
 
+import av
 import cv2
 import numpy as np
 import pytest
@@ -410,6 +411,37 @@ def test_a_wrong_call_is_one_line(results: Path, cli: Cli, words: list[str], sai
 def test_other_measures_can_be_asked(results: Path, cli: Cli) -> None:
     assert cli("review", "out", "-o", "p.html", "--evaluator", "colourfulness", "--evaluator", "patchiness")[0] == 0
     assert {"colourfulness", "patchiness"} <= {name for name, _ in data_of(Path("p.html"))["measures"]}
+
+
+def test_small_pictures_of_pages_are_no_inputs(results: Path, cli: Cli) -> None:
+    """The pages may lie in the very folder that is run again."""
+    cli("review", "out", "-o", "album/look.html")
+    again(cli, "--report", "album/rep", status=1)
+    assert len(list(Path("album").rglob("*.jpg"))) > 20
+    words = ("-o", "out", "--colorizer", "unsure", "--plugin", "unsure.py", "--dry-run")
+    for inputs in ("album", "album/**", "album/**/*.jpg", "album/look_files"):
+        status, out, _ = cli("run", inputs, *words)
+        assert ".jpg" not in out, (inputs, out)
+        assert status == (1 if inputs in ("album", "album/**") else 2)
+
+
+def test_a_film_that_jumps_is_found_with_its_frame(workplace: Path, cli: Cli) -> None:
+    """A colorizer that changes its mind at a grey that hardly changes."""
+    flip = UNSURE.replace("batch.L * 0.2, batch.L * 0.2", "*[torch.where(batch.L > 50, 25.0, -25.0)] * 2")
+    Path("unsure.py").write_text(flip)
+    (workplace / "album").mkdir()
+    with av.open("album/film.mkv", "w") as film:
+        stream = film.add_stream("ffv1", rate=25)
+        stream.width, stream.height, stream.pix_fmt = 96, 64, "yuv420p"
+        for number in range(20):
+            planes = np.full((96, 96), 128, np.uint8)
+            planes[:64] = 122 if number == 13 else 116  # L 50 is between them
+            film.mux(stream.encode(av.VideoFrame.from_ndarray(planes, "yuv420p")))
+        film.mux(stream.encode())
+    again(cli, "--temporal", "none")
+    cli("review", "out")
+    (reason,) = [reason for reason in entries(Path("out-review/index.html"))["film.mkv"]["r"] if reason[0] == "flicker"]
+    assert reason[2].endswith(("at frame 13", "at frame 14"))
 
 
 def test_where_the_page_goes(tmp_path: Path) -> None:

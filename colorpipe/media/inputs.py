@@ -14,7 +14,7 @@ from pathlib import Path
 from colorpipe.errors import UsageError
 from colorpipe.files import given_path
 from colorpipe.media import sniff
-from colorpipe.media.passed import OTHER_SUFFIXES, OwnResults, Passed, is_album, is_other_picture
+from colorpipe.media.passed import OTHER_SUFFIXES, PAGE_MARK, OwnResults, Passed, is_album, is_other_picture
 
 DEFAULT_OUTPUT = Path("colorized")
 
@@ -141,6 +141,8 @@ class _Search:
     def __init__(self, exclude: Path | None, passed: Passed) -> None:
         self.exclude, self.passed = exclude, passed
         self.own = OwnResults()
+        self.pages: dict[Path, bool] = {}
+        """Folders -> whether they belong to a page."""
         self.seen: set[tuple[int, int]] = set()
         """Device and inode of every folder that the current argument led into, so that links cannot lead in circles."""
 
@@ -169,6 +171,8 @@ class _Search:
                 continue
             if self.exclude is not None and path.resolve().is_relative_to(self.exclude):
                 continue
+            if any(self._is_of_page(root / folder) for folder in relative.parents):
+                continue
             matched = True
             if path.is_dir():
                 yield from self._walk(path, relative)
@@ -191,6 +195,8 @@ class _Search:
         except OSError as error:
             yield Found(folder, relative, f"cannot look into folder {folder}: {(error.strerror or str(error)).lower()}")
             return
+        if any(entry.name == PAGE_MARK for entry in listed):
+            return
         for entry in listed:
             if entry.name.startswith("."):
                 continue
@@ -200,6 +206,11 @@ class _Search:
                     yield from self._walk(path, inner)
             elif self._is_taken(path):
                 yield Found(path, inner)
+
+    def _is_of_page(self, folder: Path) -> bool:
+        if folder not in self.pages:
+            self.pages[folder] = (folder / PAGE_MARK).exists()
+        return self.pages[folder]
 
     def _is_taken(self, path: Path) -> bool:
         lower = path.name.lower()

@@ -20,6 +20,7 @@ import numpy as np
 from colorpipe import files
 from colorpipe.errors import ColorpipeError, OutputError, UsageError
 from colorpipe.media.inputs import is_video
+from colorpipe.media.passed import PAGE_MARK
 from colorpipe.review import small
 from colorpipe.review.measures import SIDE, Measurer
 from colorpipe.review.records import Record
@@ -88,7 +89,7 @@ def gather(
     Raises:
         OutputError: a small picture cannot be written.
     """
-    folder.mkdir(parents=True, exist_ok=True)
+    begin(folder)
     known = _kept(folder)
     keys = [key_of(record, top, measurer) for record in records]
     ready = [key in known and _has_files(folder, known[key]) for key in keys]
@@ -259,6 +260,12 @@ def _write(key: str, folder: Path, before: RGB, after: RGB, views: Mapping[str, 
         except OSError as error:
             raise files.unwritable(place, error) from None
     return both.shape[1] // 2, both.shape[0]
+
+
+def begin(folder: Path) -> None:
+    """Make the folder of a page's pictures, and mark it, so that these are never taken for inputs."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / PAGE_MARK).write_text("The small pictures of a page of colorpipe. `colorpipe run` passes over them.\n")
 
 
 def file_of(folder: Path, key: str, view: str = "") -> Path:

@@ -113,6 +113,7 @@ def whole(
     parts = {
         "title": pages.text(top.name or str(top)),
         "facts": " and ".join(f"{count:,} {word}{'s' * (count != 1)}" for count, word in counts if count),
+        "made": pages.text(f"{top}, looked at on {time.strftime('%Y-%m-%d %H:%M')} by colorpipe {__version__}"),
         "slider": pages.part("slider.html"),
         "data": pages.data_text(_Data(top, page, worse).of(seen, told)),
     }
@@ -141,9 +142,6 @@ class _Data:
         kinds = dict.fromkeys([*reasons.LABELS, *(reason.kind for why in told for reason in why)])
         return {
             "id": hashlib.sha256(os.fsencode(str(self._top))).hexdigest()[:16],
-            "version": __version__,
-            "made": int(time.time()),
-            "results": str(self._top),
             "pictures": self._pictures,
             "kinds": {kind: reasons.LABELS.get(kind, kind) for kind in kinds},
             "measures": [[word, self._down[name]] for name, word in self._measures.items()],

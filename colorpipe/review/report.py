@@ -26,7 +26,7 @@ from colorpipe._version import __version__
 from colorpipe.errors import ColorpipeError, OutputError
 from colorpipe.media.inputs import is_video
 from colorpipe.review import small
-from colorpipe.review.gather import VIEW_QUALITY, VIEW_SIDE, file_of, picture_of
+from colorpipe.review.gather import VIEW_QUALITY, VIEW_SIDE, begin, file_of, picture_of
 from colorpipe.review.page import PICTURES, folder_of
 
 if TYPE_CHECKING:
@@ -123,6 +123,7 @@ class RunReport:
     def _work(self) -> None:
         due, ended = time.monotonic() + PAUSE, False
         try:
+            self._begin()
             while not ended:
                 outcome = self._waiting.get()
                 ended = outcome is None
@@ -136,6 +137,12 @@ class RunReport:
                 self._tidy()
         except OutputError as error:
             log.warning("--report: %s; no more is added to the page", error)
+
+    def _begin(self) -> None:
+        try:
+            begin(self._folder)
+        except OSError as error:
+            raise files.unwritable(self._folder, error) from None
 
     def _take(self, outcome: Outcome) -> None:
         if outcome.status == "failed":
