@@ -320,6 +320,9 @@ def test_a_stopped_review_goes_on(results: Path) -> None:
     goes_on = Listener(0)
     page.review(results, stopped, measurer, goes_on)
     assert goes_on.known >= 3
+    known = Listener(0)
+    page.review(results, stopped, measurer, known)
+    assert known.known == 11
     page.review(results, whole, measurer, Listener(0))
     assert entries(stopped) == entries(whole)
 
@@ -339,6 +342,25 @@ def test_a_bad_file_is_one_line_and_the_others_go_on(results: Path, cli: Cli) ->
         "2.png", "film.mkv", "broken.png",
     }  # fmt: skip
     assert Path("look_files").is_dir()
+
+
+@pytest.mark.parametrize("name", ["Gro\udcdfmutter.png", "a[1].png", "b[shrink=2].jpg", "- 100% #?.png"])
+def test_odd_names(workplace: Path, cli: Cli, tint: Path, name: str) -> None:
+    write_grey(workplace / "plain.png")
+    (workplace / "album").mkdir()
+    try:
+        cv2.imwrite("plain.jpg", cv2.imread("plain.png"))
+        Path("plain" + name[-4:]).rename(workplace / "album" / name)
+    except OSError as error:
+        pytest.skip(f"this file system has no such names: {error}")
+    assert cli("run", "album", "-o", "out", "--colorizer", "tint", "--plugin", tint, "--report", "rep")[0] == 0
+    status, _, told = cli("review", "out")
+    assert (status, told) == (0, "")
+    (entry,) = entries(Path("out-review/index.html")).values()
+    assert entry["z"] == [64, 48]
+    assert len(list(Path("rep").rglob("*.jpg"))) == 2
+    (Path("out") / NAME).unlink()
+    assert len(records.read(Path("out"))) == 1  # by its mark
 
 
 def test_a_damaged_source_and_one_that_is_gone(workplace: Path, cli: Cli, tint: Path) -> None:

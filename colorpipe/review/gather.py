@@ -95,6 +95,8 @@ def gather(
     ready = [key in known and _has_files(folder, known[key]) for key in keys]
     listener.started(len(records), sum(ready))
     with (folder / KEPT).open("a", encoding="utf-8") as kept:
+        if not all(ready):
+            kept.write("\n")  # a kill may have left half a line
         for record, look, fresh in _looks(records, keys, ready, known, folder, measurer):
             if fresh:
                 _keep(kept, look)

@@ -67,9 +67,11 @@ def _by_vips(path: Path, side: int) -> RGB | None:
 
     with vips.shared():
         try:
-            image = pyvips.Image.thumbnail(
-                str(path), side, height=side, size="down", fail_on="warning", export_profile="srgb"
-            )
+            options = {"height": side, "size": "down", "fail_on": "warning", "export_profile": "srgb"}
+            if vips.takes_name(path):
+                image = pyvips.Image.thumbnail(str(path), side, **options)
+            else:
+                image = pyvips.Image.thumbnail_buffer(path.read_bytes(), side, **options)
             if image.format not in ("uchar", "ushort"):
                 return None
             image = image.colourspace("srgb")
