@@ -13,7 +13,7 @@ from pathlib import Path, PurePath
 from typing import Any
 
 from colorpipe.errors import UsageError
-from colorpipe.media.inputs import Job
+from colorpipe.media.listing import Listing
 
 log = logging.getLogger(__name__)
 COLUMNS = ("input", "source", "path", "file", "name")
@@ -21,8 +21,8 @@ COLUMNS = ("input", "source", "path", "file", "name")
 _MOST_TOLD = 10
 
 
-def selected(jobs: Sequence[Job], file: Path) -> list[Job]:
-    """The jobs that a list names, in their order. Names that no job has, or several have, are told in the log.
+def selected(found: Listing, file: Path) -> set[int]:
+    """The inputs that a list names, by their places. Names that none has, or several have, are told in the log.
 
     A name is an input's path, as it was given or from the root; or the end of one, as ``1931/river.jpg``.
 
@@ -32,16 +32,16 @@ def selected(jobs: Sequence[Job], file: Path) -> list[Job]:
     names = read_names(file)
     if not names:
         raise UsageError(f"--only {file}: it names nothing", hint="one path a line, or a list that `review` exported")
-    known = _Known(jobs)
+    known = _Known(found)
     chosen: set[int] = set()
     missing: list[str] = []
     unclear: list[str] = []
     for name in names:
-        found = known.find(name)
-        if len(found) == 1:
-            chosen |= found
+        those = known.find(name)
+        if len(those) == 1:
+            chosen |= those
         else:
-            (unclear if found else missing).append(name)
+            (unclear if those else missing).append(name)
     if not chosen:
         told = f"{len(missing + unclear)} names" if len(names) > 1 else (missing + unclear)[0]
         reason = "fits several inputs" if unclear and not missing else "is not among the inputs"
@@ -51,7 +51,7 @@ def selected(jobs: Sequence[Job], file: Path) -> list[Job]:
         )
     _tell(file, missing, "not among the inputs")
     _tell(file, unclear, "the end of several inputs' paths, and passed over: give more of the path")
-    return [job for index, job in enumerate(jobs) if index in chosen]
+    return chosen
 
 
 def _tell(file: Path, names: Sequence[str], what: str) -> None:
@@ -63,15 +63,17 @@ def _tell(file: Path, names: Sequence[str], what: str) -> None:
 class _Known:
     """The inputs by their paths."""
 
-    def __init__(self, jobs: Sequence[Job]) -> None:
-        self._paths = {os.path.abspath(job.input): index for index, job in enumerate(jobs)}
-        self._parts = [PurePath(os.path.abspath(job.input)).parts for job in jobs]
+    def __init__(self, found: Listing) -> None:
+        self._found = found
+        self._paths: dict[str, int] = {}
         self._named: dict[str, list[int]] = defaultdict(list)
-        for index, job in enumerate(jobs):
-            self._named[job.input.name].append(index)
+        for place in range(len(found)):
+            path = os.path.abspath(found.path(place))
+            self._paths[path] = place
+            self._named[os.path.basename(path)].append(place)
 
     def find(self, name: str) -> set[int]:
-        """The job of a path; or all whose paths end so."""
+        """The input of a path; or all whose paths end so."""
         exact = self._paths.get(os.path.abspath(name))
         if exact is not None:
             return {exact}
@@ -81,7 +83,10 @@ class _Known:
             if len(wanted) < 2 or PurePath(wanted[0]).is_absolute():
                 return set()
         ends = self._named.get(wanted[-1], [])
-        return {index for index in ends if self._parts[index][-len(wanted) :] == wanted}
+        return {place for place in ends if self._parts(place)[-len(wanted) :] == wanted}
+
+    def _parts(self, place: int) -> tuple[str, ...]:
+        return PurePath(os.path.abspath(self._found.path(place))).parts
 
 
 def read_names(file: Path) -> list[str]:

@@ -16,6 +16,7 @@ from colorpipe.batch.channel import Channel
 from colorpipe.batch.comparison import compare_film, compare_still
 from colorpipe.batch.context import RunContext
 from colorpipe.batch.facts import facts_of
+from colorpipe.batch.record import write_record
 from colorpipe.batch.state import Item, JobState, PendingFrame
 from colorpipe.media.inputs import is_video
 from colorpipe.pipeline.film import ColouredFrame
@@ -125,7 +126,7 @@ class Writer:
         outcome = self._outcome(state)
         with context.lock:
             context.jobs.ended(state, outcome)
-            if state.error:
+            if state.error and job.part is None:
                 context.failed.append((job, outcome))
             context.listener.job_done(job, outcome)
         if state.error and context.request.fail_fast:
@@ -136,12 +137,19 @@ class Writer:
         assert sink is not None
         with state.step("write"):
             if not state.error:
+                if job.part is not None:  # the whole film is recorded, once it is there
+                    sink.commit()
+                    state.notes += sink.notes
+                    return
                 journal = self._context.journal(job)
                 journal.begin(job.input, job.output)
                 sink.commit()
                 if self._context.request.keep_dates:
                     keep_dates(job.input, job.output)
-                journal.done(job.input, job.output, state.source, facts_of(state, sink.notes))
+                digest = files.sha256(job.output)
+                if self._context.request.sidecar:
+                    write_record(self._context, state, digest)
+                journal.done(job.input, job.output, state.source, digest, facts_of(state, sink.notes))
                 sink.tidy()
         if state.error:
             with state.step("write"):

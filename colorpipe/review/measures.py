@@ -168,4 +168,4 @@ class Measurer:
 def _session(host: PluginHost, colorizer: str) -> Session:
     from colorpipe.pipeline.session import Session  # torch takes a second or two, and most reviews ask nobody
 
-    return Session(colorizer, host=host)
+    return Session(colorizer, host=host, engine="torch")  # converting takes longer than most albums

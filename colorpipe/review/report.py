@@ -153,7 +153,7 @@ class RunReport:
                 key = self._copies(outcome.input, outcome.output)
             except OutputError:
                 raise
-            except ColorpipeError as error:
+            except (ColorpipeError, OSError) as error:
                 told.append(f"cannot be shown: {error}")
             except Exception as error:
                 log.error("--report: unexpected error on %s", outcome.output, exc_info=error)
