@@ -32,6 +32,7 @@ def run(
     overwrite: bool = False,
     compare: bool = False,
     preview: float | None = None,
+    only: str | Path | None = None,
     only_grey: bool = False,
     keep_dates: bool = False,
     batch: int | None = None,
@@ -52,8 +53,8 @@ def run(
         output: A folder, or one file's name for one input; None is ``colorized/``.
         colorizer: Its name, or a whole ``Recipe``.
         weights, preprocessors, decoder, device, precision, engine, require_gpu: As ``Session`` takes them.
-        hints, reference, overwrite, compare, preview, only_grey, keep_dates, batch, jobs, fail_fast: As the flags of
-            the command.
+        hints, reference, overwrite, compare, preview, only, only_grey, keep_dates, batch, jobs, fail_fast: As the flags
+            of the command.
         plugins: Files or folders of plugins besides those that are installed.
         host: Plugins that are loaded already, in place of ``plugins``.
         listener: Is told how it goes.
@@ -97,6 +98,7 @@ def run(
         fail_fast=fail_fast,
         compare=compare,
         preview=preview,
+        only=None if only is None else Path(only),
         only_grey=only_grey,
         keep_dates=keep_dates,
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Callable, Collection, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Protocol, cast
@@ -24,6 +25,8 @@ from colorpipe.settings import MediaOptions, MergeOptions
 from colorpipe.types import Recipe, Stage
 
 if TYPE_CHECKING:
+    from colorpipe.batch.request import Listener
+    from colorpipe.cli.progress import Reporter
     from colorpipe.plugins.interfaces import Plugin
 
 SUMMARY = "Colorize photos, folders and films."
@@ -168,6 +171,8 @@ def run(
     asked = recipe_of(choice, host, given, flags)
     saved = flags.save_recipe
     places.check("--save-recipe", saved)
+    if flags.report is not None and not flags.dry_run:
+        places.check("--report", flags.report / "index.html")
     if not flags.quiet:
         warn(host, choice)
     request = RunRequest(
@@ -183,6 +188,7 @@ def run(
         fail_fast=flags.fail_fast,
         compare=flags.compare,
         preview=flags.preview,
+        only=flags.only,
         only_grey=flags.only_grey,
         keep_dates=flags.keep_dates,
         cluster=flags.cluster,
@@ -196,10 +202,23 @@ def run(
         from colorpipe.cli import dry_run
 
         raise typer.Exit(dry_run.tell(request, host, verbose=flags.verbose))
-    with json_lines(flags.json) as lines, Reporter(lines, quiet=flags.quiet, verbose=flags.verbose) as reporter:
-        run_all(request, host, reporter)
+    with (
+        json_lines(flags.json) as lines,
+        Reporter(lines, quiet=flags.quiet, verbose=flags.verbose) as reporter,
+        _reported(flags.report, reporter) as listener,
+    ):
+        run_all(request, host, listener)
         reporter.summary(str(flags.output or DEFAULT_OUTPUT))
     raise typer.Exit(1 if reporter.counts["failed"] else 0)
+
+
+def _reported(folder: Path | None, reporter: Reporter) -> AbstractContextManager[Listener]:
+    """The listener of a run, with a report where one is asked for."""
+    if folder is None:
+        return nullcontext(reporter)
+    from colorpipe.review.report import RunReport
+
+    return RunReport(folder / "index.html", reporter)
 
 
 class MethodFlags(Protocol):

@@ -7,7 +7,7 @@ import os
 import re
 import sys
 from array import array
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import overload
@@ -18,7 +18,7 @@ from colorpipe.media import sniff
 from colorpipe.media.listing import Found as Found
 from colorpipe.media.listing import Listing, Overwriting
 from colorpipe.media.parts import FilmPart
-from colorpipe.media.passed import OTHER_SUFFIXES, OwnResults, Passed, is_album, is_other_picture
+from colorpipe.media.passed import OTHER_SUFFIXES, PAGE_MARK, OwnResults, Passed, is_album, is_other_picture
 from colorpipe.media.suffixes import SEARCHED, SHARED_SUFFIXES
 from colorpipe.media.suffixes import STILL_SUFFIXES as STILL_SUFFIXES
 from colorpipe.media.suffixes import VIDEO_SUFFIXES as VIDEO_SUFFIXES
@@ -125,6 +125,8 @@ class _Search:
     def __init__(self, exclude: Path | None, passed: Passed) -> None:
         self.exclude, self.passed = exclude, passed
         self.own = OwnResults()
+        self.pages: dict[Path, bool] = {}
+        """Folders -> whether they belong to a page."""
         self.seen: set[tuple[int, int]] = set()
         """Device and inode of every folder that the current argument led into, so that links cannot lead in circles."""
 
@@ -154,6 +156,8 @@ class _Search:
                 continue
             if self.exclude is not None and path.resolve().is_relative_to(self.exclude):
                 continue
+            if any(self._is_of_page(root / folder) for folder in relative.parents):
+                continue
             matched = True
             if path.is_dir():
                 yield from self._walk(str(path), str(relative))
@@ -177,6 +181,8 @@ class _Search:
             reason = (error.strerror or str(error)).lower()
             yield relative or ".", f"cannot look into folder {folder}: {reason}"
             return
+        if any(entry.name == PAGE_MARK for entry in listed):
+            return
         for entry in listed:
             name = entry.name
             if name.startswith("."):
@@ -187,6 +193,11 @@ class _Search:
                     yield from self._walk(path, os.path.join(relative, name))
             elif self._is_taken(folder, name):
                 yield os.path.join(relative, name), None
+
+    def _is_of_page(self, folder: Path) -> bool:
+        if folder not in self.pages:
+            self.pages[folder] = (folder / PAGE_MARK).exists()
+        return self.pages[folder]
 
     def _is_taken(self, folder: str, name: str) -> bool:
         lower = name.lower()
@@ -226,6 +237,10 @@ class Plan(Sequence[Job]):
     def only(self, takes: Callable[[str], bool]) -> None:
         """Leave the jobs whose ``relative`` is taken, those of one shard; ``planned`` stays as it is."""
         self._chosen = array("L", (place for place in self._chosen if takes(self.found.relative(place))))
+
+    def keep(self, places: Container[int]) -> None:
+        """Leave the jobs of these inputs, by their places in the listing; ``planned`` stays as it is."""
+        self._chosen = array("L", (place for place in self._chosen if place in places))
 
     @property
     def films(self) -> int:

@@ -14,6 +14,8 @@ from colorpipe.media import sniff
 
 JOURNAL = ".colorpipe.jsonl"
 """``colorpipe.journal.NAME``, which cannot be imported here: the journal is built upon this package."""
+PAGE_MARK = ".colorpipe-page"
+"""A file in each folder of small pictures that belongs to a page of colorpipe: these are no inputs."""
 OTHER_SUFFIXES = frozenset(
     {
         ".3fr", ".ai", ".apng", ".arw", ".cr2", ".cr3", ".crw", ".cur", ".dcm", ".dcr", ".dds", ".djvu", ".dng", ".eps",

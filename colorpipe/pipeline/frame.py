@@ -139,20 +139,24 @@ class Pipeline:
         return native
 
     def predict(
-        self, batch: Sequence[Prepared], through: Callable[..., list[Float]] | None = None, alone: bool = False
+        self,
+        batch: Sequence[Prepared],
+        through: Callable[..., list[Float]] | None = None,
+        alone: bool = False,
+        sure: list[float] | None = None,
     ) -> list[Float]:
         """Chroma (h', w', 2) for each, through the network and its decoder.
 
         Args:
             through: What ``Session.predictor_for`` gives for their reference; None is the runtime as it is.
-            alone: As of ``Runtime.predict``.
+            alone, sure: As of ``Runtime.predict``.
         """
         hinted = None
         if any(prepared.hints is not None for prepared in batch):
             blank = np.zeros((3, *batch[0].L.shape), np.float32)
             hinted = np.stack([blank if prepared.hints is None else prepared.hints for prepared in batch])
         predict = through or self.runtime.predict
-        return predict(np.stack([prepared.L for prepared in batch])[:, None], hinted, alone=alone)
+        return predict(np.stack([prepared.L for prepared in batch])[:, None], hinted, alone=alone, sure=sure)
 
     def features(self, frame: Frame) -> Float | None:
         """What the method sees at each place of a frame as it was read, (C, h', w') over the picture; None where it
