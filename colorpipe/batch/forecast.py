@@ -18,7 +18,7 @@ from colorpipe.batch.request import NullListener, RunRequest
 from colorpipe.batch.runner import prepare, run, session_for
 from colorpipe.errors import ColorpipeError
 from colorpipe.guidance.sidecars import SidecarFiles
-from colorpipe.media.inputs import DEFAULT_OUTPUT, Job
+from colorpipe.media.inputs import DEFAULT_OUTPUT, Job, several
 from colorpipe.plugins.host import PluginHost
 
 Fate = Literal["make", "replace", "skip", "refuse"]
@@ -64,6 +64,7 @@ def forecast(request: RunRequest, host: PluginHost) -> Forecast:
     """
     jobs, _ = prepare(request)
     session = session_for(request, host)
+    jobs = several(jobs, session.results, request.compare)
     context = RunContext(request, session, jobs, NullListener())
     inputs = tuple(_expected(context, job) for job in jobs)
     seconds, size = _tried(request, host, [one for one in inputs if one.fate in ("make", "replace")])
@@ -141,7 +142,7 @@ def _trial(request: RunRequest, host: PluginHost, one: Expected) -> tuple[float,
             save_recipe=None,
             preview=TRIAL_SECONDS if one.film else None,
         )
-        (outcome,) = run(asked, host)
+        outcome, *_ = run(asked, host)
         if outcome.error or not outcome.output or not one.pixels:
             return None
         width, height = outcome.width or 0, outcome.height or 0

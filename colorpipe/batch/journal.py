@@ -104,6 +104,14 @@ class Journal:
                 return path
         return None
 
+    def results_of(self, source: Path, output: Path) -> list[Path]:
+        """Every finished result of a source that was to go to ``output``, there or under the name with a number."""
+        numbered = re.compile(re.escape(output.stem) + r"(-\d+)?" + re.escape(output.suffix))
+        paths = [output.with_name(os.path.basename(key)) for key in self._results_of.get(os.path.abspath(source), ())]
+        those = [path for path in paths if numbered.fullmatch(path.name) and self._key(path) in self._entries]
+        own = [path for path in those if path.exists() and _is_of(source, self._entries[self._key(path)]["source"])]
+        return sorted(own, key=lambda path: (len(path.name), path.name))
+
     def begin(self, source: Path, output: Path) -> None:
         """Call before the result appears in its place."""
         known = {"path": str(source), "place": os.path.abspath(source)}

@@ -29,7 +29,7 @@ from colorpipe.batch.writer import Writer
 from colorpipe.errors import InputError
 from colorpipe.guidance.sidecars import strays
 from colorpipe.inference.runtime import COMPILE_FROM, describe
-from colorpipe.media.inputs import DEFAULT_OUTPUT, Job, find_inputs, is_video, plan
+from colorpipe.media.inputs import DEFAULT_OUTPUT, Job, find_inputs, is_video, plan, several
 from colorpipe.media.passed import Passed
 from colorpipe.pipeline.session import Session
 from colorpipe.plugins.host import PluginHost
@@ -50,6 +50,7 @@ def run(request: RunRequest, host: PluginHost, listener: Listener | None = None)
     jobs, passed = prepare(request)
     spare_memory(any(is_video(job.input) for job in jobs))
     session = session_for(request, host)
+    jobs = several(jobs, session.results, request.compare)
     if request.save_recipe is not None:
         request.save_recipe(session.pinned().to_json() + "\n")
     listener = listener or NullListener()

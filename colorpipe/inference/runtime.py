@@ -19,7 +19,8 @@ import torch
 from colorpipe.errors import DeviceError, PluginError, UsageError
 from colorpipe.inference import guard
 from colorpipe.inference import precision as measuring
-from colorpipe.types import Batch, ChromaDistribution, Frame, Lab
+from colorpipe.inference.extra import Extra
+from colorpipe.types import ChromaDistribution, Frame, Lab
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 Precision = Literal["auto", "fp32", "bf16", "fp16"]
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+NOTHING = Extra()
 AUTO_BATCH = {"cpu": 1, "cuda": 16, "mps": 8}
 """On a CPU larger batches gain nothing and cost latency and memory."""
 COMPILE_FROM = 2000
@@ -224,7 +226,12 @@ class Runtime:
         return self.batch * self.lanes
 
     def predict(
-        self, L: Float, hints: Float | None = None, reference: Lab | None = None, alone: bool = False
+        self,
+        L: Float,
+        hints: Float | None = None,
+        reference: Lab | None = None,
+        alone: bool = False,
+        extra: Extra = NOTHING,
     ) -> list[Float]:
         """Chroma (h', w', 2) in CIE units for each picture of L (N, 1, h, w).
 
@@ -236,6 +243,7 @@ class Runtime:
             reference: In place of the one that ``learn`` was given, for a method that looks at it in ``predict``.
             alone: A call of the network for each picture, however large batches are: for those that come one by one,
                 which would take the time of a whole batch.
+            extra: What the method asks for besides.
 
         Raises:
             DeviceError: not even one picture fits.
@@ -245,7 +253,7 @@ class Runtime:
             start, size = len(results), 1 if alone else self.batch
             parts = [slice(i, i + size) for i in range(start, min(start + size * self.lanes, len(L)), size)]
             try:
-                for chroma in self._calls(L, hints, reference, parts, size):
+                for chroma in self._calls(L, hints, reference, parts, size, extra):
                     results += chroma
             except (RuntimeError, MemoryError) as error:
                 if not guard.out_of_memory(error):
@@ -254,12 +262,13 @@ class Runtime:
         return results
 
     def _calls(
-        self, L: Float, hints: Float | None, reference: Lab | None, parts: list[slice], size: int
+        self, L: Float, hints: Float | None, reference: Lab | None, parts: list[slice], size: int, extra: Extra
     ) -> Iterator[list[Float]]:
         """One call of the network for each part: side by side on a CPU, always with the same number of threads each."""
 
         def call(part: slice) -> list[Float]:
-            return self._run(L[part], None if hints is None else hints[part], self.precision, reference, size)
+            own = extra.part(part)
+            return self._run(L[part], None if hints is None else hints[part], self.precision, reference, size, own)
 
         if self.device.type != "cpu" or self.colorizer.network is None:
             return map(call, parts)
@@ -289,11 +298,12 @@ class Runtime:
         precision: Literal["fp32", "bf16", "fp16"],
         reference: Lab | None = None,
         size: int | None = None,
+        extra: Extra = NOTHING,
     ) -> list[Float]:
         """One batch, filled up to a fixed size so that a picture's result does not depend on its company."""
         count, size = len(L), size or self.batch
         hinted = None if hints is None else self._tensor(hints, size)
-        batch = Batch(self._tensor(L, size), hinted, reference or self.reference)
+        batch = extra.batch(self.colorizer, self._tensor(L, size), hinted, reference or self.reference, self._tensor)
         with (
             guard.named(self.colorizer, "predict"),
             torch.autocast(self.device.type, DTYPES[precision], enabled=precision != "fp32"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import os
 import re
 import sys
@@ -67,6 +68,8 @@ class Job:
     """The error of ``Found``: this job fails with it."""
     preview: float | None = None
     """Seconds of a film that are made, spread over its length; None for the whole film, and for pictures."""
+    result: int = 0
+    """Which of a method's several results for the input this is."""
     exact: bool = False
     """The output was named itself: its result goes there or nowhere."""
 
@@ -267,6 +270,27 @@ def plan(
         jobs = [_previewed(job, preview) for job in jobs]
     _refuse_overwriting(jobs, compare)
     return jobs
+
+
+def several(jobs: Sequence[Job], count: int, compare: bool = False) -> list[Job]:
+    """The jobs of a method that gives ``count`` results for each input: ``NAME``, ``NAME-2``, ``NAME-3``. A number is
+    left out where another input has that name.
+
+    Raises:
+        UsageError: one would replace an input.
+    """
+    if count == 1:
+        return list(jobs)
+    made, taken = [], {job.output for job in jobs}
+    for job in jobs:
+        made.append(job)
+        names = (job.numbered(number) for number in itertools.count(2))
+        for result in range(1, 1 if job.error else count):
+            output = next(name for name in names if name not in taken)
+            taken.add(output)
+            made.append(replace(job, output=output, result=result))
+    _refuse_overwriting(made, compare)
+    return made
 
 
 def _previewed(job: Job, seconds: float) -> Job:

@@ -98,7 +98,8 @@ class Drift:
             if abs(mean) > limit:
                 return f"{side} pixels square at x {x}, y {y} are {_shade(mean)}, where up to {limit:.2g} comes of it"
         if self.noise > most.noise:
-            return f"its grain has changed by {self.noise:.2g} codes (root mean square), where up to {most.noise:.2g} comes of it"
+            most_of_it = f"where up to {most.noise:.2g} comes of it"
+            return f"its grain has changed by {self.noise:.2g} codes (root mean square), {most_of_it}"
         return None
 
     def as_dict(self) -> dict[str, float]:

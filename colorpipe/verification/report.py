@@ -9,8 +9,8 @@ from typing import Any, Literal
 
 Status = Literal["equal", "lossy", "differs", "left out"]
 Verdict = Literal["exact", "lossy", "broken"]
-"""``exact``: all that could be kept is the source's own. ``lossy``: but for what the result's format does to grey at its
-quality. ``broken``: something was changed or lost."""
+"""``exact``: all that could be kept is the source's own. ``lossy``: all but for what the result's format does to grey
+at its quality. ``broken``: something was changed or lost."""
 Progress = Callable[[int, int | None], None]
 """Called with the number of frames compared and in all; the latter is None if unknown."""
 

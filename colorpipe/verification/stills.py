@@ -157,7 +157,7 @@ def _as_the_format_does(found: Check, source: Frame, result: Frame, seen: Frame,
 
 
 def _strips(source: Frame, result: Frame, keep: Keep, peak: int) -> Iterator[tuple[int, NDArray[Any], NDArray[Any]]]:
-    """Strips from the top: the row where it begins, the source's grey, and the result's that ``keep`` means; 0..peak."""
+    """Strips from the top: the row where one begins, the source's grey, the result's that ``keep`` means; 0..peak."""
     rows = max(WIDE, _STRIP // source.width // WIDE * WIDE)
     for top in range(0, source.height, rows):
         strip = slice(top, top + rows)
