@@ -147,7 +147,8 @@ class _Run:
         for one in session.runtimes:
             one.expect(sum(COMPILE_FROM if many else 1 for many in long))
         runtime = session.pipeline.runtime
-        precision = runtime.precision + (f" ({runtime.reason})" if runtime.reason else "")
+        exact = "exact arithmetic" if runtime.precision == "fp32" else "rounded arithmetic"
+        precision = f"{runtime.precision} ({runtime.reason or exact})"
         devices = ", ".join(describe(one.device) for one in session.runtimes)
         listener.used(devices, precision, session.recipe.weights or "none")
 
