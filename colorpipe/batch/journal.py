@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from colorpipe.errors import InputError, OutputError
-from colorpipe.files import sha256, unwritable, working_folder
+from colorpipe.files import BINARY, sha256, unwritable, working_folder
 from colorpipe.media import sniff
 from colorpipe.media.passed import JOURNAL
 
@@ -163,7 +163,7 @@ class Journal:
         with self._lock:
             try:
                 self.folder.mkdir(parents=True, exist_ok=True)
-                file = os.open(self._file, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o666)
+                file = os.open(self._file, os.O_RDWR | os.O_CREAT | os.O_APPEND | BINARY, 0o666)
                 try:
                     # Another run may append while this one looks: at worst an empty line comes of it, and is skipped.
                     if not _ends_a_line(file):
