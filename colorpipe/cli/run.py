@@ -38,7 +38,9 @@ colorpipe run photo.jpg -o colour.png
 
 colorpipe run album/ film.mp4 -o out/          folders mirror their tree; what is done is skipped
 
-colorpipe run album/ --preprocessor denoise --T 0.2 --saturation 1.2
+colorpipe run album/ --saturation 1.2          stronger colours
+
+colorpipe run album/ --preprocessor denoise    without the grain
 
 colorpipe run film.mp4 --preview 10            what the film will look like, in a minute
 """
@@ -154,7 +156,9 @@ def run(
     inputs: Annotated[
         list[str],
         typer.Argument(
-            metavar="INPUT...", help="Pictures, films, folders (with all below) or glob patterns", show_default=False
+            metavar="INPUT...",
+            help="Pictures, films, folders (with all below), or names with * and ?",
+            show_default=False,
         ),
     ],
     flags: RunFlags,
@@ -307,8 +311,8 @@ def method_line(choice: Choice) -> str:
     """The help's line that names the chosen plugins."""
     names = " -> ".join(chosen.cls.name for chosen in choice.stages)
     return (
-        f"Method: [bold]{names}[/bold]. Name a --colorizer, --decoder or --preprocessor to see its flags; --help-all "
-        "shows all that there are."
+        f"Method: [bold]{names}[/bold] ({choice.colorizer.cls.summary}). Name a --colorizer, --decoder or "
+        "--preprocessor to see its flags; --help-all shows all that there are."
     )
 
 

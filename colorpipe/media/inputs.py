@@ -51,6 +51,8 @@ class Job:
     """Only this part of a film is made; ``output`` is the part's."""
     relative: str = ""
     """The path inside the folder that was named, with ``/`` between its parts: what ``--shard`` goes by."""
+    result: int = 0
+    """Which of a method's several results for the input this is."""
 
     @property
     def comparison(self) -> Path:
