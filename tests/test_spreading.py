@@ -47,11 +47,11 @@ def test_conjugate_gradients_reach_the_direct_solution(size: tuple[int, int]) ->
     assert (made[:, fixed] == values[:, fixed]).all()
 
 
-def test_eight_steps_leave_a_small_error_and_a_warm_start_a_smaller_one() -> None:
+def test_few_steps_leave_a_small_error_and_a_warm_start_a_smaller_one() -> None:
     graph, fixed, values = case(96, 128)
     exact = direct(graph, 1e-4, fixed, values)
     spreader = Spreader(graph, 1e-4, fixed)
-    made = spreader.solve(values)
+    made = spreader.solve(values, iterations=4)
     error = np.sqrt(np.mean((made - exact) ** 2))
     assert error < 0.05 * np.sqrt(np.mean(exact**2))
     again = spreader.solve(values, made, iterations=4)

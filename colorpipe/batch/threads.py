@@ -24,7 +24,7 @@ from colorpipe.batch.network import Dispatcher
 from colorpipe.batch.reader import Reader
 from colorpipe.batch.request import RunRequest
 from colorpipe.batch.writer import Writer
-from colorpipe.inference.runtime import COMPILE_FROM, describe
+from colorpipe.inference.devices import COMPILE_FROM, describe
 from colorpipe.media.inputs import Job
 from colorpipe.types import Outcome
 

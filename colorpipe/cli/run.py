@@ -225,6 +225,7 @@ def _recipe(choice: Choice, host: PluginHost, given: Given, flags: RunFlags) -> 
         settings=settings,
         device=flags.device or old.device,
         precision=flags.precision or old.precision,
+        engine=flags.engine or old.engine,
         seed=old.seed,
         version=__version__,
         **_pins(old, choice, flags),
@@ -235,7 +236,10 @@ def _pins(old: Recipe, choice: Choice, flags: RunFlags) -> dict[str, Any]:
     """The values that a given recipe fixes, except those that flags change."""
     if not (old.in_effect and choice.colorizer.before):
         return {}
-    in_effect = {name: value for name, value in old.in_effect.items() if not (name == "precision" and flags.precision)}
+    changed = {"precision"} if flags.precision else set()
+    if flags.precision or flags.engine:  # the engine was chosen for that precision
+        changed |= {"engine", "int8"} | ({"precision"} if flags.engine else set())
+    in_effect = {name: value for name, value in old.in_effect.items() if name not in changed}
     return {
         "in_effect": in_effect,
         "weights_sha256": None if flags.weights else old.weights_sha256,

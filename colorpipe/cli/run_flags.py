@@ -153,8 +153,29 @@ class RunFlags:
     ] = None
     require_gpu: Annotated[bool, flag("Fail rather than run on the CPU", MACHINE, "--require-gpu")] = False
     precision: Annotated[
-        Literal["auto", "fp32", "bf16", "fp16"] | None,
-        flag("Numeric precision of the network \\[default: auto]", MACHINE),
+        Literal["auto", "fp32", "bf16", "fp16", "int8"] | None,
+        flag(
+            "Numeric precision of the network; int8 is quantised on the first inputs, for the engine openvino "
+            "\\[default: auto]",
+            MACHINE,
+        ),
+    ] = None
+    int8_limit: Annotated[
+        float | None,
+        flag(
+            "Refuse int8 where its colours differ more than this from exact ones, mean dE2000 \\[default: 1]",
+            MACHINE,
+            "--int8-limit",
+            metavar="NUMBER",
+        ),
+    ] = None
+    engine: Annotated[
+        Literal["auto", "torch", "openvino"] | None,
+        flag(
+            "What computes the network on a CPU; auto takes openvino, where it is installed and faster "
+            "\\[default: auto]",
+            MACHINE,
+        ),
     ] = None
     batch: Annotated[str, flag("Pictures per network call", MACHINE, metavar="auto|N", show_default=True)] = "auto"
     jobs: Annotated[

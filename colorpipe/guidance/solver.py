@@ -26,8 +26,8 @@ COARSEST = 64
 """Pixels of the coarsest graph, at most."""
 COARSEST_STEPS = 30
 """Jacobi steps there."""
-ITERATIONS = 8
-"""Steps of the conjugate gradients."""
+ITERATIONS = 14
+"""Steps of the conjugate gradients. After eight, a tenth of a colour is still seen behind a closed outline."""
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,7 @@ class Spreader:
         Args:
             values: (k, h, w) float32: k independent fields; looked at where pixels are fixed.
             start: (k, h, w): a solution of something near, or None.
-            iterations: Steps; eight leave about a hundredth of the values' spread as an error.
+            iterations: Steps; the default leaves less than a hundredth of the values' spread as an error.
 
         Returns:
             (k, h, w) float32, equal to ``values`` where pixels are fixed.

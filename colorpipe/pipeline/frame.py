@@ -16,7 +16,6 @@ from numpy.typing import NDArray
 
 from colorpipe import color
 from colorpipe.color import published, resample
-from colorpipe.color.merge_torch import DeviceMerge
 from colorpipe.guidance.correction import Corrector, working_size
 from colorpipe.guidance.hint_files import Hints
 from colorpipe.settings import MediaOptions, MergeOptions
@@ -24,7 +23,8 @@ from colorpipe.types import Encoding, Frame, Metadata
 
 if TYPE_CHECKING:
     from colorpipe.color import Float
-    from colorpipe.inference.runtime import Runtime
+    from colorpipe.color.merge_torch import DeviceMerge
+    from colorpipe.pipeline.runtimes import AnyRuntime
     from colorpipe.plugins.interfaces import Preprocessor
 
 
@@ -56,14 +56,14 @@ class Pipeline:
     """The stages of one recipe, put together."""
 
     def __init__(
-        self, preprocessors: Sequence[Preprocessor], runtime: Runtime, merge: MergeOptions, media: MediaOptions
+        self, preprocessors: Sequence[Preprocessor], runtime: AnyRuntime, merge: MergeOptions, media: MediaOptions
     ) -> None:
         # Repairs come first: they work on the picture at its own size, before others pad or shrink the network's view.
         self.preprocessors = tuple(sorted(preprocessors, key=lambda preprocessor: not preprocessor.restores))
         self.runtime = runtime
         self.merge = merge
         self.media = media
-        self.on_device = None if runtime.device.type == "cpu" else DeviceMerge(runtime.device)
+        self.on_device = None if runtime.device.type == "cpu" else _on_device(runtime)
 
     def prepare(
         self,
@@ -112,7 +112,7 @@ class Pipeline:
             seen = frame.luma if frame.luma.dtype == np.uint8 else color.grey_plane(frame)
         wanted = self.runtime.input_size_of(frame)
         size = resample.view_size(seen.shape[0], seen.shape[1], wanted)
-        view = resample.shrink(seen, size, wanted.by)
+        view = resample.shrink(seen, size, wanted.by, by_pillow=self.runtime.without_torch)
         if view.dtype == np.uint8:
             L = color.lightness(Frame(view, frame.encoding)).L
         else:
@@ -154,6 +154,18 @@ class Pipeline:
         predict = through or self.runtime.predict
         return predict(np.stack([prepared.L for prepared in batch])[:, None], hinted, alone=alone)
 
+    def features(self, frame: Frame) -> Float | None:
+        """What the method sees at each place of a frame as it was read, (C, h', w') over the picture; None where it
+        does not tell. One call of the network."""
+        return self._features(self.prepare(frame))
+
+    def _features(self, prepared: Prepared) -> Float | None:
+        found = self.runtime.features(prepared.L[None, None])
+        if found is None:
+            return None
+        top, left, bottom, right = _box(prepared.region, found.shape[1:])
+        return found[:, top:bottom, left:right]
+
     def finish(self, prepared: Prepared, ab: Float) -> Frame:
         """Upsample chroma and put it under the untouched luma."""
         ab, view_size = self.crop_chroma(prepared, ab)
@@ -170,13 +182,16 @@ class Pipeline:
             if self._over_luma(prepared.frame):
                 ab = published.differences(L, ab)
             return _crop(ab, L.shape, prepared.region)
-        L, ab = self._corrected(prepared.frame, *_crop(ab, L.shape, prepared.region), painted)
+        L, ab = self._corrected(prepared, *_crop(ab, L.shape, prepared.region), painted)
         if self._over_luma(prepared.frame):
             ab = published.differences(L, ab)
         return ab, (ab.shape[0], ab.shape[1])
 
-    def _corrected(self, frame: Frame, ab: Float, view_size: tuple[int, int], painted: Hints) -> tuple[Float, Float]:
+    def _corrected(
+        self, prepared: Prepared, ab: Float, view_size: tuple[int, int], painted: Hints
+    ) -> tuple[Float, Float]:
         """L (h, w) and the chroma corrected by hints, (h, w, 2), at their size."""
+        frame = prepared.frame
         size = painted.weight.shape[0], painted.weight.shape[1]
         small = np.asarray(cv2.resize(frame.luma, size[::-1], interpolation=cv2.INTER_AREA))
         black, white = color.luma_range(frame.encoding)
@@ -184,7 +199,8 @@ class Pipeline:
         L = color.lightness(Frame(small, frame.encoding)).L
         # Painted colours are the final ones: divide out the saturation that is applied later.
         seen = replace(painted, ab=painted.ab / np.float32(self.merge.saturation))
-        delta = Corrector(L, self.merge.hint_reach).delta(predicted, seen)
+        corrector = Corrector(L, self.merge.hint_reach, features=self._features(prepared))
+        delta = corrector.delta(predicted, seen)
         return L, np.asarray(predicted + delta, np.float32)
 
     def _method(self, frame: Frame) -> resample.Upsampling:
@@ -226,6 +242,12 @@ class Pipeline:
         """Whether to reproduce, for a still, a published script that lays U and V over the luma."""
         yuv = self.runtime.colorizer.published == "yuv"
         return yuv and self._plain(frame) and self._gamut(frame) == "clip"
+
+
+def _on_device(runtime: Any) -> DeviceMerge:
+    from colorpipe.color.merge_torch import DeviceMerge  # imports torch, which not every engine needs
+
+    return DeviceMerge(runtime.device)
 
 
 def _grey(codes: Float, encoding: Encoding) -> Float:

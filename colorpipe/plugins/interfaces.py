@@ -184,6 +184,15 @@ class Colorizer(Plugin):
         A method with a network is called from several threads at once on a CPU: what a call works on stays its own.
         """
 
+    def features(self, batch: Batch) -> torch.Tensor | None:
+        """What the method sees at each place of each picture, (N, C, h', w') over the whole view; None: it does not
+        tell.
+
+        Places that look alike have vectors of nearly the same direction. They find the places that look like a painted
+        one. ``batch`` is as of ``predict``.
+        """
+        return None
+
     def training_task(self, options: BaseOptions) -> Task:
         """The task that ``colorpipe train`` fits, for a method with ``TrainOptions``."""
         raise TrainingError(f"{self.name} is not trained", hint="see `colorpipe plugins` for methods that are")

@@ -132,6 +132,20 @@ class ColorizerSuite(PluginSuite[Colorizer]):
         together, alone = _values(self.seen(3))[:1], _values(self.seen(1))
         require_close(together, alone, "a picture in a batch differs from the same picture alone")
 
+    def test_features_are_vectors_for_each_place(self) -> None:
+        import torch
+
+        reference = _reference() if self.plugin.learns_from_reference or self.plugin.takes_reference else None
+        with torch.inference_mode():
+            found = self.colorizer().features(Batch(self.pictures(1), None, reference))
+        if found is None:
+            return
+        shape = tuple(found.shape)
+        require(len(shape) == 4 and shape[0] == 1, f"features are (N, C, h', w'), not {shape} for one picture")
+        require(
+            found.is_floating_point() and bool(found.isfinite().all()), "features are finite floating-point numbers"
+        )
+
     def test_hints_matter_if_taken(self) -> None:
         import torch
 

@@ -69,6 +69,11 @@ class Zhang(Colorizer):
             self._bins = self._bins.to(logits.device)
         return ChromaDistribution(logits, self._bins, *self._natural)
 
+    def features(self, batch: Batch) -> torch.Tensor | None:
+        seen = getattr(self.network, "seen", None)
+        found: torch.Tensor | None = None if seen is None else seen(batch.L)  # (N, C, h', w')
+        return found
+
     def training_task(self, options: Options) -> Task:
         from colorpipe_zhang.training import ZhangTask
 

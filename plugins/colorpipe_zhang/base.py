@@ -32,6 +32,8 @@ VIEW = GRID * PATCH
 """Side of the encoder's view, pixels."""
 MIDDLE = 8
 """The block whose output is used beside the last one's, counted from 1."""
+TOKENS = 0.7
+"""Length of the tokens beside the finer features, in ``seen``: with it, places of one colour are found best."""
 GREY_MEAN, GREY_DEVIATION = (0.485 + 0.456 + 0.406) / 3, (0.229 + 0.224 + 0.225) / 3
 """Mean and deviation of sRGB codes 0..1 over ImageNet: the encoder's own normalisation. Differences between R, G and B
 are part of the first layer's kernels and bias."""
@@ -105,6 +107,17 @@ class BaseZhang(nn.Module):
     def features(self, lightness: Tensor) -> Tensor:
         """L (N,1,h,w), 0..100 -> (N,80,h/4,w/4), the input of ``classify``."""
         return self.decode(lightness, *self.encode(lightness))
+
+    def seen(self, lightness: Tensor) -> Tensor:
+        """L (N,1,h,w), 0..100 -> (N,464,h/4,w/4): what a place is, by the last tokens, and what colours it may have.
+
+        Both parts are of unit length and without the picture's mean; the tokens count half.
+        """
+        middle, last = self.encode(lightness)
+        fine = self.decode(lightness, middle, last)
+        parts = [x - x.mean((2, 3), keepdim=True) for x in (_resize(last, fine), fine)]
+        tokens, fine = (F.normalize(x.float(), dim=1) for x in parts)
+        return torch.cat([tokens * TOKENS, fine], 1)
 
     def forward(self, lightness: Tensor) -> Tensor:
         logits: Tensor = self.classify(self.features(lightness))

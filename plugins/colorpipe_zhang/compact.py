@@ -141,6 +141,10 @@ class CompactZhang(nn.Module):
         """L (N,1,h,w), 0..100 -> (N,80,h/4,w/4), the input of ``classify``."""
         return self.decode(self.encode(self.embed(lightness), 0, len(self.blocks)))
 
+    def seen(self, lightness: Tensor) -> Tensor:
+        """What a place looks like: ``features``."""
+        return self.features(lightness)
+
     def forward(self, lightness: Tensor) -> Tensor:
         logits: Tensor = self.classify(self.features(lightness))
         return logits

@@ -57,9 +57,13 @@ class Eccv16(nn.Module):
         """(313, 2) ab centres in CIE units: the checkpoint keeps them, over 110, as the weight of its last layer."""
         return self.model_out.weight.detach()[:, :, 0, 0].T * AB_NORM
 
-    def forward(self, lightness: Tensor) -> Tensor:
+    def seen(self, lightness: Tensor) -> Tensor:
+        """L (N, 1, h, w), 0..100 -> (N, 512, h/8, w/8): what a place looks like."""
         x = (lightness - L_CENTRE) / L_NORM  # (N, 1, h, w)
         x = self.model3(self.model2(self.model1(x)))  # (N, 256, h/8, w/8)
-        x = self.model7(self.model6(self.model5(self.model4(x))))  # (N, 512, h/8, w/8)
-        logits: Tensor = self.model8(x)  # (N, 313, h/4, w/4)
+        seen: Tensor = self.model7(self.model6(self.model5(self.model4(x))))
+        return seen
+
+    def forward(self, lightness: Tensor) -> Tensor:
+        logits: Tensor = self.model8(self.seen(lightness))  # (N, 313, h/4, w/4)
         return logits

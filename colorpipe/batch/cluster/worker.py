@@ -23,7 +23,7 @@ from colorpipe.batch.preparation import session_for
 from colorpipe.batch.request import NullListener
 from colorpipe.batch.threads import Threads
 from colorpipe.errors import OutputError, UsageError
-from colorpipe.inference.runtime import describe
+from colorpipe.inference.devices import describe
 from colorpipe.media.video.part_sink import assemble, frames_of
 from colorpipe.plugins.host import PluginHost
 
