@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import logging
 import os
 import time
@@ -37,6 +39,16 @@ def ray_module() -> Any:
     return ray
 
 
+class _Talk(io.TextIOBase):
+    """Takes what Ray prints on standard output about workers that died: that is for results, and the driver sees to
+    the workers."""
+
+    def write(self, text: str) -> int:
+        if text.strip():
+            log.debug("%s", text.strip())
+        return len(text)
+
+
 class Pool:
     """The workers of a run. A context manager: leaving it ends them.
 
@@ -49,6 +61,7 @@ class Pool:
 
     def __init__(self, address: str) -> None:
         self._ray = ray_module()
+        self._silence = contextlib.redirect_stdout(_Talk())
         self._ours = not self._ray.is_initialized()
         self.where = "the running Ray cluster"
         if self._ours:
@@ -77,6 +90,7 @@ class Pool:
         return f"the Ray cluster at {self._ray.get_runtime_context().gcs_address}"
 
     def __enter__(self) -> Pool:
+        self._silence.__enter__()
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -84,6 +98,7 @@ class Pool:
             self._ray.kill(actor)
         if self._ours:
             self._ray.shutdown()
+        self._silence.__exit__(None, None, None)
 
     def set_up(self, setup: Setup) -> None:
         """Start workers, one for each GPU, or for each few cores where there is none."""
