@@ -14,6 +14,7 @@ from colorpipe.batch.preparation import prepare, refuse_several, session_for
 from colorpipe.batch.remote_store import is_remote
 from colorpipe.batch.request import Listener, NullListener, RunRequest
 from colorpipe.batch.threads import Threads
+from colorpipe.media.inputs import Plan
 from colorpipe.media.passed import Passed
 from colorpipe.media.several import several
 from colorpipe.plugins.host import PluginHost
@@ -66,7 +67,8 @@ def run_jobs(
     """
     spare_memory(jobs.films > 0)
     session = session_for(request, host)
-    planned = several(jobs, session.results)
+    # a part of a plan, as a page saves it, has its places already: one result for each
+    planned = several(jobs, session.results) if isinstance(jobs, Plan) else jobs
     if request.save_recipe is not None:
         request.save_recipe(session.pinned().to_json() + "\n")
     if passed is not None:

@@ -25,7 +25,7 @@ from colorpipe.settings import MediaOptions, MergeOptions
 from colorpipe.types import Recipe, Stage
 
 if TYPE_CHECKING:
-    from colorpipe.batch.request import Listener
+    from colorpipe.batch.request import Listener, RunRequest
     from colorpipe.cli.progress import Reporter
     from colorpipe.plugins.interfaces import Plugin
 
@@ -167,21 +167,39 @@ def run(
     choice: Choice,
 ) -> None:
     """Colorize photos, folders and films."""
-    from colorpipe.batch.request import RunRequest
     from colorpipe.batch.runner import run as run_all
     from colorpipe.cli.progress import Reporter, json_lines
 
     host = cast(PluginHost, context.obj)
     asked = recipe_of(choice, host, given, flags)
-    saved = flags.save_recipe
-    places.check("--save-recipe", saved)
+    places.check("--save-recipe", flags.save_recipe)
     if flags.report is not None and not flags.dry_run:
         places.check("--report", flags.report / "index.html")
     if not flags.quiet:
         warn(host, choice)
-    request = RunRequest(
+    request = _request(inputs, asked, flags)
+    if flags.dry_run:
+        from colorpipe.cli import dry_run
+
+        raise typer.Exit(dry_run.tell(request, host, verbose=flags.verbose))
+    with (
+        json_lines(flags.json) as lines,
+        Reporter(lines, quiet=flags.quiet, verbose=flags.verbose) as reporter,
+        _reported(flags.report, reporter) as listener,
+    ):
+        run_all(request, host, listener)
+        reporter.summary(str(flags.output or DEFAULT_OUTPUT))
+    raise typer.Exit(1 if reporter.counts["failed"] else 0)
+
+
+def _request(inputs: list[str], recipe: Recipe, flags: RunFlags) -> RunRequest:
+    """What the runner is asked for."""
+    from colorpipe.batch.request import RunRequest
+
+    saved = flags.save_recipe
+    return RunRequest(
         inputs=inputs,
-        recipe=asked,
+        recipe=recipe,
         output=flags.output,
         hints=flags.hints,
         reference=flags.reference,
@@ -202,18 +220,6 @@ def run(
         forget=True,
         save_recipe=None if saved is None else functools.partial(places.write, "--save-recipe", saved),
     )
-    if flags.dry_run:
-        from colorpipe.cli import dry_run
-
-        raise typer.Exit(dry_run.tell(request, host, verbose=flags.verbose))
-    with (
-        json_lines(flags.json) as lines,
-        Reporter(lines, quiet=flags.quiet, verbose=flags.verbose) as reporter,
-        _reported(flags.report, reporter) as listener,
-    ):
-        run_all(request, host, listener)
-        reporter.summary(str(flags.output or DEFAULT_OUTPUT))
-    raise typer.Exit(1 if reporter.counts["failed"] else 0)
 
 
 def _reported(folder: Path | None, reporter: Reporter) -> AbstractContextManager[Listener]:

@@ -203,7 +203,9 @@ class Pipeline:
             hinted = np.stack([blank if prepared.hints is None else prepared.hints for prepared in batch])
         predict = through or self.runtime.predict
         extra = gathered([one.companion for one in batch], [one.neighbours for one in batch])
-        return predict(np.stack([prepared.L for prepared in batch])[:, None], hinted, alone=alone, sure=sure, extra=extra)
+        return predict(
+            np.stack([prepared.L for prepared in batch])[:, None], hinted, alone=alone, sure=sure, extra=extra
+        )
 
     def features(self, frame: Frame) -> Float | None:
         """What the method sees at each place of a frame as it was read, (C, h', w') over the picture; None where it
