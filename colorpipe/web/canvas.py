@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from colorpipe.color import Float
     from colorpipe.web.networks import Prediction
 
-DRAFT_SIDE = 384
+DRAFT_SIDE = 320
 """Longer side at which a correction is worked out while somebody paints: with ``DRAFT_ITERATIONS`` in a third of the
 time."""
 DRAFT_ITERATIONS = 5
