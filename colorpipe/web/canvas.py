@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from colorpipe.web.networks import Prediction
 
 DRAFT_SIDE = 320
-"""Longer side at which a correction is worked out while somebody paints: with ``DRAFT_ITERATIONS`` in a third of the
+"""Longer side at which a correction is worked out while somebody paints: with ``DRAFT_ITERATIONS`` in a fifth of the
 time."""
 DRAFT_ITERATIONS = 5
 SNAPSHOTS = 24
