@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from colorpipe.color import Float
     from colorpipe.web.networks import Prediction
 
-DRAFT_SIDE = 384
-"""Longer side at which a correction is worked out while somebody paints: with ``DRAFT_ITERATIONS`` in a third of the
+DRAFT_SIDE = 320
+"""Longer side at which a correction is worked out while somebody paints: with ``DRAFT_ITERATIONS`` in a fifth of the
 time."""
 DRAFT_ITERATIONS = 5
 SNAPSHOTS = 24
