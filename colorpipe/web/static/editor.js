@@ -310,6 +310,18 @@ export class Editor {
   }
 
   /**
+   * The selected stroke, if there is one, has another size or strength.
+   *
+   * @param {{radius?: number, strength?: number}} change
+   * @param {string} label
+   */
+  reshape(change, label) {
+    const { selected } = this.store.values;
+    if (!this.strokes[selected]) return;
+    this.setStrokes(this.strokes.map((one, index) => (index === selected ? { ...one, ...change } : one)), label, `${label}-${selected}`);
+  }
+
+  /**
    * Asks what the network thinks likely at a place, and which colours exist there.
    *
    * @param {Place} place

@@ -118,7 +118,17 @@ function setStrength(value) {
 }
 
 const zoomBy = (/** @type {number} */ factor) => view.zoomTo(view.scale * factor);
-const sizeBy = (/** @type {number} */ step) => setSize(placeOf(store.get("radius")) + 4 * step);
+/** The brush, and the selected stroke, have another size. @param {number} at place of the slider */
+const resize = (at) => {
+  setSize(at);
+  editor.reshape({ radius: store.get("radius") }, "size");
+};
+/** @param {number} value */
+const weigh = (value) => {
+  setStrength(Math.min(1, Math.max(0.05, value)));
+  editor.reshape({ strength: store.get("strength") }, "strength");
+};
+const sizeBy = (/** @type {number} */ step) => resize(placeOf(store.get("radius")) + 4 * step);
 const save = () => { if (editor.work) jobs.save([editor.work.id]); };
 const step = (/** @type {1 | -1} */ by) => editor.openNext(by).catch((error) => editor.tell(error));
 const deleteSelected = () => {
@@ -147,7 +157,7 @@ keyboard(editor, [
     { keys: ["C"], label: "Paint: this colour is here", does: { c: () => setKind("paint") } }, { keys: ["N"], label: "Neutral: no colour here", does: { n: () => setKind("neutral") } },
     { keys: ["K"], label: "Keep the method's colour", does: { k: () => setKind("keep") } },
     { keys: ["[", "]"], label: "Brush smaller, larger", does: { "[": () => sizeBy(-1), "]": () => sizeBy(1) } },
-    { keys: ["{", "}"], label: "Weaker, stronger", does: { "{": () => setStrength(Math.max(0.05, store.get("strength") - 0.05)), "}": () => setStrength(Math.min(1, store.get("strength") + 0.05)) } },
+    { keys: ["{", "}"], label: "Weaker, stronger", does: { "{": () => weigh(store.get("strength") - 0.05), "}": () => weigh(store.get("strength") + 0.05) } },
   ] },
   { title: "On the picture, by keys alone", rows: [
     { keys: ["←", "↑", "→", "↓"], label: "Move the brush (with Alt: finely)" }, { keys: ["Enter"], label: "Paint, set or take at the brush" },
@@ -182,8 +192,8 @@ byId("zoom-out").addEventListener("click", () => zoomBy(0.8));
 byId("zoom-fit").addEventListener("click", () => view.fit());
 byId("zoom-actual").addEventListener("click", () => view.actual());
 roving(/** @type {HTMLElement} */ (document.querySelector(".zoom")), "button");
-byId("size").addEventListener("input", (event) => setSize(Number(/** @type {HTMLInputElement} */ (event.target).value)));
-byId("strength").addEventListener("input", (event) => setStrength(Number(/** @type {HTMLInputElement} */ (event.target).value)));
+byId("size").addEventListener("input", (event) => resize(Number(/** @type {HTMLInputElement} */ (event.target).value)));
+byId("strength").addEventListener("input", (event) => weigh(Number(/** @type {HTMLInputElement} */ (event.target).value)));
 
 const divider = byId("divider");
 divider.addEventListener("pointerdown", (event) => divider.setPointerCapture(event.pointerId));
@@ -221,6 +231,12 @@ store.on(["version", "work"], () => {
   }
   view.redraw();
 });
+store.on(["selected"], () => {
+  const stroke = editor.strokes[store.get("selected")];
+  if (!stroke) return;
+  setSize(placeOf(stroke.radius));
+  setStrength(stroke.strength);
+});
 store.on(["busy"], () => {
   byId("busy").hidden = !store.get("busy");
   byId("stage").setAttribute("aria-busy", String(store.get("busy")));
@@ -233,7 +249,8 @@ api.onconnection = (/** @type {boolean} */ connected) => {
   if (connected) {
     settle("lost");
     say("Connected again.");
-    editor.sync.kick({ grey: !view.grey });
+    if (store.get("album")) editor.sync.kick({ grey: !view.grey });
+    else editor.start().catch((error) => editor.tell(error));
     if (jobs.running) jobs.follow(store.get("job"));
   } else {
     warn("lost", {
