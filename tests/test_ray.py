@@ -26,6 +26,8 @@ from colorpipe.batch.request import NullListener, RunRequest
 from colorpipe.batch.runner import run
 from colorpipe.plugins.host import PluginHost
 from colorpipe.types import Recipe, Stage
+from tests.conftest import Cli
+from tests.helpers import write_grey
 from tests.test_cluster import PAINTER, album, journal, results, six_shots, whole
 
 ray = pytest.importorskip("ray")
@@ -136,6 +138,14 @@ def test_two_nodes_make_what_one_process_makes(nodes: Nodes, tmp_path: Path, pai
     assert Counter(outcome["status"] for outcome in outcomes) == {"done": 41}
     assert results(tmp_path / "out") == results(tmp_path / "plain")
     assert whole(tmp_path / "out") == whole(tmp_path / "plain")
+
+
+def test_an_address_where_nothing_listens_is_one_line(tmp_path: Path, cli: Cli) -> None:
+    write_grey(tmp_path / "a.png")
+    status, _, said = cli("run", tmp_path / "a.png", "-o", tmp_path / "out", "--cluster", "127.0.0.1:1")
+    assert status == 2
+    assert "--cluster 127.0.0.1:1: no Ray cluster answers: " in said
+    assert not (tmp_path / "out").exists()
 
 
 # --- what is killed ---------------------------------------------------------------------------------------------------

@@ -6,12 +6,13 @@ import contextlib
 import io
 import logging
 import os
+import socket
 import time
 from collections.abc import Iterator
 from typing import Any
 
 from colorpipe.batch.cluster.tasks import Answer, Facts, Setup, Task
-from colorpipe.errors import ColorpipeError, UsageError
+from colorpipe.errors import ColorpipeError, UsageError, oneline
 
 log = logging.getLogger(__name__)
 CORES = 4
@@ -20,6 +21,10 @@ _STORE = 100 << 20
 """Bytes of object store of a cluster that is started here: paths need next to none."""
 _LOOK = 5.0
 """Seconds between looks at whether machines have come."""
+_KNOCK = 10.0
+"""Seconds that a cluster may take to take a connection."""
+_STILLBORN = 10
+"""Workers that may end before any has started."""
 _PATIENCE = 60.0
 """Seconds without any worker after which it is said, once."""
 
@@ -37,6 +42,24 @@ def ray_module() -> Any:
     except ImportError:
         raise UsageError("--cluster needs Ray, which is not installed", hint="pip install 'colorpipe[ray]'") from None
     return ray
+
+
+def _knock(address: str) -> None:
+    """Whether anything listens there: Ray itself would try for minutes.
+
+    Raises:
+        UsageError: nothing does.
+    """
+    host, _, port = address.rpartition(":")
+    if host and port.isdecimal() and "/" not in host:
+        try:
+            socket.create_connection((host.strip("[]"), int(port)), _KNOCK).close()
+        except (OSError, OverflowError) as error:
+            raise _silent(address, oneline(error)) from None
+
+
+def _silent(address: str, reason: str) -> UsageError:
+    return UsageError(f"--cluster {address}: no Ray cluster answers: {reason}", hint="`ray start --head` starts one")
 
 
 class _Talk(io.TextIOBase):
@@ -72,19 +95,19 @@ class Pool:
         self._idle: list[Any] = []
         self._looked = self._heard = time.monotonic()
         self._told = False
+        self._stillborn = 0
         self.facts: Facts | None = None
         """Of the first worker that was ready."""
 
     def _connect(self, address: str) -> str:
+        _knock(address)
         quiet = {"log_to_driver": False, "logging_level": logging.ERROR}
         try:
             self._ray.init(address=address, **quiet)
         except (ConnectionError, ValueError, RuntimeError) as error:
             if address != "auto":
                 reason = str(error).strip().partition("\n")[0]
-                raise UsageError(
-                    f"--cluster {address}: no Ray cluster answers: {reason}", hint="`ray start --head` starts one"
-                ) from None
+                raise _silent(address, reason) from None
             self._ray.init(address="local", include_dashboard=False, object_store_memory=_STORE, **quiet)
             return "a Ray cluster of this machine alone: none was running"
         return f"the Ray cluster at {self._ray.get_runtime_context().gcs_address}"
@@ -180,7 +203,13 @@ class Pool:
         try:
             facts = self._result(reference)
         except self._ray.exceptions.RayActorError:
-            return  # it died; another is made
+            self._stillborn += 1
+            if self.facts is None and self._stillborn >= _STILLBORN:
+                raise UsageError(
+                    f"{_STILLBORN} workers ended before they had started",
+                    hint="is colorpipe installed on all machines, and is there memory enough for the network?",
+                ) from None
+            return  # another is made
         if self.facts is None:
             self.facts = facts
         elif facts.digest != self.facts.digest:
