@@ -358,7 +358,7 @@ def test_training_finds_what_a_run_finds(workplace: Path, cli: Cli, tint: Path) 
     from colorpipe.media.inputs import find_inputs
     from colorpipe.training import find_pictures
 
-    for name in ("a.png", "deep/b.png", "@eaDir/a.png", ".hidden/c.png", "a.hints.png"):
+    for name in ("a.png", "deep/b.png", "@eaDir/a.png", ".hidden/c.png", "b.hints.png"):
         write_grey(workplace / "album" / name)
     assert cli("run", "album/a.png", "-o", "album/made", "--plugin", tint, "--colorizer", "tint")[0] == 0
     found = find_pictures(workplace / "album")
