@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from colorpipe import files
-from colorpipe.batch import journal
+from colorpipe.batch import journal_index
 from colorpipe.batch.journal import Journal
 from colorpipe.errors import OutputError
 from colorpipe.media import inputs
@@ -121,7 +121,7 @@ def test_lines_end_as_they_were_written(tmp_path: Path, monkeypatch: pytest.Monk
         return real(path, flags & ~binary, *more)
 
     monkeypatch.setattr(os, "open", opened)
-    monkeypatch.setattr(journal, "BINARY", binary)
+    monkeypatch.setattr(journal_index, "BINARY", binary)
     write_grey(tmp_path / "a.png")
     write_grey(tmp_path / "out" / "a.png")
     record = Journal(tmp_path / "out", "recipe")

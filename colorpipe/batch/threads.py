@@ -76,8 +76,7 @@ class Threads:
         for one in session.runtimes:
             one.expect(long * COMPILE_FROM + len(self._jobs) - long)
         runtime = session.pipeline.runtime
-        exact = "exact arithmetic" if runtime.precision == "fp32" else "rounded arithmetic"
-        precision = f"{runtime.precision} ({runtime.reason or exact})"
+        precision = runtime.precision + (f" ({runtime.reason})" if runtime.reason else "")
         devices = ", ".join(describe(one.device) for one in session.runtimes)
         listener.used(devices, precision, session.recipe.weights or "none")
 

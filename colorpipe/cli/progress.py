@@ -129,6 +129,8 @@ class Reporter:
 
     def used(self, device: str, precision: str, weights: str) -> None:
         if not self._quiet:
+            kind = "exact" if precision == "fp32" else "rounded"
+            precision = precision if "(" in precision else f"{precision} ({kind} arithmetic)"
             where = f"{device} (the processor)" if device == "cpu" else device
             learned = (
                 "none (the method needs none)" if weights == "none" else f"{weights} (what the method has learned)"

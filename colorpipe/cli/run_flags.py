@@ -98,7 +98,8 @@ class RunFlags:
     sidecar: Annotated[
         bool,
         flag(
-            "Also write NAME.EXT.colorpipe.json beside each result: digests, recipe, weights, label",
+            "Also write NAME.EXT.colorpipe.json beside each result: how it was made (the settings and what the method "
+            "has learned, its weights), checksums, and the label",
             INPUT_OUTPUT,
             "--sidecar",
         ),
