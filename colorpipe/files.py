@@ -21,6 +21,13 @@ from colorpipe.errors import OutputError
 _numbers = itertools.count()
 _NAME_BYTES = 255
 """The longest name that file systems allow, bytes."""
+_LONG_NAME = 200
+"""Bytes of a name that leave room for a process number and a count."""
+_MANY = 1000
+"""Entries of a folder that is looked through for parts of killed runs but once."""
+_left: dict[str, dict[str, list[str]]] = {}
+"""Folders with so many, where looking for each result would take longer than making it -> the parts that were there, by
+how their names begin."""
 _PART = re.compile(r"\.(\d+)\.\d+\.part$")
 
 
@@ -72,8 +79,16 @@ def partial_path(path: Path) -> Path:
     """
     with contextlib.suppress(OSError):  # no such folder yet, or one that cannot be listed: writing will say so
         sweep(path)
-    # 40 characters are at most 160 bytes: with the rest they stay under the 255 that file systems allow.
-    return path.with_name(f".{path.name[:40]}.{os.getpid()}.{next(_numbers)}.part")
+    return path.with_name(f"{_part_start(path)}{os.getpid()}.{next(_numbers)}.part")
+
+
+def _part_start(path: Path) -> str:
+    """How the names of its parts begin, different for each name: with the rest, at most the 255 bytes that file systems
+    allow."""
+    name = path.name
+    if len(os.fsencode(name)) > _LONG_NAME:
+        name = f"{name[:40]}.{hashlib.sha256(os.fsencode(name)).hexdigest()[:16]}"
+    return f".{name}."
 
 
 def hidden(path: Path, kind: str) -> Path:
@@ -159,21 +174,29 @@ def unwritable(path: Path, error: OSError, size: int | None = None) -> OutputErr
     return OutputError(f"cannot write {path}: {said}", hint=hints.get(error.errno or 0, "choose another place with -o"))
 
 
-def sweep(path: Path, *, everything: bool = False) -> None:
+def sweep(path: Path, *, everything: bool = False, surely: bool = False) -> None:
     """Removes parts of this very file whose process is gone.
 
     Args:
         everything: Whoever made them: for who knows that nobody else writes this file. The number of a killed process
             may be another's by now, and in a container it often is.
+        surely: There may be some; else a folder of very many files is looked through once for all of them.
     """
     if sys.platform == "win32" and not everything:  # there, os.kill(pid, 0) is no question but a signal
         return
-    start = f".{path.name[:40]}."
-    with os.scandir(path.parent) as entries:
-        names = [entry.name for entry in entries if entry.name.startswith(start)]
-    for name in names:
-        match = _PART.search(name, len(start) - 1)
-        if match and match.start() == len(start) - 1 and (everything or not _alive(int(match[1]))):
+    folder, start = os.path.abspath(path.parent), _part_start(path)
+    parts = _left.get(folder)
+    if parts is None or surely:
+        parts, count = {}, 0
+        with os.scandir(folder) as entries:
+            for count, entry in enumerate(entries, 1):  # noqa: B007 - the last is wanted
+                if entry.name.endswith(".part") and (match := _PART.search(entry.name)):
+                    parts.setdefault(entry.name[: match.start() + 1], []).append(entry.name)
+        if count > _MANY:
+            _left[folder] = parts
+    for name in parts.pop(start, []):
+        match = _PART.search(name)
+        if everything or (match and not _alive(int(match[1]))):
             remove(path.with_name(name))
 
 

@@ -277,6 +277,8 @@ class Recipe:
     """The core's own options: upsampling, codec, quality, grey formula ..."""
     device: str = "auto"
     precision: str = "auto"
+    engine: str = "auto"
+    """What computes the network on a CPU: ``torch``, ``openvino``, or ``auto``, which is decided on each machine."""
     seed: int = 0
     reference_sha256: str | None = None
     """SHA-256 of the colour reference, where one was given."""
@@ -323,6 +325,8 @@ class Recipe:
         }
         decisive = dataclasses.asdict(dataclasses.replace(self, device="", weights=None, settings=settings))
         del decisive["in_effect"]
+        if self.engine == "auto":  # as before there was a choice
+            del decisive["engine"]
         if not self.guides:
             del decisive["guides"]
         return hashlib.sha256(json.dumps(decisive, sort_keys=True, default=str).encode()).hexdigest()

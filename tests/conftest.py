@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+
+# Tests are about torch's results unless they ask for another engine: a trial takes seconds in each fresh cache.
+os.environ.setdefault("COLORPIPE_ENGINE", "torch")
 
 TINT = """
 from dataclasses import dataclass

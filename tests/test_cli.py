@@ -346,7 +346,7 @@ def test_a_bug_keeps_its_traceback_and_plugins_add_commands(monkeypatch: pytest.
         host.register(Module(), name="mine", source="test")
         return host
 
-    monkeypatch.setattr(app.PluginHost, "load", load)
+    monkeypatch.setattr(PluginHost, "load", load)
     assert "explode" in cli("--help")[1]
     with pytest.raises(ZeroDivisionError):
         app.main(["explode"])

@@ -1,4 +1,4 @@
 """Many inputs: threads, devices, journal, locks on outputs, one outcome for each input.
 
-May import: ground, color, media, plugins, inference, guidance, temporal, pipeline.
+May import: ground, color, weights, media, plugins, inference, guidance, temporal, pipeline.
 """

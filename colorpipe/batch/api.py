@@ -25,6 +25,7 @@ def run(
     decoder: str | None = None,
     device: str = "auto",
     precision: str = "auto",
+    engine: str = "auto",
     require_gpu: bool = False,
     hints: str | Path | None = None,
     reference: str | Path | None = None,
@@ -50,7 +51,7 @@ def run(
         inputs: Files, folders with all below, or glob patterns.
         output: A folder, or one file's name for one input; None is ``colorized/``.
         colorizer: Its name, or a whole ``Recipe``.
-        weights, preprocessors, decoder, device, precision, require_gpu: As ``Session`` takes them.
+        weights, preprocessors, decoder, device, precision, engine, require_gpu: As ``Session`` takes them.
         hints, reference, overwrite, compare, preview, only_grey, keep_dates, batch, jobs, fail_fast: As the flags of
             the command.
         plugins: Files or folders of plugins besides those that are installed.
@@ -81,6 +82,7 @@ def run(
             weights=None if weights is None else str(weights),
             device=device,
             precision=precision,
+            engine=engine,
         )
     request = RunRequest(
         inputs=inputs,

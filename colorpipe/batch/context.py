@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 
 from colorpipe.batch.channel import Channel
-from colorpipe.batch.jobs import JobQueue
+from colorpipe.batch.jobs import JobQueue, Jobs
 from colorpipe.batch.journal import Journal
+from colorpipe.batch.journal_index import Index
+from colorpipe.batch.journals import Journals
 from colorpipe.batch.request import Listener, RunRequest
 from colorpipe.batch.state import Item
 from colorpipe.errors import OutputError
-from colorpipe.media.inputs import DEFAULT_OUTPUT, Job
+from colorpipe.media.inputs import Job
 from colorpipe.media.provenance import recipe_of
 from colorpipe.pipeline.session import Session
 
@@ -22,41 +24,41 @@ AHEAD = 4
 
 
 class RunContext:
-    """The request, the session, and everything that the threads share: queues, locks, journals, the listener."""
+    """The request, the session, and everything that the threads share: queues, locks, journals, the listener.
 
-    def __init__(self, request: RunRequest, session: Session, jobs: Sequence[Job], listener: Listener) -> None:
+    Args:
+        read: As for ``Journals``.
+    """
+
+    def __init__(
+        self,
+        request: RunRequest,
+        session: Session,
+        jobs: Jobs,
+        listener: Listener,
+        read: dict[Path, Index] | None = None,
+    ) -> None:
         self.request, self.session, self.listener = request, session, listener
         self.pipeline = session.pipeline
         self.total = len(jobs)
-        self.planned = {job.output for job in jobs}
+        self.is_planned = jobs.is_planned
         self.lanes = max(1, min(request.jobs or min(8, os.cpu_count() or 1), self.total))
         """Jobs in work at once: a reader and a writer for each."""
         self.stop = threading.Event()
         self.lock = threading.Lock()
         """Lock for calls of the listener and for changes to the jobs or the journals."""
-        self.jobs = JobQueue(jobs, self.lock, self.stop)
+        self.jobs = JobQueue(jobs, self.lock, self.stop, forget=request.forget)
         self.ready: Channel[Item] = Channel(2 * self.pipeline.runtime.at_once + 2, self.stop)
         """Items on their way from the readers to the network."""
         self.results: list[Channel[Item | None]] = [Channel(AHEAD, self.stop) for _ in range(self.lanes)]
         """Items on their way from the network to each writer; None is the end."""
         self.in_colour = 0
         """Stills that were in colour before; changed under the lock."""
-        self._journals: dict[tuple[Path, str], Journal] = {}
+        self._journals = Journals(request, session.digest, read)
 
     def journal(self, job: Job, what: str = "") -> Journal:
-        """The journal of the folder that a result goes to.
-
-        Args:
-            what: The recipe makes it besides the result itself.
-        """
-        root = self.request.output or DEFAULT_OUTPUT
-        folder = root if root in job.output.parents else job.output.parent
-        preview = "" if job.preview is None else f"preview {job.preview:g}"
-        key = folder, " ".join(filter(None, (self.session.digest, preview, what)))
-        with self.lock:
-            if key not in self._journals:
-                self._journals[key] = Journal(*key)
-            return self._journals[key]
+        """The journal of the folder that a result goes to; ``what`` the recipe makes besides the result itself."""
+        return self._journals.of(job, what)
 
     def is_done(
         self,

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import itertools
+import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 
-import torch
-
 from colorpipe.batch.state import Item
 from colorpipe.color import Float
-from colorpipe.inference.runtime import keep_threads
 from colorpipe.pipeline.frame import Prepared
 from colorpipe.pipeline.session import Session
 
@@ -28,10 +26,16 @@ class DevicePool:
         self._own = threading.local()
         self._learning = [threading.Lock() for _ in self._runtimes]
         count = len(self) if len(self) > 1 else min(2, self._runtimes[0].lanes)
-        left, threads = itertools.cycle(range(len(self))), torch.get_num_threads()
+        left = itertools.cycle(range(len(self)))
+        torch = sys.modules.get("torch")  # an engine may have done without
+        threads = torch.get_num_threads() if torch else 0
 
         def begin() -> None:
             self._own.place = next(left)
+            if torch is None:
+                return
+            from colorpipe.inference.runtime import keep_threads
+
             keep_threads(threads)  # as the caller has, or rounding would differ
             device = self._runtimes[self._own.place].device
             if device.type == "cuda" and device.index is not None:

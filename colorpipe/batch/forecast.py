@@ -14,11 +14,13 @@ from typing import Literal
 
 from colorpipe import media
 from colorpipe.batch.context import RunContext
+from colorpipe.batch.preparation import prepare, session_for
+from colorpipe.batch.remote_store import is_remote
 from colorpipe.batch.request import NullListener, RunRequest
-from colorpipe.batch.runner import prepare, run, session_for
-from colorpipe.errors import ColorpipeError
+from colorpipe.batch.runner import run
+from colorpipe.errors import ColorpipeError, UsageError
 from colorpipe.guidance.sidecars import SidecarFiles
-from colorpipe.media.inputs import DEFAULT_OUTPUT, Job
+from colorpipe.media.inputs import Job
 from colorpipe.plugins.host import PluginHost
 
 Fate = Literal["make", "replace", "skip", "refuse"]
@@ -62,12 +64,14 @@ def forecast(request: RunRequest, host: PluginHost) -> Forecast:
     Raises:
         ColorpipeError: as ``run``: nothing could be started.
     """
+    if is_remote(request):
+        raise UsageError("--dry-run does not go with inputs or results behind a URL", hint="try a few, into a folder")
     jobs, _ = prepare(request)
     session = session_for(request, host)
     context = RunContext(request, session, jobs, NullListener())
     inputs = tuple(_expected(context, job) for job in jobs)
     seconds, size = _tried(request, host, [one for one in inputs if one.fate in ("make", "replace")])
-    root = request.output or DEFAULT_OUTPUT
+    root = request.results
     there = next(place for place in (root.absolute(), *root.absolute().parents) if place.is_dir())
     return Forecast(inputs, seconds, size, shutil.disk_usage(there).free)
 
@@ -106,12 +110,12 @@ def _placed(context: RunContext, job: Job) -> Job:
     if planned not in ("another", "new"):
         return job
     made = journal.result_of(job.input, job.output)
-    if made is not None and made not in context.planned:
+    if made is not None and not context.is_planned(made):
         return dataclasses.replace(job, output=made)
     if planned == "new":
         return job
     names = (job.numbered(number) for number in itertools.count(2))
-    free = (name for name in names if name not in context.planned and journal.state(job.input, name) == "new")
+    free = (name for name in names if not context.is_planned(name) and journal.state(job.input, name) == "new")
     return dataclasses.replace(job, output=next(free))
 
 
@@ -138,6 +142,11 @@ def _trial(request: RunRequest, host: PluginHost, one: Expected) -> tuple[float,
             output=Path(folder),
             overwrite=True,
             compare=False,
+            shard=None,
+            cluster=None,
+            sidecar=False,
+            bag=False,
+            forget=False,
             save_recipe=None,
             preview=TRIAL_SECONDS if one.film else None,
         )

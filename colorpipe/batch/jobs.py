@@ -6,7 +6,9 @@ import logging
 import threading
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Protocol
 
 from colorpipe.batch.output_lock import OutputLock, holder
 from colorpipe.batch.state import JobState
@@ -18,18 +20,33 @@ WAIT = 0.25
 """Seconds between looks at whether another run has finished a result that it is making."""
 
 
+class Jobs(Protocol):
+    """The jobs of a run, a ``Plan`` for one."""
+
+    @property
+    def films(self) -> int:
+        """Inputs that are films by their names."""
+
+    def is_planned(self, output: Path) -> bool:
+        """Whether this is the place of an input's result, here or in another part of the same job."""
+
+    def __len__(self) -> int: ...
+    def __iter__(self) -> Iterator[Job]: ...
+
+
 class JobQueue:
     """The jobs of a run, given to readers one by one, each with the lock on its result.
 
     Args:
         lock: Guards what the threads share.
         stop: Set when the run stops.
+        forget: Keep no outcomes.
     """
 
-    def __init__(self, jobs: Sequence[Job], lock: threading.Lock, stop: threading.Event) -> None:
-        self._lock, self._stop = lock, stop
+    def __init__(self, jobs: Jobs, lock: threading.Lock, stop: threading.Event, *, forget: bool = False) -> None:
+        self._lock, self._stop, self._forget = lock, stop, forget
         traced: set[str] = set()
-        self._pending = deque(JobState(index, job, traced=traced) for index, job in enumerate(jobs))
+        self._pending = (JobState(index, job, traced=traced) for index, job in enumerate(jobs))
         self._made_elsewhere: deque[JobState] = deque()
         """Jobs whose results another run is making: checked again when all other jobs have begun."""
         self._in_work: dict[int, JobState] = {}
@@ -39,10 +56,11 @@ class JobQueue:
         """The next job whose result no other run is making; None when there are no more."""
         while not self._stop.is_set():
             with self._lock:
-                fresh = bool(self._pending)
-                if not (fresh or self._made_elsewhere):
+                pending = next(self._pending, None)
+                fresh = pending is not None
+                if pending is None and not self._made_elsewhere:
                     return None
-                state = (self._pending if fresh else self._made_elsewhere).popleft()
+                state = pending or self._made_elsewhere.popleft()
             output = state.job.output
             if not fresh:
                 self._stop.wait(WAIT)
@@ -60,7 +78,8 @@ class JobQueue:
     def ended(self, state: JobState, outcome: Outcome) -> None:
         """Must be called under the lock."""
         self._in_work.pop(state.index, None)
-        self._outcomes[state.index] = outcome
+        if not self._forget:
+            self._outcomes[state.index] = outcome
 
     def abort(self) -> None:
         """Discard the unfinished results of the jobs in progress, and release their locks."""
@@ -72,5 +91,5 @@ class JobQueue:
 
     @property
     def outcomes(self) -> list[Outcome]:
-        """All outcomes, in the order of the inputs."""
+        """All outcomes, in the order of the inputs; none where they are not kept."""
         return [self._outcomes[index] for index in sorted(self._outcomes)]

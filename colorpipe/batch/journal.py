@@ -13,17 +13,15 @@ decided.
 
 from __future__ import annotations
 
-import errno
-import json
 import os
 import re
-import threading
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
-from colorpipe.errors import InputError, OutputError
-from colorpipe.files import sha256, unwritable, working_folder
+from colorpipe.batch.journal_index import Index
+from colorpipe.errors import InputError
+from colorpipe.files import sha256, working_folder
 from colorpipe.media import sniff
 from colorpipe.media.passed import JOURNAL
 
@@ -37,19 +35,13 @@ class Journal:
     Args:
         folder: Where results go; made when the first event is recorded.
         recipe: Digest of the recipe: a result of another recipe is made anew.
+        index: What was read of the folder's journal already; None reads it.
     """
 
-    def __init__(self, folder: Path, recipe: str) -> None:
+    def __init__(self, folder: Path, recipe: str, index: Index | None = None) -> None:
         self.folder = folder
         self.recipe = recipe
-        self._file = folder / NAME
-        self._lock = threading.Lock()
-        self._entries: dict[str, dict[str, Any]] = {}
-        self._results_of: dict[str, set[str]] = {}
-        """Path of a source from the root -> outputs that were ever made of it."""
-        self._seen = 0
-        """Bytes of the file that were read, whole lines only."""
-        self._read()
+        self._entries = Index(folder / NAME) if index is None else index
 
     def state(self, source: Path, output: Path, guides: Mapping[str, str] | None = None) -> State:
         """``new``: nothing is there. ``done``: this source, by this recipe. ``stale``: of this source, but changed, of
@@ -59,9 +51,8 @@ class Journal:
         Args:
             guides: ``SidecarFiles.identity`` of the source: with other hint files it is another source.
         """
-        with self._lock:
-            self._read()
-        entry = self._entries.get(self._key(output))
+        self._entries.read()
+        entry = self._entries.get(self.key(output))
         if not output.exists():
             begun = entry is not None and working_folder(output).exists() and not _is_of(source, entry["source"])
             return "another" if begun else "new"
@@ -78,111 +69,76 @@ class Journal:
 
     def is_of_another_recipe(self, source: Path, output: Path) -> bool:
         """Whether this source's result exists, untouched, but made by another recipe; decided without reading it."""
-        with self._lock:
-            self._read()
-        entry = self._entries.get(self._key(output))
-        if entry is None or entry["event"] != "done" or entry["recipe"] == self.recipe:
+        key = self.key(output)
+        if not self._entries.is_done(key) or self._entries.recipe_of(key) == self.recipe:
             return False
+        entry = self._entries.get(key)
         try:
+            if entry is None:
+                return False
             return bool(output.stat().st_size == entry["size"]) and _is_of(source, entry["source"])
         except OSError:  # it is gone
             return False
 
+    def has_other_recipes(self) -> bool:
+        """Whether any result in the folder may be of another recipe."""
+        self._entries.read()
+        return self._entries.knows_other_recipes(self.recipe)
+
     def origin(self, output: Path) -> str | None:
         """The path of the source of a result, finished or begun; None where the journal does not know it."""
-        entry = self._entries.get(self._key(output))
+        entry = self._entries.get(self.key(output))
         return None if entry is None else str(entry["source"].get("path"))
 
     def result_of(self, source: Path, output: Path) -> Path | None:
         """Where an earlier run put the result of a source that was to go to ``output``: there, or beside it under the
         name with a number; None where there is no such result."""
         numbered = re.compile(re.escape(output.stem) + r"(-\d+)?" + re.escape(output.suffix))
-        for key in sorted(self._results_of.get(os.path.abspath(source), ())):
+        for key in sorted(self._entries.results_of(os.path.abspath(source))):
             path = output.with_name(os.path.basename(key))
-            named = self._key(path) == key and numbered.fullmatch(path.name) and path.exists()
-            if named and _is_of(source, self._entries[key]["source"]):
+            named = self.key(path) == key and numbered.fullmatch(path.name) and path.exists()
+            entry = self._entries.get(key) if named else None
+            if entry is not None and _is_of(source, entry["source"]):
                 return path
         return None
 
     def begin(self, source: Path, output: Path) -> None:
         """Call before the result appears in its place."""
         known = {"path": str(source), "place": os.path.abspath(source)}
-        self._append({"event": "begun", "output": self._key(output), "source": known})
+        self._entries.append({"event": "begun", "output": self.key(output), "source": known})
 
-    def done(self, source: Path, output: Path, known: dict[str, Any] | None = None) -> None:
+    def entry(self, output: Path) -> dict[str, Any] | None:
+        """The latest entry about a result, as it was written."""
+        self._entries.read()
+        found: dict[str, Any] | None = self._entries.get(self.key(output))
+        return found
+
+    def done(self, source: Path, output: Path, known: dict[str, Any] | None = None, digest: str | None = None) -> None:
         """Call after the result is in its place.
 
         Args:
             known: The source's ``identity`` when it was read, with its ``guides``, if any; None takes it now.
+            digest: SHA-256 of the result; None reads it.
         """
         status = output.stat()
-        self._append(
+        self._entries.append(
             {
                 "event": "done",
-                "output": self._key(output),
+                "output": self.key(output),
                 "size": status.st_size,
                 "mtime_ns": status.st_mtime_ns,
-                "sha256": sha256(output),
+                "sha256": digest or sha256(output),
                 "recipe": self.recipe,
                 "source": identity(source) if known is None else known,
             }
         )
 
-    def _key(self, output: Path) -> str:
+    def key(self, output: Path) -> str:
+        """The name that the journal has for a result."""
+        path, folder = os.fspath(output), os.path.join(self.folder, "")
+        if path.startswith(folder) and ".." not in path:
+            return path[len(folder) :]  # what ``relpath`` would say; a million times, that takes ten seconds
         return os.path.relpath(output, self.folder)
-
-    def _read(self) -> None:
-        try:
-            with self._file.open("rb") as file:
-                if os.fstat(file.fileno()).st_size < self._seen:
-                    self._seen = 0  # somebody began it anew
-                file.seek(self._seen)
-                data = file.read()
-            text = data.decode("utf-8")
-        except FileNotFoundError:
-            return
-        except (OSError, UnicodeDecodeError) as error:
-            raise OutputError(f"{self._file}: cannot be read ({error})", hint="delete it to start afresh") from None
-        self._seen += data.rfind(b"\n") + 1
-        for line in filter(None, text.splitlines()):
-            try:
-                self._keep(json.loads(line))
-            except (json.JSONDecodeError, KeyError, TypeError, AttributeError):
-                continue  # the line that a power cut left unfinished; its result is treated as unknown
-
-    def _append(self, entry: dict[str, Any]) -> None:
-        line = (json.dumps(entry, ensure_ascii=True) + "\n").encode()
-        with self._lock:
-            try:
-                self.folder.mkdir(parents=True, exist_ok=True)
-                file = os.open(self._file, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o666)
-                try:
-                    # Another run may append while this one looks: at worst an empty line comes of it, and is skipped.
-                    if not _ends_a_line(file):
-                        line = b"\n" + line
-                    # In one call, which the system does at the file's end and whole: other runs append here too.
-                    if os.write(file, line) != len(line):
-                        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-                finally:
-                    os.close(file)
-            except OSError as error:
-                raise unwritable(self._file, error) from None
-            self._keep(entry)
-
-    def _keep(self, entry: dict[str, Any]) -> None:
-        """Raises KeyError or TypeError if the line is no entry."""
-        output, source = entry["output"], entry["source"]
-        self._results_of.setdefault(source.get("place") or os.path.abspath(source["path"]), set()).add(output)
-        self._entries[output] = entry
-
-
-def _ends_a_line(file: int) -> bool:
-    """False after a line that a power cut or a full disk left unfinished."""
-    size = os.fstat(file).st_size
-    if not size:
-        return True
-    os.lseek(file, size - 1, os.SEEK_SET)
-    return os.read(file, 1) == b"\n"
 
 
 def identity(source: Path, *, digest: bool = True) -> dict[str, Any]:

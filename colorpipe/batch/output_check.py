@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import itertools
 import os
 import shutil
-from collections.abc import Sequence
 from pathlib import Path
 
+from colorpipe.batch.output_lock import MOST_TRIES
 from colorpipe.files import unwritable
-from colorpipe.media.inputs import DEFAULT_OUTPUT, Job, is_video
+from colorpipe.media.inputs import Job, Plan, is_video
 
 _PROBE = ".colorpipe-probe"
 _LEAST_TOLD = 100_000
@@ -33,30 +34,26 @@ def check_reachable(output: Path | None) -> None:
         raise unwritable(output, error) from None
 
 
-def check_writable(output: Path | None, jobs: Sequence[Job], *, overwrite: bool) -> None:
+def check_writable(output: Path, jobs: Plan, *, overwrite: bool) -> None:
     """Make the folder of the results and a file in it, look at the space there, and leave all as it was.
 
     Nothing is looked at where each result is there already: an archive may be read-only by now.
 
     Args:
-        output: As in ``RunRequest``.
+        output: As ``RunRequest.results``.
 
     Raises:
         OutputError: it cannot be made or written to, or has no room for the first result.
     """
-    missing = [job for job in jobs if not job.error and (overwrite or not os.path.lexists(job.output))]
-    if not missing:
+    missing = (number for number, place in enumerate(jobs.outputs()) if overwrite or not os.path.lexists(place))
+    first = next((jobs[number] for number in missing if not jobs[number].error), None)
+    if first is None:
         return
-    root = DEFAULT_OUTPUT if output is None else output
-    folder = root if root in missing[0].output.parents else missing[0].output.parent
+    folder = output if output in first.output.parents else first.output.parent
     made: list[Path] = []
     try:
-        for parent in reversed([folder, *folder.parents]):
-            if not parent.is_dir():
-                parent.mkdir()
-                made.append(parent)
-        _write_to(folder)
-        needed = _least_size(missing[0])
+        _try(folder, made)
+        needed = _least_size(first)
         free = shutil.disk_usage(folder).free
         if free < needed:
             raise unwritable(folder, OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)), max(needed - free, _LEAST_TOLD))
@@ -65,6 +62,26 @@ def check_writable(output: Path | None, jobs: Sequence[Job], *, overwrite: bool)
     finally:
         for parent in reversed(made):
             _leave(parent)
+
+
+def _try(folder: Path, made: list[Path]) -> None:
+    """Make the folder and a file in it. Another run, a shard of the same job, may make and remove it meanwhile.
+
+    Args:
+        made: Takes the folders that were made.
+    """
+    for tries in itertools.count(1):
+        try:
+            for parent in reversed([folder, *folder.parents]):
+                if not parent.is_dir():
+                    parent.mkdir()
+                    made.append(parent)
+            _write_to(folder)
+        except (FileExistsError, FileNotFoundError):
+            if tries == MOST_TRIES:
+                raise
+        else:
+            return
 
 
 def _write_to(folder: Path) -> None:

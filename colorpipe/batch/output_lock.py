@@ -62,6 +62,7 @@ class OutputLock:
         while True:
             try:
                 made += _make_folders(result.parent)
+                left = os.path.lexists(lock)  # by a killed run: who ends otherwise removes it
                 file = os.open(lock, os.O_RDWR | os.O_CREAT, 0o666)
             except FileNotFoundError:
                 tries += 1
@@ -80,7 +81,7 @@ class OutputLock:
             os.truncate(file, 0)
             os.write(file, str(os.getpid()).encode())
         with contextlib.suppress(OSError):
-            sweep(result, everything=True)
+            sweep(result, everything=True, surely=left)
         return cls(lock, file, made)
 
     def release(self) -> None:

@@ -22,11 +22,11 @@ def find_place(context: RunContext, state: JobState) -> None:
     if planned not in ("another", "new"):
         return
     made = journal.result_of(job.input, job.output)
-    if made is not None and made != job.output and made not in context.planned and _move(state, made):
+    if made is not None and made != job.output and not context.is_planned(made) and _move(state, made):
         return
     for number in itertools.count(2) if planned == "another" else ():
         output = job.numbered(number)
-        free = output not in context.planned and journal.state(job.input, output) == "new"
+        free = not context.is_planned(output) and journal.state(job.input, output) == "new"
         if free and _move(state, output):
             state.notes.append(f"{job.output} is the result of {journal.origin(job.output)}: this one is {output.name}")
             return

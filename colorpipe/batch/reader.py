@@ -6,19 +6,26 @@ import contextlib
 import functools
 import itertools
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any, cast
 
 from colorpipe import media
 from colorpipe.batch.context import RunContext
 from colorpipe.batch.journal import identity
 from colorpipe.batch.places import find_place
+from colorpipe.batch.record import complete_record
 from colorpipe.batch.state import Item, JobState
 from colorpipe.color.toned import is_in_colour
 from colorpipe.errors import InputError
 from colorpipe.guidance.sidecars import SidecarFiles
 from colorpipe.media.base import Provenance, Sink, Source
+from colorpipe.media.parts import FilmPart
 from colorpipe.pipeline.film import FilmMerger, FilmPlanner
+from colorpipe.settings import MediaOptions
 from colorpipe.types import Frame
+
+if TYPE_CHECKING:
+    from colorpipe.media.video.source import VideoSource
 
 
 class Reader:
@@ -38,20 +45,29 @@ class Reader:
             with state.step("read"):
                 if job.error:
                     raise InputError(job.error)
-                colorizer = type(self._pipeline.runtime.colorizer)
-                state.sidecars = SidecarFiles.of(job.input, colorizer, context.request.hints)
-                find_place(context, state)
-                job = state.job
-                sidecars = state.sidecars.identity
-                state.notes += state.sidecars.remarks(job.input, self._pipeline.merge.saturation)
-                if context.request.recipe.guides not in ({}, sidecars):
-                    raise InputError(
-                        f"{job.input}: its hint files are not the recipe's", hint="use those that it was made with"
-                    )
-                state.skipped = context.is_done(context.journal(job), job.input, job.output, sidecars, state.notes)
+                if job.part is None:  # a part's place was settled with the whole film's
+                    self._decide(state)
+            if state.skipped and context.request.sidecar and not state.error:
+                with state.step("read"):
+                    complete_record(context, state)
             if not (state.skipped or state.error):
                 self._read(state)
             context.ready.put(Item(state))
+
+    def _decide(self, state: JobState) -> None:
+        """Find a job's sidecar files and its place, and whether it is done."""
+        context, job = self._context, state.job
+        colorizer = type(self._pipeline.runtime.colorizer)
+        state.sidecars = SidecarFiles.of(job.input, colorizer, context.request.hints)
+        find_place(context, state)
+        job = state.job
+        sidecars = state.sidecars.identity
+        state.notes += state.sidecars.remarks(job.input, self._pipeline.merge.saturation)
+        if context.request.recipe.guides not in ({}, sidecars):
+            raise InputError(
+                f"{job.input}: its hint files are not the recipe's", hint="use those that it was made with"
+            )
+        state.skipped = context.is_done(context.journal(job), job.input, job.output, sidecars, state.notes)
 
     def _read(self, state: JobState) -> None:
         """All frames of a job, from where an earlier run stopped."""
@@ -107,15 +123,21 @@ class Reader:
             state.predictor_for = functools.lru_cache(2 * len(session.runtimes))(session.predictor_for)
         # The journal's word for them; it stays, or each film with hints would be made anew.
         guided = {"guides": sidecars.identity} if sidecars.frames else {}
-        state.source = identity(job.input, digest=job.preview is None) | guided
+        if job.part is None:
+            state.source = identity(job.input, digest=job.preview is None) | guided
+        else:
+            state.source = {**job.part.source, **identity(job.input, digest=False)}
         key = None
         if job.preview is None:
             known = {name: state.source[name] for name in ("size", "sha256")}
             key = {"recipe": session.digest, **known, **guided}
         provenance = Provenance(session.digest_for(sidecars.identity)) if session.media.provenance else None
+        if job.part is not None:
+            return _part_sink(job.part, source, session.media, provenance, state.source, key)
         return media.open_sink(job.output, source, session.media, provenance, key)
 
     def _read_singly(self, state: JobState, frames: Iterator[Frame], sink: Sink) -> None:
+        last = _last(state, -1)
         while not state.error:
             prepared = None
             with state.step("read"):
@@ -129,13 +151,15 @@ class Reader:
             if prepared is None:
                 break
             self._context.ready.put(Item(state, prepared.frame, prepared))
+            if prepared.frame.index == last:
+                break
 
     def _read_steadily(self, state: JobState, frames: Iterator[Frame], sink: Sink, distance: int) -> None:
         """Frames with their place in the film; the network sees only key frames."""
         resumed = sink.state
         state.merger = FilmMerger(self._pipeline, resumed)
         planner = FilmPlanner(self._pipeline, state.sidecars, distance, state=resumed, target=sink.encoding)
-        ended = False
+        ended, last = False, _last(state, 0)
         while not ended:
             decided = []
             with state.step("read"):
@@ -152,6 +176,8 @@ class Reader:
                 state.placed += span_step.oldest
                 state.shots, state.key_frames = planner.shots, planner.key_frames
                 self._context.ready.put(Item(state, placed, step.prepared, step=step))
+                if placed.index == last:
+                    return
             if state.error:
                 return
 
@@ -168,3 +194,28 @@ class Reader:
             with self._context.lock:
                 state.frames += 1
                 self._context.listener.frame_skipped(state.job)
+
+
+def _last(state: JobState, beyond: int) -> int | None:
+    """The number of the last frame that a part of a film needs; None where all are wanted.
+
+    Args:
+        beyond: Frames after the part's own, and one: steady colour needs the key frame that follows.
+    """
+    part = state.job.part
+    return None if part is None or part.stop is None else part.stop + beyond
+
+
+def _part_sink(
+    part: FilmPart,
+    source: Source,
+    options: MediaOptions,
+    provenance: Provenance | None,
+    known: Mapping[str, Any],
+    key: Mapping[str, Any] | None,
+) -> Sink:
+    from colorpipe.media.video.part_sink import PartSink
+
+    if any(known[name] != part.source[name] for name in ("size", "mtime_ns")):
+        raise InputError(f"{source.path} has changed since its parts were planned", hint="give the same command again")
+    return PartSink(part, cast("VideoSource", source), options, provenance, key or {})

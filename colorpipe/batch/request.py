@@ -7,7 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
+from colorpipe.batch.bag import PAYLOAD
+from colorpipe.media.inputs import DEFAULT_OUTPUT
+
 if TYPE_CHECKING:
+    from colorpipe.batch.shard import Shard
     from colorpipe.media.inputs import Job
     from colorpipe.media.passed import Passed
     from colorpipe.types import Outcome, Recipe
@@ -39,8 +43,30 @@ class RunRequest:
     """Give each result its source's time of change."""
     save_recipe: Callable[[str], None] | None = None
     """Receives the recipe as JSON, with all settings in effect, before the first picture."""
+    worker: bool = False
+    """This is a piece of a larger run: say nothing of the whole."""
+    cluster: str | None = None
+    """Work on a Ray cluster: its address, or ``auto``."""
+    sidecar: bool = False
+    """Write also ``NAME.EXT.colorpipe.json`` beside each result: digests, recipe, weights, label."""
+    bag: bool = False
+    """Make the output folder a BagIt bag: results go into ``data`` in it."""
+    shard: Shard | None = None
+    """Only this part of the inputs."""
+    forget: bool = False
+    """Give outcomes to the listener alone, and an empty list at the end: a million of them are a gigabyte."""
     preview: float | None = None
     """Make only so many seconds of each film, spread over its length, as ``NAME.preview.EXT``; None makes the whole."""
+
+    @property
+    def root(self) -> Path:
+        """The folder of the journal, or one result's file."""
+        return DEFAULT_OUTPUT if self.output is None else self.output
+
+    @property
+    def results(self) -> Path:
+        """The folder that mirrors the inputs, or one result's file."""
+        return self.root / PAYLOAD if self.bag else self.root
 
 
 class Listener(Protocol):

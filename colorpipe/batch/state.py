@@ -10,18 +10,20 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from colorpipe.batch.output_lock import OutputLock
 from colorpipe.color import Float
 from colorpipe.errors import ColorpipeError, InputError, PluginError
 from colorpipe.guidance.sidecars import SidecarFiles
-from colorpipe.inference.runtime import Runtime
 from colorpipe.media.base import Sink
 from colorpipe.media.inputs import Job
 from colorpipe.pipeline.film import ColouredFrame, FilmMerger, FilmStep
 from colorpipe.pipeline.frame import Prepared
 from colorpipe.types import Frame
+
+if TYPE_CHECKING:
+    from colorpipe.pipeline.runtimes import AnyRuntime
 
 log = logging.getLogger(__name__)
 
@@ -37,7 +39,7 @@ class JobState:
     source: dict[str, Any] | None = None
     """The input's identity when it was opened."""
     sidecars: SidecarFiles = field(default_factory=SidecarFiles)
-    predictor_for: Callable[[Path, Runtime], Callable[..., list[Float]]] | None = None
+    predictor_for: Callable[[Path, AnyRuntime], Callable[..., list[Float]]] | None = None
     """``Session.predictor_for``, with a cache of its latest results: enough for two shots at once on each device."""
     skipped: bool = False
     passed_over: bool = False

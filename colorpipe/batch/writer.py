@@ -15,6 +15,7 @@ from colorpipe import color, files
 from colorpipe.batch.channel import Channel
 from colorpipe.batch.comparison import compare_film, compare_still
 from colorpipe.batch.context import RunContext
+from colorpipe.batch.record import write_record
 from colorpipe.batch.state import Item, JobState, PendingFrame
 from colorpipe.media.inputs import is_video
 from colorpipe.pipeline.film import ColouredFrame
@@ -125,12 +126,19 @@ class Writer:
         assert sink is not None
         with state.step("write"):
             if not state.error:
+                if job.part is not None:  # the whole film is recorded, once it is there
+                    sink.commit()
+                    state.notes += sink.notes
+                    return
                 journal = self._context.journal(job)
                 journal.begin(job.input, job.output)
                 sink.commit()
                 if self._context.request.keep_dates:
                     keep_dates(job.input, job.output)
-                journal.done(job.input, job.output, state.source)
+                digest = files.sha256(job.output)
+                if self._context.request.sidecar:
+                    write_record(self._context, state, digest)
+                journal.done(job.input, job.output, state.source, digest)
                 sink.tidy()
         if state.error:
             with state.step("write"):

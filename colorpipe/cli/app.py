@@ -6,21 +6,21 @@ and keeps its traceback.
 
 from __future__ import annotations
 
+import importlib
 import io
 import sys
-from collections.abc import Sequence
-from pathlib import Path
-from typing import Annotated
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
-import typer
-import typer.main
-
-from colorpipe._version import __version__
-from colorpipe.cli import console, dynamic, evaluate, merge, models, plugins, run, train, verify
-from colorpipe.cli.root import Root
 from colorpipe.errors import ColorpipeError, UsageError
-from colorpipe.plugins.host import PluginHost
-from colorpipe.plugins.interfaces import Plugin
+
+if TYPE_CHECKING:
+    import typer
+
+    from colorpipe.plugins.host import PluginHost
+    from colorpipe.plugins.interfaces import Plugin
+
+# What a remembered answer does not need is imported where it is used: see ``remembered``.
 
 INTERRUPTED = 130
 WRONG_CALL = 2
@@ -30,6 +30,18 @@ _AFTERWARDS = {
     "train": "--resume goes on from the last checkpoint",
 }
 """Messages for a person who interrupted a command."""
+COMMANDS = {
+    "run": "run",
+    "train": "train",
+    "eval": "evaluate",
+    "plugins": "plugins",
+    "models": "models",
+    "verify": "verify",
+    "merge": "merge",
+}
+"""Command -> its module in ``colorpipe.cli``, in the order of the help."""
+_PLUGIN_FLAGS = ("run", "train")
+"""Commands with flags of the plugins that are chosen."""
 HELP = "Colour for black-and-white photographs, folders and films."
 EPILOG = "Start with `colorpipe run PHOTO`. `colorpipe COMMAND --help` tells the rest."
 
@@ -46,8 +58,23 @@ def main(argv: Sequence[str] | None = None) -> int:
     words = list(sys.argv[1:] if argv is None else argv)
     if isinstance(sys.stdout, io.TextIOWrapper):  # a name that is no Unicode is shown with escapes, as on stderr
         sys.stdout.reconfigure(errors="backslashreplace")
+    if argv is None:
+        from colorpipe.cli import remembered
+
+        return remembered.answer(words, _guarded)
+    return _guarded(words, lambda host: None)
+
+
+def _guarded(words: list[str], loaded: Callable[[PluginHost], None]) -> int:
+    """Run one command line; expected errors become a line.
+
+    Args:
+        loaded: Receives the plugins.
+    """
+    from colorpipe.cli import console
+
     try:
-        return _run(words)
+        return _run(words, loaded)
     except ColorpipeError as error:
         console.complain(error.message, error.hint)
         return WRONG_CALL
@@ -56,10 +83,19 @@ def main(argv: Sequence[str] | None = None) -> int:
         return INTERRUPTED
 
 
-def _run(words: list[str]) -> int:
+def _run(words: list[str], loaded: Callable[[PluginHost], None]) -> int:
+    from pathlib import Path
+
+    import typer
+    import typer.main
+
+    from colorpipe.cli import console, dynamic
+    from colorpipe.plugins.host import PluginHost
+
     host = PluginHost.load(Path(file) for file in dynamic.words(words, "--plugin"))
+    loaded(host)
     name = _command_name(words)
-    app, chosen = commands(host, words)
+    app, chosen = commands(host, words, alone=True)
     command = typer.main.get_command(app)
     try:
         with console.log_lines(quiet=not {"-q", "--quiet"}.isdisjoint(words)):
@@ -78,17 +114,21 @@ def _run(words: list[str]) -> int:
     return status if isinstance(status, int) else 0
 
 
-def commands(host: PluginHost, words: Sequence[str]) -> tuple[typer.Typer, list[type[Plugin]]]:
+def commands(host: PluginHost, words: Sequence[str], *, alone: bool = False) -> tuple[typer.Typer, list[type[Plugin]]]:
     """All commands, with the flags of the plugins that a command line chooses; and these plugins.
 
     Args:
         words: Words after the program's name; the first command among them has its plugins' flags.
+        alone: Leave out all others of colorpipe's own when that is one of them: each takes time to import.
 
     Raises:
         UsageError: the words choose plugins that do not exist or do not fit together.
     """
+    import typer
+
+    from colorpipe.cli.root import Root, root
+
     name = _command_name(words)
-    chosen: list[type[Plugin]] = []
     app = typer.Typer(
         name="colorpipe",
         cls=Root,
@@ -98,14 +138,14 @@ def commands(host: PluginHost, words: Sequence[str]) -> tuple[typer.Typer, list[
         pretty_exceptions_enable=False,
         context_settings={"help_option_names": ["-h", "--help"]},
     )
-    app.callback()(_root)
-    chosen += run.add_to(app, host, words if name == "run" else None)
-    chosen += train.add_to(app, host, words if name == "train" else None)
-    evaluate.add_to(app)
-    plugins.add_to(app)
-    models.add_to(app)
-    verify.add_to(app)
-    merge.add_to(app)
+    app.callback()(root)
+    chosen: list[type[Plugin]] = []
+    for command in [name] if alone and name in COMMANDS else COMMANDS:
+        module = importlib.import_module(f"colorpipe.cli.{COMMANDS[command]}")
+        if command in _PLUGIN_FLAGS:
+            chosen += module.add_to(app, host, words if name == command else None)
+        else:
+            module.add_to(app)
     host.add_commands(app)
     return app, chosen
 
@@ -121,18 +161,3 @@ def _command_name(words: Sequence[str]) -> str | None:
         elif not word.startswith("-"):
             return word
     return None
-
-
-def _version(asked: bool) -> None:
-    if asked:
-        print(f"colorpipe {__version__}")
-        raise typer.Exit
-
-
-def _root(
-    version: Annotated[
-        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version and leave.")
-    ] = False,
-    plugin: console.PluginFiles = None,
-) -> None:
-    """Options that stand before the command."""

@@ -100,6 +100,8 @@ class Reporter:
         self._skipped: dict[Path, int] = {}
         """Frames that earlier runs made, of films that have not got beyond them."""
         self._inputs = 0
+        self.counts: Counter[str] = Counter()
+        """Outcomes by their status."""
         self._start = time.monotonic()
 
     def __enter__(self) -> Self:
@@ -174,6 +176,7 @@ class Reporter:
             self._progress.remove_task(bar)
         if self._overall is not None:
             self._progress.advance(self._overall)
+        self.counts[outcome.status] += 1
         if outcome.status == "failed":
             reason = outcome.error or "no reason was given"
             named = reason if str(outcome.input) in reason else f"{outcome.input}: {reason}"
@@ -188,16 +191,16 @@ class Reporter:
             self._lines.write(json_line(outcome.as_dict()))
             self._lines.flush()
 
-    def summary(self, outcomes: Sequence[Outcome], output: str) -> None:
+    def summary(self, output: str) -> None:
         """``12 done, 1 skipped, 1 failed in 8.2 s -> out``."""
         self._progress.stop()
         if self._quiet:
             return
-        counts = Counter(outcome.status for outcome in outcomes)
+        counts = self.counts
         told = [f"{counts['done']} done"]
         told += [f"{counts[status]} {status}" for status in ("skipped", "failed") if counts[status]]
-        if len(outcomes) < self._inputs:
-            told.append(f"{self._inputs - len(outcomes)} not started")
+        if counts.total() < self._inputs:
+            told.append(f"{self._inputs - counts.total()} not started")
         took = time.monotonic() - self._start
         self._print(f"{', '.join(told)} in {duration(took)} -> {output}", style="bold")
 

@@ -1,12 +1,14 @@
-"""The help of ``colorpipe`` itself, drawn here: Typer's own drawing imports Markdown and syntax highlighting, which
-takes longer than all the rest of ``colorpipe --help``."""
+"""``colorpipe`` itself: its own options, and its help, drawn here: Typer's own drawing imports Markdown and syntax
+highlighting, which takes longer than all the rest of ``colorpipe --help``."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
+import typer
 from typer.core import TyperGroup
 
+from colorpipe._version import __version__
 from colorpipe.cli import console
 
 
@@ -39,3 +41,18 @@ class Root(TyperGroup):
                 table.add_row(*row)
             out.print(Panel(table, title=title, title_align="left", border_style="dim"))
         out.print(Padding(Text(self.epilog or ""), (1, 1)))
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        print(f"colorpipe {__version__}")
+        raise typer.Exit
+
+
+def root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version and leave.")
+    ] = False,
+    plugin: console.PluginFiles = None,
+) -> None:
+    """Options that stand before the command."""

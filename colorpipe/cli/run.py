@@ -176,6 +176,11 @@ def run(
         preview=flags.preview,
         only_grey=flags.only_grey,
         keep_dates=flags.keep_dates,
+        cluster=flags.cluster,
+        sidecar=flags.sidecar,
+        bag=flags.bag,
+        shard=flags.part,
+        forget=True,
         save_recipe=None if saved is None else functools.partial(places.write, "--save-recipe", saved),
     )
     if flags.dry_run:
@@ -183,10 +188,9 @@ def run(
 
         raise typer.Exit(dry_run.tell(request, host, verbose=flags.verbose))
     with json_lines(flags.json) as lines, Reporter(lines, quiet=flags.quiet, verbose=flags.verbose) as reporter:
-        outcomes = run_all(request, host, reporter)
-        reporter.summary(outcomes, str(flags.output or DEFAULT_OUTPUT))
-    failed = any(outcome.status == "failed" for outcome in outcomes)
-    raise typer.Exit(1 if failed else 0)
+        run_all(request, host, reporter)
+        reporter.summary(str(flags.output or DEFAULT_OUTPUT))
+    raise typer.Exit(1 if reporter.counts["failed"] else 0)
 
 
 def _recipe(choice: Choice, host: PluginHost, given: Given, flags: RunFlags) -> Recipe:
@@ -221,6 +225,7 @@ def _recipe(choice: Choice, host: PluginHost, given: Given, flags: RunFlags) -> 
         settings=settings,
         device=flags.device or old.device,
         precision=flags.precision or old.precision,
+        engine=flags.engine or old.engine,
         seed=old.seed,
         version=__version__,
         **_pins(old, choice, flags),
@@ -231,7 +236,10 @@ def _pins(old: Recipe, choice: Choice, flags: RunFlags) -> dict[str, Any]:
     """The values that a given recipe fixes, except those that flags change."""
     if not (old.in_effect and choice.colorizer.before):
         return {}
-    in_effect = {name: value for name, value in old.in_effect.items() if not (name == "precision" and flags.precision)}
+    changed = {"precision"} if flags.precision else set()
+    if flags.precision or flags.engine:  # the engine was chosen for that precision
+        changed |= {"engine", "int8"} | ({"precision"} if flags.engine else set())
+    in_effect = {name: value for name, value in old.in_effect.items() if name not in changed}
     return {
         "in_effect": in_effect,
         "weights_sha256": None if flags.weights else old.weights_sha256,

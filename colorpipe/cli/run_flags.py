@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
 
+from colorpipe.batch.shard import Shard
 from colorpipe.cli import console
 from colorpipe.cli.console import flag
 from colorpipe.errors import UsageError
@@ -76,6 +77,36 @@ class RunFlags:
             metavar="SECONDS",
         ),
     ] = None
+    cluster: Annotated[
+        str | None,
+        flag(
+            "Work on many machines through Ray: a running cluster's address, or auto for the one that this machine is "
+            "of, else several processes here",
+            MACHINE,
+            metavar="auto|ADDRESS",
+        ),
+    ] = None
+    sidecar: Annotated[
+        bool,
+        flag(
+            "Also write NAME.EXT.colorpipe.json beside each result: digests, recipe, weights, label",
+            INPUT_OUTPUT,
+            "--sidecar",
+        ),
+    ] = False
+    bag: Annotated[
+        bool,
+        flag("Make OUT an archive's bag (BagIt 1.0): results in OUT/data, manifests beside it", INPUT_OUTPUT, "--bag"),
+    ] = False
+    shard: Annotated[
+        str | None,
+        flag(
+            "Take only the I-th of N parts of the inputs, chosen by a hash of each path: for N machines. I counts from "
+            "1 or from 0: 0/N is N/N",
+            MACHINE,
+            metavar="I/N",
+        ),
+    ] = None
     hints: Annotated[
         Path | None,
         flag(
@@ -122,8 +153,29 @@ class RunFlags:
     ] = None
     require_gpu: Annotated[bool, flag("Fail rather than run on the CPU", MACHINE, "--require-gpu")] = False
     precision: Annotated[
-        Literal["auto", "fp32", "bf16", "fp16"] | None,
-        flag("Numeric precision of the network \\[default: auto]", MACHINE),
+        Literal["auto", "fp32", "bf16", "fp16", "int8"] | None,
+        flag(
+            "Numeric precision of the network; int8 is quantised on the first inputs, for the engine openvino "
+            "\\[default: auto]",
+            MACHINE,
+        ),
+    ] = None
+    int8_limit: Annotated[
+        float | None,
+        flag(
+            "Refuse int8 where its colours differ more than this from exact ones, mean dE2000 \\[default: 1]",
+            MACHINE,
+            "--int8-limit",
+            metavar="NUMBER",
+        ),
+    ] = None
+    engine: Annotated[
+        Literal["auto", "torch", "openvino"] | None,
+        flag(
+            "What computes the network on a CPU; auto takes openvino, where it is installed and faster "
+            "\\[default: auto]",
+            MACHINE,
+        ),
     ] = None
     batch: Annotated[str, flag("Pictures per network call", MACHINE, metavar="auto|N", show_default=True)] = "auto"
     jobs: Annotated[
@@ -141,8 +193,14 @@ class RunFlags:
         console.check_quiet(self.quiet, self.verbose)
         if self.preview is not None and not 0 < self.preview < math.inf:
             raise UsageError(f"--preview takes a number of seconds above 0, not {self.preview:g}")
+        _ = self.part
         if self.batch != "auto" and not (self.batch.isdecimal() and int(self.batch) >= 1):
             raise UsageError(f"--batch takes auto or a whole number from 1, not {self.batch!r}")
+
+    @property
+    def part(self) -> Shard | None:
+        """The shard that is asked for."""
+        return None if self.shard is None else Shard.parse(self.shard)
 
     @property
     def pictures(self) -> int | None:

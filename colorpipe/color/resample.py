@@ -7,8 +7,6 @@ from typing import Any, Literal
 
 import cv2
 import numpy as np
-import torch
-import torch.nn.functional as F
 from numpy.typing import NDArray
 
 from colorpipe.color.spaces import Float
@@ -31,6 +29,9 @@ def smooth_pairs(values: Float, size: tuple[int, int]) -> Float:
     """(h, w, C) -> (H, W, C), bilinear, with antialiasing where it shrinks: as Pillow does."""
     if values.shape[:2] == size:
         return values
+    import torch
+    import torch.nn.functional as F
+
     planes = torch.from_numpy(np.ascontiguousarray(values.transpose(2, 0, 1)))[None]
     scaled = F.interpolate(planes, size, mode="bilinear", antialias=True, align_corners=False)[0]
     return np.asarray(scaled.numpy().transpose(1, 2, 0), np.float32)
@@ -45,16 +46,24 @@ def view_size(height: int, width: int, wanted: InputSize) -> tuple[int, int]:
     return next(sides), next(sides)
 
 
-def shrink(grey: NDArray[Any], size: tuple[int, int], by: Shrinking = "bicubic") -> NDArray[Any]:
+def shrink(
+    grey: NDArray[Any], size: tuple[int, int], by: Shrinking = "bicubic", *, by_pillow: bool = False
+) -> NDArray[Any]:
     """(H, W) -> (h, w), as the published networks were fed: see ``InputSize.by``.
 
     Grey 0..1 in float32, or uint8 codes: these are rounded after each direction, which is Pillow's arithmetic.
     ``two-point`` gives float32, of codes too.
+
+    Args:
+        by_pillow: Let Pillow do it itself, not torch in its manner, which rounds a code in hundreds otherwise: for
+            engines that do without torch.
     """
     if grey.shape == size:
         return grey
     if by == "two-point":
         return _two_point(grey, size)
+    if by_pillow:
+        return _by_pillow(grey, size, by)
     # some rows at a time, then the columns: as torch does it itself, but for its copy of the whole
     narrow = np.empty((grey.shape[0], size[1]), grey.dtype)
     rows = max(1, SHRUNK_AT_ONCE // grey.shape[1])
@@ -65,7 +74,19 @@ def shrink(grey: NDArray[Any], size: tuple[int, int], by: Shrinking = "bicubic")
     return small if grey.dtype == np.uint8 else np.clip(small, 0, 1)
 
 
+def _by_pillow(grey: NDArray[Any], size: tuple[int, int], by: Shrinking) -> NDArray[Any]:
+    from PIL import Image
+
+    method = Image.Resampling.BICUBIC if by == "bicubic" else Image.Resampling.BILINEAR
+    plane = Image.fromarray(grey if grey.dtype == np.uint8 else np.asarray(grey, np.float32))
+    small = np.asarray(plane.resize(size[::-1], method))
+    return small if grey.dtype == np.uint8 else np.clip(small, 0, 1)
+
+
 def _smooth(grey: NDArray[Any], size: tuple[int, int], by: Shrinking) -> NDArray[Any]:
+    import torch
+    import torch.nn.functional as F
+
     # a film's planes are read-only, which torch cannot say of a tensor: it gets a copy of those
     tensor = torch.from_numpy(np.require(grey, requirements=["C", "W"]))[None, None]
     small: NDArray[Any] = F.interpolate(tensor, size, mode=by, antialias=True, align_corners=False)[0, 0].numpy()

@@ -69,6 +69,7 @@ class MethodRunner:
         if self._session is None:
             return None
         recipe = self._session.recipe
+        recipe = replace(recipe, engine=self.method.recipe.engine)
         return replace(recipe, reference_sha256=None) if self.learns else recipe
 
     def open(self, case: Case | Clip) -> Session:
@@ -77,7 +78,9 @@ class MethodRunner:
             start = time.perf_counter()
             reference = case.reference if self.learns else self.method.reference
             # One picture at a time: each may have its own reference, and its seconds are to be its own.
-            session = Session(self.method.recipe, batch=1, host=self.host, reference=reference)
+            # torch, which the scores of others were made with, and which also gives the distributions.
+            recipe = replace(self.method.recipe, engine="torch")
+            session = Session(recipe, batch=1, host=self.host, reference=reference)
             runtime = session.pipeline.runtime
             self.start_up = time.perf_counter() - start - runtime.learning
             self.learning = 0.0 if self.learns else runtime.learning

@@ -19,7 +19,8 @@ from colorpipe.evaluation.protocols import DEFAULT_PROTOCOL, get, usual
 from colorpipe.evaluation.records import GREY, TRUTH
 from colorpipe.evaluation.results import Evaluation
 from colorpipe.evaluation.scorer import NullScoringListener, Scorer, ScoringListener
-from colorpipe.inference.runtime import Precision, choose_device
+from colorpipe.inference.devices import choose_device
+from colorpipe.inference.runtime import Precision
 from colorpipe.media.inputs import find_inputs
 from colorpipe.media.passed import Passed
 from colorpipe.plugins.host import DEFAULT_COLORIZER, PluginHost

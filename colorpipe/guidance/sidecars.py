@@ -188,6 +188,15 @@ class SidecarFiles:
                 yield f"{file.name} was painted on another file than {source.name} is now: look whether it still fits"
 
 
+def has_hints(folder: Path) -> bool:
+    """Whether a folder has hint or reference files at all.
+
+    Raises:
+        InputError: it cannot be looked into.
+    """
+    return bool(_hint_names(folder))
+
+
 def strays(folder: Path, inputs: frozenset[str]) -> Iterator[Path]:
     """Hint files of a folder that belong to none of its inputs.
 

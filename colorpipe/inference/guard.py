@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import inspect
+import sys
 import traceback
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
 
 from colorpipe.errors import ColorpipeError, PluginError, oneline
 from colorpipe.types import Chroma, ChromaDistribution
@@ -31,7 +31,7 @@ def named(plugin: Plugin, step: str) -> Iterator[None]:
     """
     try:
         yield
-    except (ColorpipeError, MemoryError, torch.OutOfMemoryError):
+    except (ColorpipeError, MemoryError):
         raise
     except Exception as error:
         if out_of_memory(error):
@@ -51,7 +51,8 @@ def _place(plugin: Plugin, error: Exception) -> str:
 
 
 def out_of_memory(error: BaseException) -> bool:
-    if isinstance(error, (torch.OutOfMemoryError, MemoryError)):
+    torch = sys.modules.get("torch")  # where it is not imported, no error is its
+    if isinstance(error, MemoryError) or (torch is not None and isinstance(error, torch.OutOfMemoryError)):
         return True
     text = str(error).lower()
     return "out of memory" in text or "can't allocate memory" in text

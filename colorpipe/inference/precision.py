@@ -10,7 +10,6 @@ import contextlib
 import hashlib
 import json
 import logging
-import platform
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -22,6 +21,7 @@ import torch
 from numpy.typing import NDArray
 
 from colorpipe.files import write_whole
+from colorpipe.inference.devices import cpu_model
 from colorpipe.weights.store import default_cache
 
 log = logging.getLogger(__name__)
@@ -168,19 +168,9 @@ def _is_close(exact: _Pass, narrow: _Pass) -> bool:
 
 def _key(network: torch.nn.Module) -> str:
     layers = [(name, tuple(value.shape)) for name, value in network.state_dict().items()]
-    machine = (_cpu(), torch.backends.cpu.get_cpu_capability(), torch.__version__)
+    machine = (cpu_model(), torch.backends.cpu.get_cpu_capability(), torch.__version__)
     text = repr((type(network).__qualname__, layers, machine))
     return hashlib.sha256(text.encode()).hexdigest()
-
-
-def _cpu() -> str:
-    """The CPU's model and capabilities."""
-    with contextlib.suppress(OSError):
-        lines = Path("/proc/cpuinfo").read_text("utf-8", "replace").splitlines()
-        facts = {line.split(":")[0].strip(): line for line in reversed(lines) if ":" in line}
-        if facts:
-            return repr([facts.get(name) for name in ("model name", "cpu family", "model", "flags", "Features")])
-    return f"{platform.machine()} {platform.processor()}"
 
 
 def _file() -> Path:

@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import torch
@@ -19,10 +19,15 @@ import torch
 from colorpipe.errors import DeviceError, PluginError, UsageError
 from colorpipe.inference import guard
 from colorpipe.inference import precision as measuring
+from colorpipe.inference.devices import AUTO_BATCH as AUTO_BATCH
+from colorpipe.inference.devices import COMPILE_FROM as COMPILE_FROM
+from colorpipe.inference.devices import MOST_LANES, choose_device
+from colorpipe.inference.devices import choose_devices as choose_devices
+from colorpipe.inference.devices import describe as describe
 from colorpipe.types import Batch, ChromaDistribution, Frame, Lab
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator
+    from collections.abc import Iterator
     from pathlib import Path
 
     from colorpipe.color import Float
@@ -30,84 +35,19 @@ if TYPE_CHECKING:
     from colorpipe.types import InputSize
 
 log = logging.getLogger(__name__)
-Precision = Literal["auto", "fp32", "bf16", "fp16"]
+Precision = Literal["auto", "fp32", "bf16", "fp16", "int8"]
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
-AUTO_BATCH = {"cpu": 1, "cuda": 16, "mps": 8}
-"""On a CPU larger batches gain nothing and cost latency and memory."""
-COMPILE_FROM = 2000
-"""Pictures from which compiling the network for a GPU, a minute of work, is worth it."""
-MOST_LANES = 8
-"""Network calls at once on a CPU. One thread a picture wastes nothing on waiting for other threads, and while readers
-and writers want the same cores that is most of it: eccv16 beside PNG writers, two cores, 0.8 CPU seconds a picture with
-two threads a call and 0.3 with two calls of one thread."""
-
-
-def choose_device(
-    name: str = "auto", *, require_gpu: bool = False, among: Collection[str] = frozenset(AUTO_BATCH), owner: str = ""
-) -> torch.device:
-    """The device of a name: ``auto`` (CUDA, then MPS, then CPU), ``cpu``, ``cuda``, ``cuda:N`` or ``mps``.
-
-    Args:
-        among: Kinds that will do: those that a method, ``owner``, can run on.
-
-    Raises:
-        UsageError: not a name of a device.
-        DeviceError: the device is not there, or a GPU is required and there is none.
-    """
-    kind, _, number = name.partition(":")
-    if kind not in ("auto", "cpu", "cuda", "mps") or (number and not (kind == "cuda" and number.isdigit())):
-        raise UsageError(f"there is no device {name!r}", hint="devices: auto, cpu, cuda, cuda:N, mps")
-    cuda, mps = torch.cuda.is_available(), torch.backends.mps.is_available()
-    if kind == "auto":
-        there = {"cuda": cuda, "mps": mps, "cpu": True}
-        kind = next((kind for kind, is_there in there.items() if is_there and kind in among), "")
-    if kind not in among:
-        runs_on = " or ".join(sorted(among))
-        reason = f"this machine has none: it runs on {runs_on}" if name == "auto" else f"it runs on {runs_on}"
-        raise DeviceError(f"{owner} does not run on --device {name}; {reason}", hint="choose another --colorizer")
-    if kind == "cpu" and require_gpu:
-        raise DeviceError("a GPU is required and this machine offers none", hint=_cuda_hint())
-    if kind == "cuda" and not cuda:
-        raise DeviceError(f"--device {name}: no CUDA device is available", hint=_cuda_hint())
-    if kind == "cuda" and int(number or 0) >= torch.cuda.device_count():
-        raise DeviceError(f"--device {name}: this machine has {torch.cuda.device_count()} CUDA device(s)")
-    if kind == "mps" and not mps:
-        raise DeviceError("--device mps: no Metal device is available", hint="use --device cpu")
-    return torch.device(kind, int(number)) if number else torch.device(kind)
-
-
-def choose_devices(
-    names: str, *, require_gpu: bool = False, among: Collection[str] = frozenset(AUTO_BATCH), owner: str = ""
-) -> list[torch.device]:
-    """The devices of names with commas between: ``cuda:0,cuda:1``. One named twice is used by two threads at once.
-
-    Args:
-        among, owner: As for ``choose_device``.
-
-    Raises:
-        UsageError: not names, or of devices of several kinds, which would each give their own last bits.
-        DeviceError: as ``choose_device``.
-    """
-    listed = [name.strip() for name in names.split(",")]
-    if len(listed) > 1 and not all(listed):
-        raise UsageError(f"--device {names}: a name is missing beside a comma", hint="for example: cuda:0,cuda:1")
-    devices = [choose_device(name, require_gpu=require_gpu, among=among, owner=owner) for name in listed]
-    if len({device.type for device in devices}) > 1:
-        raise UsageError(
-            f"--device {names}: these are of several kinds, and results differ a little between kinds",
-            hint="name devices of one kind: cuda:0,cuda:1",
-        )
-    return devices
-
-
-def _cuda_hint() -> str:
-    if torch.version.cuda is None:
-        return f"torch {torch.__version__} is built without CUDA; use --device cpu, or install a CUDA build of torch"
-    return "check the driver with nvidia-smi, or use --device cpu"
 
 
 class Runtime:
     """One colorizer with its network on one device."""
+
+    engine: Literal["torch", "openvino"] = "torch"
+    """What computes the network. ``openvino`` where its place was taken by a graph (``trial.consider``)."""
+    without_torch = False
+    """Whether what goes into it is to be made without torch: always in the same way, whatever else is imported."""
+    uncalibrated = False
+    """int8 was asked for, and there is no graph of it yet: see ``int8``."""
 
     def __init__(
         self,
@@ -152,6 +92,8 @@ class Runtime:
 
     def _choose(self, name: Precision) -> tuple[Literal["fp32", "bf16", "fp16"], str]:
         """A precision, and the reason for it; ``auto`` is fp16 on CUDA, the faster one on a CPU, and fp32 elsewhere."""
+        if name == "int8":  # by another engine; torch computes exactly what that is compared with
+            return "fp32", ""
         if name != "auto":
             return name, ""
         if self.device.type == "cuda":
@@ -239,7 +181,10 @@ class Runtime:
 
         Raises:
             DeviceError: not even one picture fits.
+            UsageError: int8 was asked for and not calibrated.
         """
+        if self.uncalibrated:
+            raise UsageError("int8 is not calibrated for these weights", hint="Session.calibrate(pictures) does it")
         results: list[Float] = []
         while len(results) < len(L):
             start, size = len(results), 1 if alone else self.batch
@@ -376,11 +321,3 @@ def keep_threads(number: int) -> None:
     """Make torch use so many threads for this thread's calls, whatever others set."""
     torch.get_num_threads()  # a thread's first question sets its number to the default, over what was set before
     torch.set_num_threads(number)
-
-
-def describe(device: torch.device) -> str:
-    """The device's name for a person: ``cpu`` or ``cuda:0 (NVIDIA H100)``."""
-    if device.type != "cuda":
-        return str(device)
-    properties: Any = torch.cuda.get_device_properties(device)
-    return f"{device} ({properties.name})"

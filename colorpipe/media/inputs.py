@@ -6,37 +6,26 @@ import hashlib
 import os
 import re
 import sys
-from collections import Counter
+from array import array
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
+from typing import overload
 
 from colorpipe.errors import UsageError
 from colorpipe.files import given_path
 from colorpipe.media import sniff
+from colorpipe.media.listing import Found as Found
+from colorpipe.media.listing import Listing, Overwriting
+from colorpipe.media.parts import FilmPart
 from colorpipe.media.passed import OTHER_SUFFIXES, OwnResults, Passed, is_album, is_other_picture
+from colorpipe.media.suffixes import SEARCHED, SHARED_SUFFIXES
+from colorpipe.media.suffixes import STILL_SUFFIXES as STILL_SUFFIXES
+from colorpipe.media.suffixes import VIDEO_SUFFIXES as VIDEO_SUFFIXES
+from colorpipe.media.suffixes import WRITABLE_STILLS as WRITABLE_STILLS
 
 DEFAULT_OUTPUT = Path("colorized")
 
-STILL_SUFFIXES = frozenset(
-    {
-        ".avif", ".bmp", ".dib", ".gif", ".heic", ".heif", ".jfif", ".jpe", ".jpeg", ".jpg", ".pam", ".pbm", ".pgm",
-        ".png", ".pnm", ".ppm", ".tif", ".tiff", ".webp",
-    }
-)  # fmt: skip
-VIDEO_SUFFIXES = frozenset(
-    {
-        ".264", ".265", ".3g2", ".3gp", ".asf", ".avc", ".avi", ".dif", ".divx", ".dv", ".evo", ".f4v", ".flv", ".gxf",
-        ".h264", ".h265", ".hevc", ".ivf", ".m1v", ".m2p", ".m2t", ".m2ts", ".m2v", ".m4v", ".mk3d", ".mkv", ".mod",
-        ".mov", ".mp2v", ".mp4", ".mpe", ".mpeg", ".mpg", ".mpv", ".mts", ".mxf", ".nut", ".ogm", ".ogv", ".qt", ".rm",
-        ".rmvb", ".tod", ".tp", ".trp", ".ts", ".vob", ".vro", ".webm", ".wmv", ".wtv", ".y4m",
-    }
-)  # fmt: skip
-"""Suffixes that are picked out of folders and patterns. A file that is named itself is always taken."""
-SHARED_SUFFIXES = frozenset({".avc", ".dif", ".evo", ".gxf", ".mod", ".mpv", ".nut", ".ogm", ".tod", ".tp", ".trp"})
-"""Suffixes that other kinds of files share, above all music: in folders the content decides."""
-WRITABLE_STILLS = frozenset({".jpg", ".jpeg", ".png", ".tif", ".tiff", ".webp", ".avif"})
-"""Extensions that a still's result can have; other sources give a .png."""
 _HINTS = re.compile(r"\.hints\.[a-z0-9]+$")
 """Hint files of any format: unusable ones are reported, not colorized."""
 _REFERENCE = re.compile(r"\.[0-9]+\.reference\.(png|jpe?g)$")
@@ -44,17 +33,6 @@ _REFERENCE = re.compile(r"\.[0-9]+\.reference\.(png|jpe?g)$")
 _MAGIC = frozenset("*?[")
 _NAME_BYTES = 255
 """Longest file name that file systems allow."""
-
-
-@dataclass(frozen=True)
-class Found:
-    """One input, and its place in the tree that results mirror."""
-
-    path: Path
-    relative: Path
-    """The path inside the folder (or the fixed part of the pattern) that was named; a named file's name."""
-    error: str | None = None
-    """Reason why a folder cannot be looked into: no permission. The rest goes on."""
 
 
 @dataclass(frozen=True)
@@ -69,6 +47,10 @@ class Job:
     """Seconds of a film that are made, spread over its length; None for the whole film, and for pictures."""
     exact: bool = False
     """The output was named itself: its result goes there or nowhere."""
+    part: FilmPart | None = None
+    """Only this part of a film is made; ``output`` is the part's."""
+    relative: str = ""
+    """The path inside the folder that was named, with ``/`` between its parts: what ``--shard`` goes by."""
 
     @property
     def comparison(self) -> Path:
@@ -92,9 +74,9 @@ def named(path: Path, name: str) -> Path:
     return path.with_name(stem + suffix)
 
 
-def is_video(path: Path) -> bool:
+def is_video(path: Path | str) -> bool:
     """Whether a name is a film's, for planning. When a file is opened, its content decides."""
-    return path.suffix.lower() in VIDEO_SUFFIXES
+    return os.path.splitext(path)[1].lower() in VIDEO_SUFFIXES
 
 
 def default_video_suffix(path: Path) -> str:
@@ -105,7 +87,7 @@ def default_video_suffix(path: Path) -> str:
 
 def find_inputs(
     arguments: Sequence[str | Path], exclude: Path | None = None, passed: Passed | None = None
-) -> list[Found]:
+) -> Sequence[Found]:
     """The inputs that files, folders and glob patterns name, in the order named, each folder sorted, none twice.
 
     Folders are searched all the way down, through links too, each once. Hidden files and folders, thumbnails and bins
@@ -122,17 +104,19 @@ def find_inputs(
     if not arguments:
         raise UsageError("no input was named", hint="name pictures, films, folders or patterns")
     search = _Search(None if exclude is None else exclude.resolve(), Passed() if passed is None else passed)
-    found: dict[str, Found] = {}
+    found = Listing()
+    # One folder alone gives nothing twice, and a million of its paths need not be remembered for that.
+    alone = len(arguments) == 1 and os.path.isdir(given_path(arguments[0]))
+    known: set[str] | None = None if alone else set()
     for argument in arguments:
-        for item in search.expand(argument):
-            found.setdefault(os.path.abspath(item.path), item)
+        found.extend(*search.expand(argument), known)
     if not found:
         listed = ", ".join(str(argument) for argument in arguments)
         told = "".join(f"; {line}" for line in search.passed.told())
         raise UsageError(
             f"no picture or film in {listed}{told}", hint="a file whose name tells nothing can be named itself"
         )
-    return list(found.values())
+    return found
 
 
 class _Search:
@@ -144,23 +128,24 @@ class _Search:
         self.seen: set[tuple[int, int]] = set()
         """Device and inode of every folder that the current argument led into, so that links cannot lead in circles."""
 
-    def expand(self, argument: str | Path) -> list[Found]:
+    def expand(self, argument: str | Path) -> tuple[Path, Iterator[tuple[str, str | None]]]:
+        """A root, and what was found: paths below it, and reasons why they cannot be looked into."""
         path, self.seen = given_path(argument), set()
         if os.path.isdir(path):
-            return _sorted(self._walk(path, Path()))
+            return path, self._walk(str(path), "")
         if os.path.lexists(path):
-            return [Found(path, Path(path.name))]
+            return path.parent, iter([(path.name, None)])
         if _MAGIC.intersection(str(argument)):
-            return _sorted(self._match(path))
+            fixed = next(index for index, part in enumerate(path.parts) if _MAGIC.intersection(part))
+            root = Path(*path.parts[:fixed])
+            return root, self._match(path, root, str(Path(*path.parts[fixed:])))
         raise UsageError(f"{argument} does not exist", hint="check the spelling; a pattern needs *, ? or [...]")
 
-    def _match(self, pattern: Path) -> Iterator[Found]:
+    def _match(self, pattern: Path, root: Path, wanted: str) -> Iterator[tuple[str, str | None]]:
         """A glob pattern's files, and its folders with all that is in them."""
-        fixed = next(index for index, part in enumerate(pattern.parts) if _MAGIC.intersection(part))
-        root = Path(*pattern.parts[:fixed])
         matched = False
         try:
-            paths = sorted(root.glob(str(Path(*pattern.parts[fixed:]))))
+            paths = sorted(root.glob(wanted))
         except ValueError as error:
             raise UsageError(f"{pattern} is no pattern: {error}", hint="** stands alone between two slashes") from None
         for path in paths:
@@ -171,15 +156,15 @@ class _Search:
                 continue
             matched = True
             if path.is_dir():
-                yield from self._walk(path, relative)
-            elif self._is_taken(path):
-                yield Found(path, relative)
+                yield from self._walk(str(path), str(relative))
+            elif self._is_taken(str(path.parent), path.name):
+                yield str(relative), None
         if not matched:
             raise UsageError(
                 f"nothing matches {pattern}", hint="check the folder and the pattern; ** goes through folders"
             )
 
-    def _walk(self, folder: Path, relative: Path) -> Iterator[Found]:
+    def _walk(self, folder: str, relative: str) -> Iterator[tuple[str, str | None]]:
         try:
             status = os.stat(folder)
             if (status.st_dev, status.st_ino) in self.seen:
@@ -189,35 +174,33 @@ class _Search:
                 # Links last: a folder is found under its own name rather than through a link beside it.
                 listed = sorted(entries, key=lambda entry: (entry.is_symlink(), entry.name))
         except OSError as error:
-            yield Found(folder, relative, f"cannot look into folder {folder}: {(error.strerror or str(error)).lower()}")
+            reason = (error.strerror or str(error)).lower()
+            yield relative or ".", f"cannot look into folder {folder}: {reason}"
             return
         for entry in listed:
-            if entry.name.startswith("."):
+            name = entry.name
+            if name.startswith("."):
                 continue
-            path, inner = folder / entry.name, relative / entry.name
             if _is_folder(entry):
-                if is_album(entry.name) and (self.exclude is None or path.resolve() != self.exclude):
-                    yield from self._walk(path, inner)
-            elif self._is_taken(path):
-                yield Found(path, inner)
+                path = os.path.join(folder, name)
+                if is_album(name) and (self.exclude is None or Path(path).resolve() != self.exclude):
+                    yield from self._walk(path, os.path.join(relative, name))
+            elif self._is_taken(folder, name):
+                yield os.path.join(relative, name), None
 
-    def _is_taken(self, path: Path) -> bool:
-        lower = path.name.lower()
+    def _is_taken(self, folder: str, name: str) -> bool:
+        lower = name.lower()
         if _HINTS.search(lower) or _REFERENCE.search(lower):
             return False
         suffix = os.path.splitext(lower)[1]
-        if suffix not in STILL_SUFFIXES | VIDEO_SUFFIXES or (suffix in SHARED_SUFFIXES and not sniff.is_film(path)):
-            if is_other_picture(path):
-                self.passed.others.append(path)
+        if suffix not in SEARCHED or (suffix in SHARED_SUFFIXES and not sniff.is_film(Path(folder, name))):
+            if is_other_picture(Path(folder, name)):
+                self.passed.others.append(Path(folder, name))
             return False
-        if path in self.own:
-            self.passed.results.append(path)
+        if self.own.has(folder, name):
+            self.passed.results.append(Path(folder, name))
             return False
         return True
-
-
-def _sorted(found: Iterator[Found]) -> list[Found]:
-    return sorted(found, key=lambda item: item.relative.parts)
 
 
 def _is_folder(entry: os.DirEntry[str]) -> bool:
@@ -227,13 +210,70 @@ def _is_folder(entry: os.DirEntry[str]) -> bool:
         return False
 
 
+class Plan(Sequence[Job]):
+    """Inputs with the places of their results. A ``Job`` is made when it is asked for, so that a million fit."""
+
+    def __init__(self, found: Listing, root: Path, renamed: dict[int, str], preview: float | None, exact: bool) -> None:
+        self.found, self.root = found, root.parent if exact else root
+        self._renamed, self._preview, self._exact = renamed, preview, exact
+        self._chosen: Sequence[int] = range(len(found))
+        """Places in the listing of those of one shard, or of all."""
+        names = (self._renamed.get(place, name) for place, name in enumerate(found.names))
+        self._films = {place for place, name in enumerate(names) if is_video(name)} - found.errors.keys()
+        self.planned = {_key(self._name(place)) for place in self._chosen}
+        """Keys of all results below the root, of other shards too."""
+
+    def only(self, takes: Callable[[str], bool]) -> None:
+        """Leave the jobs whose ``relative`` is taken, those of one shard; ``planned`` stays as it is."""
+        self._chosen = array("L", (place for place in self._chosen if takes(self.found.relative(place))))
+
+    @property
+    def films(self) -> int:
+        """Inputs that are films by their names."""
+        return len(self._films if isinstance(self._chosen, range) else self._films.intersection(self._chosen))
+
+    def output(self, place: int) -> str:
+        """The path of a result, by its input's place in the listing."""
+        return os.path.join(self.root, self._name(place))
+
+    def _name(self, place: int) -> str:
+        name = self._renamed.get(place, self.found.names[place])
+        return str(_previewed(Path(name))) if self._preview is not None and place in self._films else name
+
+    def outputs(self) -> Iterator[str]:
+        """The paths of the results."""
+        return map(self.output, self._chosen)
+
+    def is_planned(self, output: Path) -> bool:
+        """Whether this is an input's own place."""
+        return output.is_relative_to(self.root) and _key(output.relative_to(self.root)) in self.planned
+
+    def __len__(self) -> int:
+        return len(self._chosen)
+
+    @overload
+    def __getitem__(self, number: int) -> Job: ...
+    @overload
+    def __getitem__(self, number: slice) -> list[Job]: ...
+    def __getitem__(self, number: int | slice) -> Job | list[Job]:
+        if isinstance(number, slice):
+            return [self[one] for one in range(*number.indices(len(self)))]
+        place = self._chosen[number]
+        preview = self._preview if place in self._films else None
+        source, output, error = Path(self.found.path(place)), Path(self.output(place)), self.found.errors.get(place)
+        return Job(source, output, error, preview, self._exact, relative=self.found.relative(place))
+
+    def __iter__(self) -> Iterator[Job]:
+        return (self[number] for number in range(len(self)))
+
+
 def plan(
     found: Sequence[Found],
     output: Path | None,
     video_suffix: Callable[[Path], str] = default_video_suffix,
     preview: float | None = None,
     compare: bool = False,
-) -> list[Job]:
+) -> Plan:
     """The path of each result: mirrored under ``output``, or ``output`` itself for one file and a file's name.
 
     A still keeps its extension where that can be written, else its result is a ``.png``; a film's is up to
@@ -249,34 +289,28 @@ def plan(
             file stands; a comparison would replace a result.
     """
     root = DEFAULT_OUTPUT if output is None else output
-    if _names_file(root):
-        if len(found) != 1 or found[0].relative.name != found[0].path.name or len(found[0].relative.parts) > 1:
+    listing = found if isinstance(found, Listing) else Listing.of(found)
+    if names_file(root):
+        if len(listing) != 1 or found[0].relative.name != found[0].path.name or len(found[0].relative.parts) > 1:
             raise UsageError(
-                f"{root} is one file's name, and there are {len(found)} inputs", hint="give a folder's name to -o"
+                f"{root} is one file's name, and there are {len(listing)} inputs", hint="give a folder's name to -o"
             )
-        jobs = [Job(found[0].path, root, found[0].error, exact=True)]
+        jobs = Plan(listing, root, {0: root.name}, preview, True)
     else:
         _refuse_format(root)
         if root.exists() and not root.is_dir():
             raise UsageError(f"{root} is a file, not a folder", hint="give another folder to -o")
-        jobs = [
-            Job(item.path, root / relative, item.error)
-            for item, relative in zip(found, _names(found, video_suffix), strict=True)
-        ]
-    if preview is not None:
-        jobs = [_previewed(job, preview) for job in jobs]
+        jobs = Plan(listing, root, renamings(listing, video_suffix), preview, False)
     _refuse_overwriting(jobs, compare)
     return jobs
 
 
-def _previewed(job: Job, seconds: float) -> Job:
-    if job.error or not is_video(job.output):
-        return job
-    name = f"{job.output.stem}.preview{job.output.suffix}"
-    return replace(job, output=named(job.output, name), preview=seconds)
+def _previewed(output: Path) -> Path:
+    return named(output, f"{output.stem}.preview{output.suffix}")
 
 
-def _names_file(output: Path) -> bool:
+def names_file(output: Path) -> bool:
+    """Whether an output is one result's file and no folder."""
     return output.suffix.lower() in WRITABLE_STILLS | VIDEO_SUFFIXES and not output.is_dir()
 
 
@@ -291,21 +325,35 @@ def _refuse_format(output: Path) -> None:
         )
 
 
-def _names(found: Sequence[Found], video_suffix: Callable[[Path], str]) -> list[Path]:
-    """Relative paths of the results, no two the same."""
-    wanted = [item.relative if item.error else _renamed(item, video_suffix) for item in found]
-    shared = Counter(_key(path) for path in wanted)
+def renamings(found: Listing, video_suffix: Callable[[Path], str]) -> dict[int, str]:
+    """The relative paths of results that are not their input's, by place in the listing; no two results share one."""
+    wanted: dict[int, str] = {}
+    for place, name in enumerate(found.names):
+        if place not in found.errors and os.path.splitext(name)[1].lower() not in WRITABLE_STILLS:
+            renamed = str(_renamed(found[place], video_suffix))
+            if renamed != name:
+                wanted[place] = renamed
+    seen: set[str] = set()
+    shared: set[str] = set()
+    for place, name in enumerate(found.names):
+        key = _key(wanted.get(place, name))
+        (shared if key in seen else seen).add(key)
     # Who keeps its name keeps it; who changes its extension makes room.
-    for index, item in enumerate(found):
-        if shared[_key(wanted[index])] > 1 and _key(wanted[index]) != _key(item.relative):
-            wanted[index] = named(item.relative, item.relative.name + wanted[index].suffix)
+    for place in list(wanted):
+        name = found.names[place]
+        if _key(wanted[place]) in shared and _key(wanted[place]) != _key(name):
+            wanted[place] = str(named(Path(name), Path(name).name + Path(wanted[place]).suffix))
+    del seen, shared
     taken: set[str] = set()
-    for index, path in enumerate(wanted):
+    for place, name in enumerate(found.names):
+        path = name = wanted.get(place, name)
         number = 2
-        while _key(wanted[index]) in taken:
-            wanted[index] = named(path, f"{path.stem}-{number}{path.suffix}")
+        while _key(name) in taken:
+            name = str(named(Path(path), f"{Path(path).stem}-{number}{Path(path).suffix}"))
             number += 1
-        taken.add(_key(wanted[index]))
+        taken.add(_key(name))
+        if name != path:
+            wanted[place] = name
     return wanted
 
 
@@ -323,34 +371,28 @@ def _renamed(item: Found, video_suffix: Callable[[Path], str]) -> Path:
     return named(item.relative, (item.relative.stem if known else item.relative.name) + ".png")
 
 
-def _key(path: Path) -> str:
+def _key(path: str | Path) -> str:
     # These file systems hold names apart by more than case only when asked to.
     return str(path).casefold() if sys.platform in ("win32", "darwin") else str(path)
 
 
-def _refuse_overwriting(jobs: Sequence[Job], compare: bool) -> None:
+def _refuse_overwriting(jobs: Plan, compare: bool) -> None:
     """No result and no comparison may stand where any input stands, however it is spelt or linked, and no comparison
     where a result does."""
-    inputs = {os.path.realpath(job.input): job.input for job in jobs}
-    identities = {(status.st_dev, status.st_ino) for status in map(_status, inputs) if status is not None}
-    results = {_key(job.output): job.input for job in jobs}
-    places = [(job, "result", job.output) for job in jobs]
-    places += [(job, "comparison", job.comparison) for job in jobs if compare]
-    for job, what, place in places:
-        status = _status(place)
-        if os.path.realpath(place) in inputs or (status and (status.st_dev, status.st_ino) in identities):
+    guard = Overwriting(jobs.found)
+    if guard.applies_to(jobs.root):
+        for number, output in enumerate(jobs.outputs()):
+            places = [("result", output), *([("comparison", str(jobs[number].comparison))] if compare else [])]
+            for what, place in places:
+                if guard.is_input(place):
+                    raise UsageError(
+                        f"the {what} of {jobs[number].input} would replace the source {Path(place)}",
+                        hint="give another place to -o",
+                    )
+    for job in jobs if compare else ():
+        if jobs.is_planned(job.comparison):
+            other = next(one.input for one in jobs if _key(one.output) == _key(job.comparison))
             raise UsageError(
-                f"the {what} of {job.input} would replace the source {place}", hint="give another place to -o"
-            )
-        if what == "comparison" and _key(place) in results:
-            raise UsageError(
-                f"the comparison of {job.input} would replace the result of {results[_key(place)]}, {place}",
+                f"the comparison of {job.input} would replace the result of {other}, {job.comparison}",
                 hint="colorize one of them in a call of its own, with another folder for -o",
             )
-
-
-def _status(path: str | Path) -> os.stat_result | None:
-    try:
-        return os.stat(path)
-    except OSError:
-        return None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -82,38 +83,45 @@ class OwnResults:
 
     def __init__(self) -> None:
         self._known: dict[str, frozenset[str]] = {}
+        self._above: dict[str, list[tuple[str, frozenset[str]]]] = {}
+        """Folder -> the folders at or above it that have a journal, and the results that it records."""
 
-    def __contains__(self, path: Path) -> bool:
-        """Looks as far up as the journals of an output folder lie: at every folder above the file."""
-        full = os.path.abspath(path)
-        folder = os.path.dirname(full)
+    def has(self, folder: str, name: str) -> bool:
+        """Whether the file of that name is one.
+
+        Looks as far up as the journals of an output folder lie: at every folder above the file.
+        """
+        if folder not in self._above:
+            self._above[folder] = list(self._journals(os.path.abspath(folder)))
+        journals = self._above[folder]
+        if not journals:
+            return False
+        full = os.path.join(os.path.abspath(folder), name)
+        return any(os.path.relpath(full, place) in listed for place, listed in journals)
+
+    def _journals(self, folder: str) -> Iterator[tuple[str, frozenset[str]]]:
         while True:
-            if full in self._listed(folder):
-                return True
+            if folder not in self._known:
+                self._known[folder] = _listed(folder)
+            if self._known[folder]:
+                yield folder, self._known[folder]
             above = os.path.dirname(folder)
             if above == folder:
-                return False
+                return
             folder = above
-
-    def _listed(self, folder: str) -> frozenset[str]:
-        if folder not in self._known:
-            self._known[folder] = _listed(folder)
-        return self._known[folder]
 
 
 def _listed(folder: str) -> frozenset[str]:
-    """Absolute paths of the results, and of the comparisons beside stills, that the journal of a folder records."""
+    """Paths, from the folder, of the results and of the comparisons beside stills that its journal records."""
+    listed = set()
     try:
-        with open(os.path.join(folder, JOURNAL), "rb") as file:
-            lines = file.read().decode("utf-8", "replace").splitlines()
+        with open(os.path.join(folder, JOURNAL), encoding="utf-8", errors="replace") as file:
+            for line in file:  # one by one: a journal of a million results is a gigabyte
+                try:
+                    listed.add(os.path.normpath(json.loads(line)["output"]))
+                except (ValueError, KeyError, TypeError):  # a line that a power cut left unfinished
+                    continue
     except OSError:
         return frozenset()
-    listed = set()
-    for line in lines:
-        try:
-            name = json.loads(line)["output"]
-            listed.add(os.path.normpath(os.path.join(folder, name)))
-        except (ValueError, KeyError, TypeError):  # a line that a power cut left unfinished
-            continue
     # Comparisons of stills were not recorded by versions before this one.
     return frozenset(listed | {os.path.splitext(name)[0] + ".compare.jpg" for name in listed})

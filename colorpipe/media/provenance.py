@@ -9,6 +9,8 @@ from colorpipe.errors import InputError
 from colorpipe.media import sniff
 from colorpipe.media.inputs import is_video
 
+SOURCE_TYPE = "http://cv.iptc.org/newscodes/digitalsourcetype/compositeWithTrainedAlgorithmicMedia"
+"""IPTC's word for what colorpipe makes."""
 _COMMENT = re.compile(r"colorpipe_recipe=([0-9a-f]{64})")
 """Where a container keeps known keys alone, the mark is in its comment."""
 

@@ -16,7 +16,6 @@ from numpy.typing import NDArray
 
 from colorpipe import color
 from colorpipe.color import published, resample
-from colorpipe.color.merge_torch import DeviceMerge
 from colorpipe.guidance.correction import Corrector, working_size
 from colorpipe.guidance.hint_files import Hints
 from colorpipe.settings import MediaOptions, MergeOptions
@@ -24,7 +23,8 @@ from colorpipe.types import Encoding, Frame, Metadata
 
 if TYPE_CHECKING:
     from colorpipe.color import Float
-    from colorpipe.inference.runtime import Runtime
+    from colorpipe.color.merge_torch import DeviceMerge
+    from colorpipe.pipeline.runtimes import AnyRuntime
     from colorpipe.plugins.interfaces import Preprocessor
 
 
@@ -56,14 +56,14 @@ class Pipeline:
     """The stages of one recipe, put together."""
 
     def __init__(
-        self, preprocessors: Sequence[Preprocessor], runtime: Runtime, merge: MergeOptions, media: MediaOptions
+        self, preprocessors: Sequence[Preprocessor], runtime: AnyRuntime, merge: MergeOptions, media: MediaOptions
     ) -> None:
         # Repairs come first: they work on the picture at its own size, before others pad or shrink the network's view.
         self.preprocessors = tuple(sorted(preprocessors, key=lambda preprocessor: not preprocessor.restores))
         self.runtime = runtime
         self.merge = merge
         self.media = media
-        self.on_device = None if runtime.device.type == "cpu" else DeviceMerge(runtime.device)
+        self.on_device = None if runtime.device.type == "cpu" else _on_device(runtime)
 
     def prepare(
         self,
@@ -112,7 +112,7 @@ class Pipeline:
             seen = frame.luma if frame.luma.dtype == np.uint8 else color.grey_plane(frame)
         wanted = self.runtime.input_size_of(frame)
         size = resample.view_size(seen.shape[0], seen.shape[1], wanted)
-        view = resample.shrink(seen, size, wanted.by)
+        view = resample.shrink(seen, size, wanted.by, by_pillow=self.runtime.without_torch)
         if view.dtype == np.uint8:
             L = color.lightness(Frame(view, frame.encoding)).L
         else:
@@ -242,6 +242,12 @@ class Pipeline:
         """Whether to reproduce, for a still, a published script that lays U and V over the luma."""
         yuv = self.runtime.colorizer.published == "yuv"
         return yuv and self._plain(frame) and self._gamut(frame) == "clip"
+
+
+def _on_device(runtime: Any) -> DeviceMerge:
+    from colorpipe.color.merge_torch import DeviceMerge  # imports torch, which not every engine needs
+
+    return DeviceMerge(runtime.device)
 
 
 def _grey(codes: Float, encoding: Encoding) -> Float:

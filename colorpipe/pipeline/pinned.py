@@ -2,25 +2,38 @@
 
 from __future__ import annotations
 
+import importlib
+import importlib.util
 import logging
 import platform
+import re
+import sys
 from collections.abc import Mapping
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import cv2
 import numpy as np
-import torch
 
 from colorpipe._version import __version__
-from colorpipe.inference.runtime import Runtime, describe
-from colorpipe.types import ChromaDistribution, Recipe
+from colorpipe.inference import openvino_library
+from colorpipe.inference.devices import describe
+from colorpipe.inference.graph_runtime import GraphRuntime
+from colorpipe.types import Recipe
+
+if TYPE_CHECKING:
+    from colorpipe.inference.runtime import Runtime
+
+    AnyRuntime = Runtime | GraphRuntime
 
 log = logging.getLogger(__name__)
 
 
-def in_effect(runtime: Runtime) -> dict[str, Any]:
-    """Precision, versions and machine; temperatures and vibrance where a distribution is decoded."""
-    return {"precision": runtime.precision, **_decoding(runtime), "versions": versions(), "machine": machine(runtime)}
+def in_effect(runtime: AnyRuntime) -> dict[str, Any]:
+    """Precision, versions and machine; temperatures and vibrance where a distribution is decoded; the engine, where it
+    is not torch alone."""
+    facts = {"precision": runtime.precision, **_decoding(runtime), "versions": versions(), "machine": machine(runtime)}
+    return facts if runtime.engine == "torch" else {**facts, **_engine(runtime)}
 
 
 def versions() -> dict[str, str]:
@@ -28,35 +41,51 @@ def versions() -> dict[str, str]:
     return {
         "colorpipe": __version__,
         "python": platform.python_version(),
-        "torch": str(torch.__version__),
+        "torch": _torch_version(),
         "numpy": np.__version__,
         "opencv": cv2.__version__,
     }
 
 
-def machine(runtime: Runtime) -> dict[str, str]:
+def _torch_version() -> str:
+    """Torch's own word for it, without importing it for that: ``2.9.0+cpu``, where its distribution may say 2.9.0."""
+    if "torch" not in sys.modules:
+        spec = importlib.util.find_spec("torch")
+        file = None if spec is None or spec.origin is None else Path(spec.origin).with_name("version.py")
+        if file is not None and file.is_file():
+            stated = re.search(r"^__version__ = ['\"](.+)['\"]", file.read_text("utf-8"), re.MULTILINE)
+            if stated:
+                return stated[1]
+    return str(importlib.import_module("torch").__version__)
+
+
+def machine(runtime: AnyRuntime) -> dict[str, str]:
     """The kind of machine: equal ones give equal bits."""
     kind = {"device": describe(runtime.device) if runtime.device.type != "cpu" else "cpu"}
-    return {**kind, "cpu": platform.machine(), "instructions": torch.backends.cpu.get_cpu_capability()}
+    return {**kind, "cpu": platform.machine(), "instructions": _instructions(runtime)}
 
 
-def _decoding(runtime: Runtime) -> dict[str, float | None]:
-    """The decoder's own options; those left to the weights are filled in with the network's values."""
-    if runtime.decoder is None:
-        return {}
-    seen: list[ChromaDistribution] = []
-    before, runtime.watch = runtime.watch, seen.append
-    try:
-        runtime.sample()
-    finally:
-        runtime.watch = before
-    given = seen[0]
-    own = {"T": given.natural_T, "vibrance": given.natural_vibrance, "grey_T": given.natural_grey_T}
-    options = runtime.decoder.options.as_dict()
-    return {name: options[name] if options[name] is not None else own[name] for name in own if name in options}
+def _instructions(runtime: AnyRuntime) -> str:
+    if isinstance(runtime, GraphRuntime):
+        return runtime.instructions
+    return str(importlib.import_module("torch").backends.cpu.get_cpu_capability())
 
 
-def tell_differences(recipe: Recipe, made: Recipe, runtime: Runtime) -> None:
+def _decoding(runtime: AnyRuntime) -> dict[str, float | None]:
+    if isinstance(runtime, GraphRuntime):
+        return dict(runtime.effect)
+    from colorpipe.inference.trial import decoding
+
+    return decoding(runtime)
+
+
+def _engine(runtime: AnyRuntime) -> dict[str, Any]:
+    if isinstance(runtime, GraphRuntime):
+        return runtime.facts
+    return {"engine": f"openvino {openvino_library.version()}"}
+
+
+def tell_differences(recipe: Recipe, made: Recipe, runtime: AnyRuntime) -> None:
     """Log each of ``differences``."""
     for difference in differences(recipe, made, runtime):
         log.warning("the recipe may give other bits here: %s", difference)
@@ -70,7 +99,15 @@ def precision_of(recipe: Recipe, device: str) -> str:
     return str(recipe.in_effect.get("precision", "auto"))
 
 
-def differences(recipe: Recipe, made: Recipe, runtime: Runtime) -> list[str]:
+def engine_of(recipe: Recipe) -> str:
+    """The engine that the recipe asks for; for ``auto``, the one that computed it when saved, if it is installed."""
+    if recipe.engine != "auto" or "precision" not in recipe.in_effect:
+        return recipe.engine
+    saved = str(recipe.in_effect.get("engine", "torch")).partition(" ")[0]
+    return saved if saved == "torch" or openvino_library.version() else "torch"
+
+
+def differences(recipe: Recipe, made: Recipe, runtime: AnyRuntime) -> list[str]:
     """One sentence for each difference from the place where a recipe was saved; none if it repeats bit for bit.
 
     Args:
@@ -84,6 +121,9 @@ def differences(recipe: Recipe, made: Recipe, runtime: Runtime) -> list[str]:
     if recipe.weights_sha256 and made.weights_sha256 != recipe.weights_sha256:
         told.append(f"its weights had SHA-256 {recipe.weights_sha256[:12]}.., here they have {_short(made)}")
     told += _unequal("precision was", {"": pins.get("precision")}, {"": runtime.precision})
+    engine = {"engine": pins.get("engine", "torch")}
+    here = {"engine": "torch" if runtime.engine == "torch" else _engine(runtime)["engine"]}
+    told += _unequal("it was computed by the", engine, here)
     told += _unequal("it was made with", pins.get("versions", {}), versions())
     told += _unequal("it was made on", pins.get("machine", {}), machine(runtime))
     return told

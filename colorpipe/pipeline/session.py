@@ -26,9 +26,10 @@ from colorpipe._version import __version__
 from colorpipe.errors import OptionError, UsageError
 from colorpipe.guidance import hint_files
 from colorpipe.guidance.reference import read_lab
-from colorpipe.inference.runtime import Precision, Runtime, choose_devices
+from colorpipe.inference.engines import Wanted
 from colorpipe.pipeline import pinned
 from colorpipe.pipeline.frame import Pipeline
+from colorpipe.pipeline.runtimes import RuntimeMaker
 from colorpipe.plugins import fingerprint
 from colorpipe.plugins.host import DEFAULT_COLORIZER, PluginHost
 from colorpipe.settings import MediaOptions, MergeOptions
@@ -38,7 +39,10 @@ from colorpipe.weights.store import ModelStore, Weights, sha256
 if TYPE_CHECKING:
     from colorpipe.color import Float
     from colorpipe.guidance.sidecars import SidecarFiles
+    from colorpipe.inference.engines import Engine
+    from colorpipe.inference.runtime import Precision
     from colorpipe.pipeline.film import Film
+    from colorpipe.pipeline.runtimes import AnyRuntime
     from colorpipe.plugins.interfaces import Colorizer, Decoder, Plugin, Preprocessor
 
 log = logging.getLogger(__name__)
@@ -52,7 +56,7 @@ class Session:
         weights: Registry name or file; None takes the method's own.
         preprocessors: Names, applied in order.
         decoder: Its name; None takes the colorizer's own where it predicts a distribution.
-        device, precision, batch: As on the command line.
+        device, precision, engine, batch: As on the command line.
         host: Plugins; None loads what is installed.
         reference: A colour picture, a file or ``Lab``, for methods that take or learn from one.
         options: Options of the chosen plugins, of merging and of writing files, by name: ``T=0.38``,
@@ -67,7 +71,7 @@ class Session:
     """Complete: with versions, the weights' SHA-256, the device and the precision that are in use."""
     digest: str
     """Digest of the requested recipe; outputs with this digest are skipped, here and on other machines."""
-    runtimes: tuple[Runtime, ...]
+    runtimes: tuple[AnyRuntime, ...]
     """One for each device. A run spreads its calls over them; ``frame`` and ``colorize`` use the first."""
 
     def __init__(  # large: the public call, with a recipe's parts by name
@@ -79,6 +83,7 @@ class Session:
         decoder: str | None = None,
         device: str = "auto",
         precision: Precision = "auto",
+        engine: Engine = "auto",
         batch: int | None = None,
         require_gpu: bool = False,
         host: PluginHost | None = None,
@@ -96,6 +101,7 @@ class Session:
                 weights=None if weights is None else str(weights),
                 device=device,
                 precision=precision,
+                engine=engine,
             )
         self._assemble(recipe, batch, require_gpu, reference)
 
@@ -106,20 +112,13 @@ class Session:
         if reference is not None and colorizer.learns_from_reference and recipe.weights is None:
             weights = None  # learned values replace the method's own weights
         lab, reference_sha256 = self._reference(reference, recipe, type(colorizer), media)
-        devices = choose_devices(recipe.device, require_gpu=require_gpu, among=colorizer.devices, owner=colorizer.name)
-        first, *others = map(str, devices)
-        path = weights.path if weights else None
-        runtime = Runtime(
-            colorizer,
-            decoder,
-            weights=path,
-            device=first,
-            precision=pinned.precision_of(recipe, first),  # type: ignore[arg-type]
-            batch=batch,
-            reference=lab,
-        )
-        self._batch = batch
-        self.runtimes = (runtime, *(self._like(runtime, device, path, lab) for device in others))
+        wanted = Wanted(
+            recipe.engine, recipe.precision, batch, weights.path if weights else None,
+            f"{weights.sha256} {self._side_files(weights)}" if weights else "", self._versions(colorizer, decoder),
+        )  # fmt: skip
+        self._maker = RuntimeMaker(colorizer, decoder, recipe, wanted, require_gpu=require_gpu)
+        self.runtimes = self._maker.make(lab)
+        runtime = self.runtimes[0]
         self._weights = weights.path if weights and recipe.weights is not None else None
         """The weights that were asked for by name."""
         self.pipeline = Pipeline(preprocessors, runtime, merge, media)
@@ -132,13 +131,15 @@ class Session:
             weights=weights.name if weights else None,
             weights_sha256=weights.sha256 if weights else _together(colorizer.own_weights),
             settings={**merge.as_dict(), **media.as_dict()},
-            device=",".join([first, *others]),
+            device=",".join(str(one.device) for one in self.runtimes),
             precision=runtime.precision,
+            engine=recipe.engine if runtime.engine == "torch" and recipe.engine == "auto" else runtime.engine,
             reference_sha256=reference_sha256,
             version=__version__,
         )
         # As it was asked for: `auto` may be decided otherwise on the machine that goes on with a job.
-        self._asked = dataclasses.replace(self.recipe, precision=recipe.precision)
+        engine = recipe.engine if recipe.engine == "auto" else runtime.engine
+        self._asked = dataclasses.replace(self.recipe, precision=recipe.precision, engine=engine)
         self._device = recipe.device
         self.digest = self._asked.digest()
         pinned.tell_differences(recipe, self.recipe, runtime)
@@ -151,6 +152,9 @@ class Session:
 
     def _stage(self, plugin: Plugin, more: str = "") -> Stage:
         return Stage(plugin.name, plugin.options.as_dict(), f"{self.host.version(type(plugin))} {more}".strip())
+
+    def _versions(self, *plugins: Plugin | None) -> dict[str, str]:
+        return {plugin.kind: self.host.version(type(plugin)) for plugin in plugins if plugin is not None}
 
     def _side_files(self, weights: Weights | None) -> str:
         """A digest that changes with the content of ``Model.files``; empty if there are none."""
@@ -196,7 +200,7 @@ class Session:
         self._asked, self.digest = asked, asked.digest()
         self.recipe = dataclasses.replace(self.recipe, reference_sha256=digest)
 
-    def predictor_for(self, reference: Path, runtime: Runtime) -> Callable[..., list[Float]]:
+    def predictor_for(self, reference: Path, runtime: AnyRuntime) -> Callable[..., list[Float]]:
         """``Runtime.predict`` with another reference, beside the session's own, which stays as it is.
 
         A method that learns does so now, in a runtime of its own: dropping what is returned frees it.
@@ -209,21 +213,8 @@ class Session:
         """
         lab = read_lab(reference, self.media)
         if runtime.colorizer.learns_from_reference:
-            runtime = self._like(runtime, str(runtime.device), self._weights, lab)
+            runtime = self._maker.like(runtime, str(runtime.device), lab, self._weights)
         return functools.partial(runtime.predict, reference=lab)
-
-    def _like(self, runtime: Runtime, device: str, weights: Path | None, reference: Lab | None) -> Runtime:
-        """Another runtime of the same stages, with stages of its own, in the same precision."""
-        colorizer, decoder = runtime.colorizer, runtime.decoder
-        return Runtime(
-            type(colorizer)(colorizer.options),
-            None if decoder is None else type(decoder)(decoder.options),
-            weights=weights,
-            device=device,
-            precision=runtime.precision,
-            batch=self._batch,
-            reference=reference,
-        )
 
     def digest_for(self, guides: Mapping[str, str]) -> str:
         """``digest``, of an input with hint and reference files: ``guides`` is their SHA-256 by kind and frame."""

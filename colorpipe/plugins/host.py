@@ -67,6 +67,8 @@ class PluginHost:
         self.manager.add_hookspecs(hookspecs)
         self.rows: list[PluginRecord] = []
         self.models: dict[str, Model] = {}
+        self.files: list[Path] = []
+        """Files and folders of plugins that were given, besides those that are installed."""
 
     @classmethod
     def load(cls, files: Iterable[Path] = ()) -> PluginHost:
@@ -98,6 +100,7 @@ class PluginHost:
         Raises:
             UsageError: there is no such file, or the folder is no plugin's project.
         """
+        self.files.append(path)
         if path.is_dir():
             entries = project_entry_points(path)
             if not entries:

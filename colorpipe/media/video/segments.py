@@ -41,7 +41,8 @@ LEAST_FRAMES = 8
 """More than any encoder reorders: the joined decoding times need the first few frames of a whole segment."""
 _FORMAT = 2
 """Format of the folder; one of another format is not resumed."""
-_MANIFEST = "manifest.jsonl"
+MANIFEST = "manifest.jsonl"
+"""Name of the list of whole segments."""
 _HEADER = struct.Struct("<qqqBI")
 """A packet's header: pts, dts and duration in the film's time base, 1 for a key frame, bytes that follow."""
 
@@ -169,15 +170,15 @@ class Segments:
         """
         identity = {"format": _FORMAT, "encoder": dict(encoder), "job": self._job}
         self._whole = self._listed(identity) if self._job is not None else []
-        keep = {self.joined.name, _MANIFEST, *(segment.name for segment in self._whole)}
+        keep = {self.joined.name, MANIFEST, *(segment.name for segment in self._whole)}
         for path in self.folder.iterdir():
             if path.name not in keep:
                 remove(path)
         # Written anew in one go: a line that a kill cut short must not stand before those that follow.
         lines = [json.dumps(identity), *(json.dumps(asdict(segment)) for segment in self._whole)]
-        part = self.folder / f"{_MANIFEST}.part"
+        part = self.folder / f"{MANIFEST}.part"
         _write(part, "".join(line + "\n" for line in lines), os.O_CREAT | os.O_TRUNC)
-        place(part, self.folder / _MANIFEST)
+        place(part, self.folder / MANIFEST)
         self._opened = True
 
     def begin(self) -> SegmentWriter:
@@ -199,7 +200,7 @@ class Segments:
         """
         segment = writer.finish(self.frames, state)
         place(writer.path, self.folder / segment.name)
-        _write(self.folder / _MANIFEST, json.dumps(asdict(segment)) + "\n", os.O_APPEND)
+        _write(self.folder / MANIFEST, json.dumps(asdict(segment)) + "\n", os.O_APPEND)
         self._whole.append(segment)
 
     def packets(self) -> Iterator[StoredPacket]:
@@ -244,7 +245,7 @@ class Segments:
         """The manifest's segments that lie there in full, up to the first that does not."""
         whole: list[Segment] = []
         try:
-            lines = (self.folder / _MANIFEST).read_text("utf-8").splitlines()
+            lines = (self.folder / MANIFEST).read_text("utf-8").splitlines()
             if not lines or json.loads(lines[0]) != json.loads(json.dumps(identity)):
                 return []
             for line in lines[1:]:
