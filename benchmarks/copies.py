@@ -33,7 +33,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--scale", type=float, default=0.8, help="of the copy's sides")
     parser.add_argument("--crop", type=float, default=0.05, help="share of the sides that the copy lacks")
     parser.add_argument("--quality", type=int, default=50, help="of the copy's JPEG")
-    parser.add_argument("--original", choices=["png", "jpg"], default="png", help="format of the original and result")
+    parser.add_argument("--original", choices=["png", "jpg"], default="png", help="format of the original")
     asked = parser.parse_args(arguments)
     files = sorted(path for path in asked.pictures.iterdir() if path.suffix.lower() in (".webp", ".jpg", ".png"))
     order = np.random.default_rng(asked.seed).permutation(len(files))[asked.skip : asked.skip + asked.count]
@@ -59,11 +59,15 @@ def worn_copy(rgb: Picture, scale: float = 0.8, crop: float = 0.05) -> Picture:
 
 
 def merged(rgb: Picture, worn: Picture, quality: int = 50, suffix: str = "png") -> tuple[float, float, str]:
-    """PSNR of the merged picture to the true one, doubt, and what ``verify`` finds."""
+    """PSNR of the merged picture to the true one, doubt, and what ``verify`` finds.
+
+    The result is a PNG: a lossy one is never exactly its source's grey, which ``verify`` says.
+    """
     with tempfile.TemporaryDirectory() as folder:
-        original, copy, result = (Path(folder, name) for name in (f"grey.{suffix}", "copy.jpg", f"result.{suffix}"))
+        original, copy, result = (Path(folder, name) for name in (f"grey.{suffix}", "copy.jpg", "result.png"))
         grey = grey_of(rgb_to_lab((rgb / 255).astype(np.float32)).L)
-        cv2.imwrite(str(original), np.rint(grey * 255).astype(np.uint8), [cv2.IMWRITE_JPEG_QUALITY, 95])
+        best = [cv2.IMWRITE_JPEG_QUALITY, 95] if suffix == "jpg" else []
+        cv2.imwrite(str(original), np.rint(grey * 255).astype(np.uint8), best)
         cv2.imwrite(str(copy), np.ascontiguousarray(worn[..., ::-1]), [cv2.IMWRITE_JPEG_QUALITY, quality])
         told = merging.merge(original, copy, result, MediaOptions(), MergeOptions())
         report = verification.verify(original, result)
