@@ -161,9 +161,7 @@ def run(
     host = cast(PluginHost, context.obj)
     asked = _recipe(choice, host, given, flags)
     saved = flags.save_recipe
-    places.check("--save-recipe", saved)
-    if flags.report is not None and not flags.dry_run:
-        places.check("--report", flags.report / "index.html")
+    _check_places(flags)
     if not flags.quiet:
         _warn(host, choice)
     request = RunRequest(
@@ -201,6 +199,13 @@ def run(
         run_all(request, host, listener)
         reporter.summary(str(flags.output or DEFAULT_OUTPUT))
     raise typer.Exit(1 if reporter.counts["failed"] else 0)
+
+
+def _check_places(flags: RunFlags) -> None:
+    """Look, before the start, whether what the run leaves besides results can be written."""
+    places.check("--save-recipe", flags.save_recipe)
+    if flags.report is not None and not flags.dry_run:
+        places.check("--report", flags.report / "index.html")
 
 
 def _reported(folder: Path | None, reporter: Reporter) -> AbstractContextManager[Listener]:

@@ -7,7 +7,7 @@ import os
 import re
 import sys
 from array import array
-from collections.abc import Callable, Container, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import overload
@@ -18,7 +18,7 @@ from colorpipe.media import sniff
 from colorpipe.media.listing import Found as Found
 from colorpipe.media.listing import Listing, Overwriting
 from colorpipe.media.parts import FilmPart
-from colorpipe.media.passed import OTHER_SUFFIXES, PAGE_MARK, OwnResults, Passed, is_album, is_other_picture
+from colorpipe.media.passed import OTHER_SUFFIXES, OwnResults, Pages, Passed, is_album, is_other_picture
 from colorpipe.media.suffixes import SEARCHED, SHARED_SUFFIXES
 from colorpipe.media.suffixes import STILL_SUFFIXES as STILL_SUFFIXES
 from colorpipe.media.suffixes import VIDEO_SUFFIXES as VIDEO_SUFFIXES
@@ -125,8 +125,7 @@ class _Search:
     def __init__(self, exclude: Path | None, passed: Passed) -> None:
         self.exclude, self.passed = exclude, passed
         self.own = OwnResults()
-        self.pages: dict[Path, bool] = {}
-        """Folders -> whether they belong to a page."""
+        self.pages = Pages()
         self.seen: set[tuple[int, int]] = set()
         """Device and inode of every folder that the current argument led into, so that links cannot lead in circles."""
 
@@ -154,9 +153,8 @@ class _Search:
             relative = path.relative_to(root)
             if any(part.startswith(".") or not is_album(part) for part in relative.parts):
                 continue
-            if self.exclude is not None and path.resolve().is_relative_to(self.exclude):
-                continue
-            if any(self._is_of_page(root / folder) for folder in relative.parents):
+            excluded = self.exclude is not None and path.resolve().is_relative_to(self.exclude)
+            if excluded or any(root / folder in self.pages for folder in relative.parents):
                 continue
             matched = True
             if path.is_dir():
@@ -171,7 +169,7 @@ class _Search:
     def _walk(self, folder: str, relative: str) -> Iterator[tuple[str, str | None]]:
         try:
             status = os.stat(folder)
-            if (status.st_dev, status.st_ino) in self.seen:
+            if (status.st_dev, status.st_ino) in self.seen or Path(folder) in self.pages:
                 return
             self.seen.add((status.st_dev, status.st_ino))
             with os.scandir(folder) as entries:
@@ -180,8 +178,6 @@ class _Search:
         except OSError as error:
             reason = (error.strerror or str(error)).lower()
             yield relative or ".", f"cannot look into folder {folder}: {reason}"
-            return
-        if any(entry.name == PAGE_MARK for entry in listed):
             return
         for entry in listed:
             name = entry.name
@@ -193,11 +189,6 @@ class _Search:
                     yield from self._walk(path, os.path.join(relative, name))
             elif self._is_taken(folder, name):
                 yield os.path.join(relative, name), None
-
-    def _is_of_page(self, folder: Path) -> bool:
-        if folder not in self.pages:
-            self.pages[folder] = (folder / PAGE_MARK).exists()
-        return self.pages[folder]
 
     def _is_taken(self, folder: str, name: str) -> bool:
         lower = name.lower()
@@ -234,13 +225,9 @@ class Plan(Sequence[Job]):
         self.planned = {_key(self._name(place)) for place in self._chosen}
         """Keys of all results below the root, of other shards too."""
 
-    def only(self, takes: Callable[[str], bool]) -> None:
-        """Leave the jobs whose ``relative`` is taken, those of one shard; ``planned`` stays as it is."""
-        self._chosen = array("L", (place for place in self._chosen if takes(self.found.relative(place))))
-
-    def keep(self, places: Container[int]) -> None:
-        """Leave the jobs of these inputs, by their places in the listing; ``planned`` stays as it is."""
-        self._chosen = array("L", (place for place in self._chosen if place in places))
+    def only(self, takes: Callable[[int], bool]) -> None:
+        """Leave the jobs that are taken, by their places in the listing; ``planned`` stays as it is."""
+        self._chosen = array("L", filter(takes, self._chosen))
 
     @property
     def films(self) -> int:
