@@ -82,6 +82,13 @@ def test_films_and_stray_hints(album: Path, cli: Cli, tint: Path) -> None:
     assert "was not used" not in told  # the hints are of a picture that is there, and is left out now
 
 
+def test_shards_share_what_the_list_names(album: Path, cli: Cli, tint: Path) -> None:
+    Path("list.txt").write_text("a.png\n1931/river.png\n1931/boat.png\n")
+    for part in ("1/2", "2/2"):
+        assert cli("run", "album", "-o", "out", "--only", "list.txt", "--shard", part, *TINT, tint)[0] == 0
+    assert names(Path("out")) == {"a.png", "1931/river.png", "1931/boat.png"}
+
+
 def test_a_name_that_looks_like_json(album: Path, cli: Cli, tint: Path) -> None:
     write_grey(album / "[1931] boat.png")
     Path("list").write_text("[1931] boat.png\n")

@@ -12,8 +12,9 @@ import cv2
 import numpy as np
 import pytest
 
-from colorpipe import pages
+from colorpipe import Session, pages
 from colorpipe.batch.journal import NAME, Journal
+from colorpipe.media import open_source
 from colorpipe.plugins.host import PluginHost
 from colorpipe.review import gather, page, reasons, records, small
 from colorpipe.review.measures import Measurer
@@ -401,6 +402,18 @@ def test_a_colorizer_is_asked_where_the_run_kept_nothing(results: Path, cli: Cli
     assert len(pictures) == 10
     assert [asked[name] for name in pictures] == pytest.approx([kept[name] for name in pictures], abs=1e-3)
     assert cli("review", "out", "--colorizer", "levin")[0] == 2
+
+
+@pytest.mark.slow
+def test_another_engine_tells_the_same_confidence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("openvino")
+    monkeypatch.setenv("COLORPIPE_CACHE", str(tmp_path / "cache"))
+    told: list[float] = []
+    for engine in ("torch", "openvino"):
+        session = Session("zhang", weights="zhang-compact", engine=engine, precision="fp32", device="cpu")  # type: ignore[arg-type]
+        with open_source(SAMPLES / "einstein-1947.jpg", session.media) as source:
+            session.pipeline.predict([session.pipeline.prepare(next(iter(source)))], sure=told)
+    assert told[1] == pytest.approx(told[0], abs=1e-3)
 
 
 def entries_by_confidence(results: Path, cli: Cli, name: str, *words: str) -> dict[str, float]:

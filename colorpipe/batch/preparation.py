@@ -46,9 +46,10 @@ def prepare(request: RunRequest) -> tuple[Plan, Passed]:
     jobs = plan(found, request.results, video_suffix, request.preview, request.compare)
     _tell_strays(request, jobs.found)
     if request.only is not None:  # after planning: results keep the names that they have among all
-        jobs.keep(selected(jobs.found, request.only))
+        jobs.only(selected(jobs.found, request.only).__contains__)
     if request.shard is not None:
-        jobs.only(request.shard.takes)
+        shard = request.shard
+        jobs.only(lambda place: shard.takes(jobs.found.relative(place)))
     check_writable(request.results, jobs, overwrite=request.overwrite)
     return jobs, passed
 

@@ -172,9 +172,7 @@ def run(
 
     host = cast(PluginHost, context.obj)
     asked = recipe_of(choice, host, given, flags)
-    places.check("--save-recipe", flags.save_recipe)
-    if flags.report is not None and not flags.dry_run:
-        places.check("--report", flags.report / "index.html")
+    _check_places(flags)
     if not flags.quiet:
         warn(host, choice)
     request = _request(inputs, asked, flags)
@@ -220,6 +218,13 @@ def _request(inputs: list[str], recipe: Recipe, flags: RunFlags) -> RunRequest:
         forget=True,
         save_recipe=None if saved is None else functools.partial(places.write, "--save-recipe", saved),
     )
+
+
+def _check_places(flags: RunFlags) -> None:
+    """Look, before the start, whether what the run leaves besides results can be written."""
+    places.check("--save-recipe", flags.save_recipe)
+    if flags.report is not None and not flags.dry_run:
+        places.check("--report", flags.report / "index.html")
 
 
 def _reported(folder: Path | None, reporter: Reporter) -> AbstractContextManager[Listener]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 from array import array
-from collections.abc import Callable, Container, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import overload
@@ -16,7 +16,7 @@ from colorpipe.media import sniff
 from colorpipe.media.listing import Found as Found
 from colorpipe.media.listing import Listing, Overwriting
 from colorpipe.media.parts import FilmPart
-from colorpipe.media.passed import OTHER_SUFFIXES, PAGE_MARK, OwnResults, Passed, is_album, is_other_picture
+from colorpipe.media.passed import OTHER_SUFFIXES, OwnResults, Pages, Passed, is_album, is_other_picture
 from colorpipe.media.result_names import default_video_suffix as default_video_suffix
 from colorpipe.media.result_names import is_video as is_video
 from colorpipe.media.result_names import key, named, renamings
@@ -104,8 +104,7 @@ class _Search:
     def __init__(self, exclude: Path | None, passed: Passed) -> None:
         self.exclude, self.passed = exclude, passed
         self.own = OwnResults()
-        self.pages: dict[Path, bool] = {}
-        """Folders -> whether they belong to a page."""
+        self.pages = Pages()
         self.seen: set[tuple[int, int]] = set()
         """Device and inode of every folder that the current argument led into, so that links cannot lead in circles."""
 
@@ -133,9 +132,8 @@ class _Search:
             relative = path.relative_to(root)
             if any(part.startswith(".") or not is_album(part) for part in relative.parts):
                 continue
-            if self.exclude is not None and path.resolve().is_relative_to(self.exclude):
-                continue
-            if any(self._is_of_page(root / folder) for folder in relative.parents):
+            excluded = self.exclude is not None and path.resolve().is_relative_to(self.exclude)
+            if excluded or any(root / folder in self.pages for folder in relative.parents):
                 continue
             matched = True
             if path.is_dir():
@@ -150,7 +148,7 @@ class _Search:
     def _walk(self, folder: str, relative: str) -> Iterator[tuple[str, str | None]]:
         try:
             status = os.stat(folder)
-            if (status.st_dev, status.st_ino) in self.seen:
+            if (status.st_dev, status.st_ino) in self.seen or Path(folder) in self.pages:
                 return
             self.seen.add((status.st_dev, status.st_ino))
             with os.scandir(folder) as entries:
@@ -159,8 +157,6 @@ class _Search:
         except OSError as error:
             reason = (error.strerror or str(error)).lower()
             yield relative or ".", f"cannot look into folder {folder}: {reason}"
-            return
-        if any(entry.name == PAGE_MARK for entry in listed):
             return
         for entry in listed:
             name = entry.name
@@ -172,11 +168,6 @@ class _Search:
                     yield from self._walk(path, os.path.join(relative, name))
             elif self._is_taken(folder, name):
                 yield os.path.join(relative, name), None
-
-    def _is_of_page(self, folder: Path) -> bool:
-        if folder not in self.pages:
-            self.pages[folder] = (folder / PAGE_MARK).exists()
-        return self.pages[folder]
 
     def _is_taken(self, folder: str, name: str) -> bool:
         lower = name.lower()
@@ -213,13 +204,9 @@ class Plan(Sequence[Job]):
         self.planned = {key(self._name(place)) for place in self._chosen}
         """Keys of all results below the root, of other shards too."""
 
-    def only(self, takes: Callable[[str], bool]) -> None:
-        """Leave the jobs whose ``relative`` is taken, those of one shard; ``planned`` stays as it is."""
-        self._chosen = array("L", (place for place in self._chosen if takes(self.found.relative(place))))
-
-    def keep(self, places: Container[int]) -> None:
-        """Leave the jobs of these inputs, by their places in the listing; ``planned`` stays as it is."""
-        self._chosen = array("L", (place for place in self._chosen if place in places))
+    def only(self, takes: Callable[[int], bool]) -> None:
+        """Leave the jobs that are taken, by their places in the listing; ``planned`` stays as it is."""
+        self._chosen = array("L", filter(takes, self._chosen))
 
     @property
     def films(self) -> int:

@@ -80,6 +80,18 @@ def is_other_picture(path: Path) -> bool:
         return False
 
 
+class Pages:
+    """The folders that belong to a page of colorpipe."""
+
+    def __init__(self) -> None:
+        self._known: dict[Path, bool] = {}
+
+    def __contains__(self, folder: Path) -> bool:
+        if folder not in self._known:
+            self._known[folder] = (folder / PAGE_MARK).exists()
+        return self._known[folder]
+
+
 class OwnResults:
     """The files that are colorpipe's results: those recorded by a journal in their folder, or in one above."""
 
