@@ -18,7 +18,7 @@ GROUND = ("_version", "errors", "types", "options", "files", "settings")
 """Modules without a package, each may import those before it."""
 PACKAGES = (
     "pages", "color", "weights", "media", "plugins", "inference", "guidance", "temporal", "pipeline", "training",
-    "batch", "review", "evaluation", "verification", "testing", "cli",
+    "batch", "review", "evaluation", "verification", "testing", "web", "cli",
 )  # fmt: skip
 """Lowest first: an import goes to the left."""
 

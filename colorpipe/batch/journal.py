@@ -102,6 +102,18 @@ class Journal:
                 return path
         return None
 
+    def results_of(self, source: Path, output: Path) -> list[Path]:
+        """Every finished result of a source that was to go to ``output``, there or under the name with a number."""
+        numbered = re.compile(re.escape(output.stem) + r"(-\d+)?" + re.escape(output.suffix))
+        own = []
+        for key in self._entries.results_of(os.path.abspath(source)):
+            path = output.with_name(os.path.basename(key))
+            named = self.key(path) == key and numbered.fullmatch(path.name) and path.exists()
+            entry = self._entries.get(key) if named else None
+            if entry is not None and _is_of(source, entry["source"]):
+                own.append(path)
+        return sorted(own, key=lambda path: (len(path.name), path.name))
+
     def begin(self, source: Path, output: Path) -> None:
         """Call before the result appears in its place."""
         known = {"path": str(source), "place": os.path.abspath(source)}

@@ -7,6 +7,7 @@ import logging
 import os
 from pathlib import Path
 
+from colorpipe import options
 from colorpipe.batch.bag import check_bag
 from colorpipe.batch.output_check import check_reachable, check_writable
 from colorpipe.batch.request import RunRequest
@@ -62,6 +63,18 @@ def session_for(request: RunRequest, host: PluginHost) -> Session:
         host=host,
         reference=request.reference,
     )
+
+
+def refuse_several(request: RunRequest, host: PluginHost, what: str) -> None:
+    """Where one result for each input is made.
+
+    Raises:
+        UsageError: the method gives several.
+    """
+    stage = request.recipe.colorizer
+    cls = host.colorizer(stage.name)
+    if cls(options.build(cls.Options, stage.options, cls.name)).results > 1:
+        raise UsageError(f"{cls.name} gives several results, which do not go with {what}", hint="ask it for one")
 
 
 def _tell_strays(request: RunRequest, found: Listing) -> None:

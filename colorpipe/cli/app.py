@@ -33,6 +33,7 @@ _AFTERWARDS = {
 """Messages for a person who interrupted a command."""
 COMMANDS = {
     "run": "run",
+    "paint": "paint",
     "train": "train",
     "eval": "evaluate",
     "plugins": "plugins",
@@ -42,7 +43,7 @@ COMMANDS = {
     "review": "review",
 }
 """Command -> its module in ``colorpipe.cli``, in the order of the help."""
-_PLUGIN_FLAGS = ("run", "train")
+_PLUGIN_FLAGS = ("run", "paint", "train")
 """Commands with flags of the plugins that are chosen."""
 HELP = "Colour for black-and-white photographs, folders and films."
 EPILOG = "Start with `colorpipe run PHOTO`. `colorpipe COMMAND --help` tells the rest."
@@ -101,7 +102,7 @@ def _run(words: list[str], loaded: Callable[[PluginHost], None]) -> int:
     command = typer.main.get_command(app)
     try:
         with console.log_lines(quiet=not {"-q", "--quiet"}.isdisjoint(words)):
-            asked = ["--help" if word == "--help-all" and name == "run" else word for word in words]
+            asked = ["--help" if word == "--help-all" and name in ("run", "paint") else word for word in words]
             status = command.main(asked or ["--help"], prog_name="colorpipe", standalone_mode=False, obj=host)
     except typer.TyperException as error:
         unknown = getattr(error, "option_name", None)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, cast
+from typing import TYPE_CHECKING, Annotated, Any, Protocol, cast
 
 import typer
 from typer.models import OptionInfo
@@ -25,7 +25,7 @@ from colorpipe.settings import MediaOptions, MergeOptions
 from colorpipe.types import Recipe, Stage
 
 if TYPE_CHECKING:
-    from colorpipe.batch.request import Listener
+    from colorpipe.batch.request import Listener, RunRequest
     from colorpipe.cli.progress import Reporter
     from colorpipe.plugins.interfaces import Plugin
 
@@ -38,7 +38,9 @@ colorpipe run photo.jpg -o colour.png
 
 colorpipe run album/ film.mp4 -o out/          folders mirror their tree; what is done is skipped
 
-colorpipe run album/ --preprocessor denoise --T 0.2 --saturation 1.2
+colorpipe run album/ --saturation 1.2          stronger colours
+
+colorpipe run album/ --preprocessor denoise    without the grain
 
 colorpipe run film.mp4 --preview 10            what the film will look like, in a minute
 """
@@ -115,26 +117,35 @@ def add_to(app: typer.Typer, host: PluginHost, words: Sequence[str] | None) -> l
         app.command("run", help=SUMMARY)(dynamic.extend(run, [], choice=None))
         return []
 
+    choice, groups = chosen(host, words)
+    command = dynamic.extend(run, groups, choice=choice)
+    hide(command, words, SHORT)
+    app.command("run", help=f"{SUMMARY}\n\n{method_line(choice)}", epilog=EPILOG)(command)
+    return choice.plugins
+
+
+def chosen(host: PluginHost, words: Sequence[str]) -> tuple[Choice, list[Group]]:
+    """The plugins of a command line, and the groups of flags that belong to them, to merging and to files.
+
+    Raises:
+        UsageError: as ``choose``, or a plugin that was named as a file could not be loaded.
+    """
     for file in dynamic.words(words, "--plugin"):
         for row in host.rows:
             if row.error and row.source == str(Path(file)):
                 raise UsageError(f"--plugin {file}: {row.error}")
     choice = choose(host, words)
     groups = [dynamic.plugin_group(cls) for cls in choice.plugins]
-    groups += [Group("merge", "Colour", MergeOptions), Group("media", "Files", MediaOptions)]
-    command = dynamic.extend(run, groups, choice=choice)
-    _hide(command, words)
-    app.command("run", help=f"{SUMMARY}\n\n{_method(choice)}", epilog=EPILOG)(command)
-    return choice.plugins
+    return choice, [*groups, Group("merge", "Colour", MergeOptions), Group("media", "Files", MediaOptions)]
 
 
-def _hide(command: Callable[..., Any], words: Sequence[str]) -> None:
+def hide(command: Callable[..., Any], words: Sequence[str], short_list: Collection[str]) -> None:
     """Leave in ``--help`` what most need, and the flags of plugins that were named; ``--help-all`` shows all."""
     short = not {"--help", "-h"}.isdisjoint(words) and "--help-all" not in words
     named = any(dynamic.words(words, f"--{kind}") for kind in PLUGIN_KINDS)
     for parameter in inspect.signature(command).parameters.values():
         owner, _, option = parameter.name.partition("_")
-        shown = parameter.name in SHORT or (named and owner in PLUGIN_KINDS and bool(option))
+        shown = parameter.name in short_list or (named and owner in PLUGIN_KINDS and bool(option))
         for info in getattr(parameter.annotation, "__metadata__", ()):
             if isinstance(info, OptionInfo):  # the command's own are made once: each call sets them anew
                 info.hidden = short and not shown
@@ -145,7 +156,9 @@ def run(
     inputs: Annotated[
         list[str],
         typer.Argument(
-            metavar="INPUT...", help="Pictures, films, folders (with all below) or glob patterns", show_default=False
+            metavar="INPUT...",
+            help="Pictures, films, folders (with all below), or names with * and ?",
+            show_default=False,
         ),
     ],
     flags: RunFlags,
@@ -154,19 +167,37 @@ def run(
     choice: Choice,
 ) -> None:
     """Colorize photos, folders and films."""
-    from colorpipe.batch.request import RunRequest
     from colorpipe.batch.runner import run as run_all
     from colorpipe.cli.progress import Reporter, json_lines
 
     host = cast(PluginHost, context.obj)
-    asked = _recipe(choice, host, given, flags)
-    saved = flags.save_recipe
+    asked = recipe_of(choice, host, given, flags)
     _check_places(flags)
     if not flags.quiet:
-        _warn(host, choice)
-    request = RunRequest(
+        warn(host, choice)
+    request = _request(inputs, asked, flags)
+    if flags.dry_run:
+        from colorpipe.cli import dry_run
+
+        raise typer.Exit(dry_run.tell(request, host, verbose=flags.verbose))
+    with (
+        json_lines(flags.json) as lines,
+        Reporter(lines, quiet=flags.quiet, verbose=flags.verbose) as reporter,
+        _reported(flags.report, reporter) as listener,
+    ):
+        run_all(request, host, listener)
+        reporter.summary(str(flags.output or DEFAULT_OUTPUT))
+    raise typer.Exit(1 if reporter.counts["failed"] else 0)
+
+
+def _request(inputs: list[str], recipe: Recipe, flags: RunFlags) -> RunRequest:
+    """What the runner is asked for."""
+    from colorpipe.batch.request import RunRequest
+
+    saved = flags.save_recipe
+    return RunRequest(
         inputs=inputs,
-        recipe=asked,
+        recipe=recipe,
         output=flags.output,
         hints=flags.hints,
         reference=flags.reference,
@@ -187,18 +218,6 @@ def run(
         forget=True,
         save_recipe=None if saved is None else functools.partial(places.write, "--save-recipe", saved),
     )
-    if flags.dry_run:
-        from colorpipe.cli import dry_run
-
-        raise typer.Exit(dry_run.tell(request, host, verbose=flags.verbose))
-    with (
-        json_lines(flags.json) as lines,
-        Reporter(lines, quiet=flags.quiet, verbose=flags.verbose) as reporter,
-        _reported(flags.report, reporter) as listener,
-    ):
-        run_all(request, host, listener)
-        reporter.summary(str(flags.output or DEFAULT_OUTPUT))
-    raise typer.Exit(1 if reporter.counts["failed"] else 0)
 
 
 def _check_places(flags: RunFlags) -> None:
@@ -217,7 +236,22 @@ def _reported(folder: Path | None, reporter: Reporter) -> AbstractContextManager
     return RunReport(folder / "index.html", reporter)
 
 
-def _recipe(choice: Choice, host: PluginHost, given: Given, flags: RunFlags) -> Recipe:
+class MethodFlags(Protocol):
+    """The flags that a recipe takes up besides those of plugins."""
+
+    @property
+    def weights(self) -> str | None: ...
+    @property
+    def device(self) -> str | None: ...
+    @property
+    def precision(self) -> str | None: ...
+    @property
+    def engine(self) -> str | None: ...
+    @property
+    def reference(self) -> Path | None: ...
+
+
+def recipe_of(choice: Choice, host: PluginHost, given: Given, flags: MethodFlags) -> Recipe:
     """The recipe that was given, or an empty one, with the flags over it.
 
     Raises:
@@ -256,7 +290,7 @@ def _recipe(choice: Choice, host: PluginHost, given: Given, flags: RunFlags) -> 
     )
 
 
-def _pins(old: Recipe, choice: Choice, flags: RunFlags) -> dict[str, Any]:
+def _pins(old: Recipe, choice: Choice, flags: MethodFlags) -> dict[str, Any]:
     """The values that a given recipe fixes, except those that flags change."""
     if not (old.in_effect and choice.colorizer.before):
         return {}
@@ -271,7 +305,7 @@ def _pins(old: Recipe, choice: Choice, flags: RunFlags) -> dict[str, Any]:
     }
 
 
-def _warn(host: PluginHost, choice: Choice) -> None:
+def warn(host: PluginHost, choice: Choice) -> None:
     """Plugins that could not be loaded, and those that are not the recipe's version."""
     for row in host.rows:
         if row.error:
@@ -284,12 +318,12 @@ def _warn(host: PluginHost, choice: Choice) -> None:
             )
 
 
-def _method(choice: Choice) -> str:
+def method_line(choice: Choice) -> str:
     """The help's line that names the chosen plugins."""
     names = " -> ".join(chosen.cls.name for chosen in choice.stages)
     return (
-        f"Method: [bold]{names}[/bold]. Name a --colorizer, --decoder or --preprocessor to see its flags; --help-all "
-        "shows all that there are."
+        f"Method: [bold]{names}[/bold] ({choice.colorizer.cls.summary}). Name a --colorizer, --decoder or "
+        "--preprocessor to see its flags; --help-all shows all that there are."
     )
 
 

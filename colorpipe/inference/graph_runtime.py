@@ -13,6 +13,7 @@ import numpy as np
 from colorpipe.errors import DeviceError
 from colorpipe.inference import guard, kept_graphs, openvino_library
 from colorpipe.inference.devices import AUTO_BATCH, MOST_LANES, Cpu, cores
+from colorpipe.inference.extra import Extra
 from colorpipe.inference.openvino_library import Graph
 from colorpipe.types import InputSize
 
@@ -123,12 +124,15 @@ class GraphRuntime:
         reference: Lab | None = None,
         alone: bool = False,
         sure: list[float] | None = None,
+        extra: Extra | None = None,
     ) -> list[Float]:
         """As of ``Runtime``; a picture's result does not depend on how many come with it."""
-        if hints is not None or reference is not None or self.reference is not None or self.watch is not None:
+        extra = extra or Extra()
+        asked = hints is not None or reference is not None or bool(extra.companions or extra.clips)
+        if asked or self.reference is not None or self.watch is not None:
             exact = self.exact()
             exact.watch = self.watch
-            return exact.predict(L, hints, reference, alone, sure)
+            return exact.predict(L, hints, reference, alone, sure, extra)
         try:
             with guard.named(self.colorizer, "predict"):
                 found = self._graph([[picture[None]] for picture in L.astype(np.float32, copy=False)])

@@ -18,8 +18,11 @@ from colorpipe import color
 from colorpipe.color import published, resample
 from colorpipe.guidance.correction import Corrector, working_size
 from colorpipe.guidance.hint_files import Hints
+from colorpipe.guidance.reference import read_lab
+from colorpipe.guidance.sidecars import SidecarFiles
+from colorpipe.inference.extra import Neighbours, companion_of, gathered
 from colorpipe.settings import MediaOptions, MergeOptions
-from colorpipe.types import Encoding, Frame, Metadata
+from colorpipe.types import Companion, Encoding, Frame, Metadata
 
 if TYPE_CHECKING:
     from colorpipe.color import Float
@@ -50,6 +53,10 @@ class Prepared:
     """Replaces the run's reference at this place of a film."""
     painted: Hints | None = None
     """Hints at the size at which they correct the prediction; None where nothing is painted."""
+    companion: Companion | None = None
+    """What belongs to it, for a method that asks for that."""
+    neighbours: Neighbours | None = None
+    """The frames around it, for a method that asks for them."""
 
 
 class Pipeline:
@@ -71,13 +78,15 @@ class Pipeline:
         target: Encoding | None = None,
         hinted: HintSource | None = None,
         reference: Path | None = None,
+        companion: Companion | None = None,
     ) -> Prepared:
         """Keep the full-size luma; preprocess and shrink a copy to what the network wants.
 
         Args:
             target: The encoding that the sink wants, where it differs from the source's (other chroma subsampling).
         """
-        return self.network_view(self.restore(frame, target), hinted, reference)
+        companion = companion or self.companion_of(frame, SidecarFiles())
+        return replace(self.network_view(self.restore(frame, target), hinted, reference), companion=companion)
 
     def restore(self, frame: Frame, target: Encoding | None = None) -> Frame:
         """The frame that will be written, lacking only colour: repaired by the preprocessors that restore."""
@@ -99,6 +108,17 @@ class Pipeline:
 
     def network_view(self, frame: Frame, hinted: HintSource | None = None, reference: Path | None = None) -> Prepared:
         """The network's view of a frame that ``restore`` gave."""
+        L, region = self._lightness(frame)
+        size = L.shape[0], L.shape[1]
+        native, painted = None, None
+        if hinted is not None:
+            if self.runtime.colorizer.takes_hints:
+                native = self._native(hinted, frame, _box(region, size), size)
+            painted = hinted((frame.height, frame.width), working_size(frame.height, frame.width))
+        return Prepared(frame, L, native, region, reference, painted if painted is not None and painted.any else None)
+
+    def _lightness(self, frame: Frame) -> tuple[Float, tuple[float, float, float, float]]:
+        """L (h, w) 0..100 as the network sees it, and the picture's place in it as fractions of its sides."""
         region = (0.0, 0.0, 1.0, 1.0)
         seen: NDArray[Any]
         changes = [preprocessor for preprocessor in self.preprocessors if not preprocessor.restores]
@@ -114,15 +134,41 @@ class Pipeline:
         size = resample.view_size(seen.shape[0], seen.shape[1], wanted)
         view = resample.shrink(seen, size, wanted.by, by_pillow=self.runtime.without_torch)
         if view.dtype == np.uint8:
-            L = color.lightness(Frame(view, frame.encoding)).L
-        else:
-            L = color.lightness_of(_grey(view, frame.encoding) if seen.dtype == np.uint8 else view)
-        native, painted = None, None
-        if hinted is not None:
-            if self.runtime.colorizer.takes_hints:
-                native = self._native(hinted, frame, _box(region, size), size)
-            painted = hinted((frame.height, frame.width), working_size(frame.height, frame.width))
-        return Prepared(frame, L, native, region, reference, painted if painted is not None and painted.any else None)
+            return color.lightness(Frame(view, frame.encoding)).L, region
+        return color.lightness_of(_grey(view, frame.encoding) if seen.dtype == np.uint8 else view), region
+
+    def companion_of(self, frame: Frame, sidecars: SidecarFiles, result: int = 0) -> Companion | None:
+        """What belongs to a picture, or to a film with this first frame, for a method that asks for any of it.
+
+        Args:
+            result: Which of the method's results is wanted.
+
+        Raises:
+            InputError: a file beside it cannot be read.
+        """
+        colorizer, own = self.runtime.colorizer, None
+        if "reference" in colorizer.looks_at and frame.pts is None and 0 in sidecars.references:
+            own = read_lab(sidecars.references[0], self.media)
+        return companion_of(colorizer, frame, prompt=sidecars.words(), reference=own, result=result)
+
+    def neighbours_of(self, frame: Frame, before: Sequence[Frame], after: Sequence[Frame]) -> Neighbours | None:
+        """The views of the frames around one, for a method that asks for them; None for others.
+
+        Args:
+            before, after: Frames of its shot, in order; the nearest ``colorizer.neighbours`` count.
+        """
+        count = self.runtime.colorizer.neighbours
+        if not count:
+            return None
+        before, after = list(before[-count:]), list(after[:count])
+        lacking = count - len(before), count - len(after)
+        shown = [*before[:1] * lacking[0], *before, *after, *after[-1:] * lacking[1]]
+        if not before:
+            shown = [frame] * count + shown
+        if not after:
+            shown = shown + [frame] * count
+        there = [False] * lacking[0] + [True] * (len(before) + len(after)) + [False] * lacking[1]
+        return Neighbours(np.stack([self._lightness(one)[0] for one in shown]), tuple(there))
 
     @staticmethod
     def _native(
@@ -156,14 +202,18 @@ class Pipeline:
             blank = np.zeros((3, *batch[0].L.shape), np.float32)
             hinted = np.stack([blank if prepared.hints is None else prepared.hints for prepared in batch])
         predict = through or self.runtime.predict
-        return predict(np.stack([prepared.L for prepared in batch])[:, None], hinted, alone=alone, sure=sure)
+        extra = gathered([one.companion for one in batch], [one.neighbours for one in batch])
+        return predict(
+            np.stack([prepared.L for prepared in batch])[:, None], hinted, alone=alone, sure=sure, extra=extra
+        )
 
     def features(self, frame: Frame) -> Float | None:
         """What the method sees at each place of a frame as it was read, (C, h', w') over the picture; None where it
         does not tell. One call of the network."""
-        return self._features(self.prepare(frame))
+        return self.features_of(self.prepare(frame))
 
-    def _features(self, prepared: Prepared) -> Float | None:
+    def features_of(self, prepared: Prepared) -> Float | None:
+        """``features`` of a frame whose view is there already."""
         found = self.runtime.features(prepared.L[None, None])
         if found is None:
             return None
@@ -175,24 +225,40 @@ class Pipeline:
         ab, view_size = self.crop_chroma(prepared, ab)
         return self.merge_chroma(prepared.frame, ab, view_size)
 
-    def crop_chroma(self, prepared: Prepared, ab: Float) -> tuple[Float, tuple[int, int]]:
+    def crop_chroma(
+        self, prepared: Prepared, ab: Float, corrector: Corrector | None = None
+    ) -> tuple[Float, tuple[int, int]]:
         """The chroma that lies over the picture, and the size of that part of the network's view.
 
         Where something is painted, the chroma is corrected by that, and has the size at which that is done. Where the
         published script lays U and V over the luma, and that is asked for, these take its place.
+
+        Args:
+            corrector: Of this very picture, size and reach, from an earlier call; None makes one.
         """
         L, painted = prepared.L, prepared.painted
         if painted is None or not self.merge.saturation:  # without saturation there is no colour to paint
             if self._over_luma(prepared.frame):
-                ab = published.differences(L, ab)
+                ab = self._differences(L, ab)
             return _crop(ab, L.shape, prepared.region)
-        L, ab = self._corrected(prepared, *_crop(ab, L.shape, prepared.region), painted)
+        L, ab = self._corrected(prepared, *_crop(ab, L.shape, prepared.region), painted, corrector)
         if self._over_luma(prepared.frame):
-            ab = published.differences(L, ab)
+            ab = self._differences(L, ab)
         return ab, (ab.shape[0], ab.shape[1])
 
+    def _differences(self, L: Float, ab: Float) -> Float:
+        shift = self.merge.shift
+        if shift is not None:  # the differences are multiplied by the saturation later
+            ab = ab + np.array(shift, np.float32) / np.float32(self.merge.saturation)
+        return published.differences(L, ab)
+
     def _corrected(
-        self, prepared: Prepared, ab: Float, view_size: tuple[int, int], painted: Hints
+        self,
+        prepared: Prepared,
+        ab: Float,
+        view_size: tuple[int, int],
+        painted: Hints,
+        corrector: Corrector | None = None,
     ) -> tuple[Float, Float]:
         """L (h, w) and the chroma corrected by hints, (h, w, 2), at their size."""
         frame = prepared.frame
@@ -201,9 +267,11 @@ class Pipeline:
         black, white = color.luma_range(frame.encoding)
         predicted = resample.upsample(ab, small, size, self._method(frame), view_size, white - black)[0 : size[0]]
         L = color.lightness(Frame(small, frame.encoding)).L
-        # Painted colours are the final ones: divide out the saturation that is applied later.
-        seen = replace(painted, ab=painted.ab / np.float32(self.merge.saturation))
-        corrector = Corrector(L, self.merge.hint_reach, features=self._features(prepared))
+        # Painted colours are the final ones: take back the temperature and saturation that are applied later.
+        shift = np.array(self.merge.shift or (0, 0), np.float32)
+        seen = replace(painted, ab=(painted.ab - shift) / np.float32(self.merge.saturation))
+        if corrector is None:
+            corrector = Corrector(L, self.merge.hint_reach, features=self.features_of(prepared))
         delta = corrector.delta(predicted, seen)
         return L, np.asarray(predicted + delta, np.float32)
 
@@ -228,6 +296,8 @@ class Pipeline:
             ab = ab * np.float32(self.merge.saturation)
         if self._over_luma(frame):
             return published.over_luma(frame, resample.smooth_pairs(ab, size))
+        if self.merge.shift is not None:
+            ab = ab + np.array(self.merge.shift, np.float32)
         if self.on_device is not None:
             return self.on_device(frame, ab, method=method, view_size=view_size, keep=self.merge.keep, gamut=gamut)
         black, white = color.luma_range(frame.encoding)
