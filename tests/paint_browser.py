@@ -93,7 +93,7 @@ class Tab:
 
     def until(self, expression: str, what: str = "") -> None:
         """Wait until an expression is true."""
-        end = time.monotonic() + PATIENCE
+        end = time.monotonic() + 2 * PATIENCE
         while not self.js(f"Boolean({expression})"):
             banner = self.js("document.querySelector('#banner')?.innerText ?? ''")
             assert time.monotonic() < end, f"{what or expression}: not in time; the page says {banner!r}"

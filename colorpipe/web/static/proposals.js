@@ -82,6 +82,8 @@ export function proposals(editor) {
     drawn = painted();
     for (const button of [...place.children]) {
       await editor.sync.idle();
+      // A save or a preview goes first.
+      while (number === asked && store.get("job")?.state === "running") await new Promise((go) => setTimeout(go, 500));
       if (number !== asked) return;
       const { number: which } = /** @type {any} */ (button).proposal;
       const { bitmap } = await editor.api.picture(address(`/api/items/${work.id}/proposals/${which}`, { frame: store.get("frame"), rev: work.revision }));
