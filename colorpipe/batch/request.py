@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
+from colorpipe.settings import INT8_LIMIT
+
 if TYPE_CHECKING:
     from colorpipe.media.inputs import Job
     from colorpipe.media.passed import Passed
@@ -39,6 +41,8 @@ class RunRequest:
     """Give each result its source's time of change."""
     save_recipe: Callable[[str], None] | None = None
     """Receives the recipe as JSON, with all settings in effect, before the first picture."""
+    int8_limit: float = INT8_LIMIT
+    """Mean dE2000 to exact colours above which ``precision="int8"`` is refused."""
     preview: float | None = None
     """Make only so many seconds of each film, spread over its length, as ``NAME.preview.EXT``; None makes the whole."""
 

@@ -17,6 +17,7 @@ from pathlib import Path
 
 import cv2
 
+from colorpipe.batch.calibration import examples
 from colorpipe.batch.channel import Stopped
 from colorpipe.batch.context import RunContext
 from colorpipe.batch.device_pool import DevicePool
@@ -50,6 +51,8 @@ def run(request: RunRequest, host: PluginHost, listener: Listener | None = None)
     jobs, passed = prepare(request)
     spare_memory(any(is_video(job.input) for job in jobs))
     session = session_for(request, host)
+    if request.recipe.precision == "int8":
+        session.calibrate(examples(jobs, session.media), request.int8_limit)
     if request.save_recipe is not None:
         request.save_recipe(session.pinned().to_json() + "\n")
     listener = listener or NullListener()

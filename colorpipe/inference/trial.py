@@ -66,6 +66,9 @@ def consider(plain: Runtime, wanted: Wanted, fresh: Callable[[str], Runtime]) ->
     weights = wanted.weights_sha256 or conversion.digest(network)
     asked = engines.question(plain.colorizer, plain.decoder, wanted, weights)
     verdict, found = kept_graphs.find(asked), None
+    if wanted.precision == "int8" and (verdict is None or verdict.precision != "int8"):
+        plain.engine, plain.uncalibrated = "openvino", True
+        return plain
     if verdict is None:
         verdict, found = _tried(asked, plain, wanted, fresh)
     if verdict.engine == "torch":

@@ -13,27 +13,28 @@ from __future__ import annotations
 import dataclasses
 import functools
 import hashlib
+import itertools
 import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-import numpy as np
 from numpy.typing import NDArray
 
 from colorpipe import color, options
 from colorpipe._version import __version__
-from colorpipe.errors import OptionError, UsageError
+from colorpipe.errors import UsageError
 from colorpipe.guidance import hint_files
 from colorpipe.guidance.reference import read_lab
-from colorpipe.inference.engines import Wanted
+from colorpipe.inference.engines import PICTURES, Wanted
 from colorpipe.pipeline import pinned
 from colorpipe.pipeline.frame import Pipeline
+from colorpipe.pipeline.pictures import frame_of, still_of
 from colorpipe.pipeline.runtimes import RuntimeMaker
 from colorpipe.plugins import fingerprint
 from colorpipe.plugins.host import DEFAULT_COLORIZER, PluginHost
-from colorpipe.settings import MediaOptions, MergeOptions
-from colorpipe.types import Encoding, Frame, Lab, Recipe, Stage
+from colorpipe.settings import INT8_LIMIT, MediaOptions, MergeOptions
+from colorpipe.types import Frame, Lab, Recipe, Stage
 from colorpipe.weights.store import ModelStore, Weights, sha256
 
 if TYPE_CHECKING:
@@ -132,7 +133,7 @@ class Session:
             weights_sha256=weights.sha256 if weights else _together(colorizer.own_weights),
             settings={**merge.as_dict(), **media.as_dict()},
             device=",".join(str(one.device) for one in self.runtimes),
-            precision=runtime.precision,
+            precision="int8" if runtime.uncalibrated else runtime.precision,
             engine=recipe.engine if runtime.engine == "torch" and recipe.engine == "auto" else runtime.engine,
             reference_sha256=reference_sha256,
             version=__version__,
@@ -142,7 +143,31 @@ class Session:
         self._asked = dataclasses.replace(self.recipe, precision=recipe.precision, engine=engine)
         self._device = recipe.device
         self.digest = self._asked.digest()
-        pinned.tell_differences(recipe, self.recipe, runtime)
+        if not runtime.uncalibrated:
+            pinned.tell_differences(recipe, self.recipe, runtime)
+
+    def calibrate(self, pictures: Iterable[Frame], limit: float = INT8_LIMIT) -> None:
+        """For ``precision="int8"``: quantise the network on some pictures, unless that was done for its weights before.
+
+        How far its colours are from exact ones is logged.
+
+        Args:
+            pictures: Like those that will come; the first 16 are looked at, and eight are few.
+            limit: The most that is taken, mean dE2000.
+
+        Raises:
+            UsageError: the colours differ by more, the method cannot be quantised, or there are no pictures.
+        """
+        from colorpipe.inference.graph_runtime import GraphRuntime
+
+        runtime = self.runtimes[0]
+        if not isinstance(runtime, GraphRuntime) and runtime.uncalibrated:
+            views = [self.pipeline.prepare(one).L[None, None] for one in itertools.islice(pictures, PICTURES)]
+            runtime = self._maker.calibrated(runtime, views)
+            self.runtimes = (runtime,) * len(self.runtimes)
+            self.pipeline.runtime = runtime
+        if isinstance(runtime, GraphRuntime) and runtime.verdict.quantised:
+            runtime.check(limit)
 
     def pinned(self) -> Recipe:
         """The recipe as it was asked for, with the weights' SHA-256 and what was in effect: ``Session(recipe)`` gives
@@ -258,7 +283,7 @@ class Session:
             InputError: the file cannot be read.
             UsageError: it is a film.
         """
-        frame = _picture(Path(picture), self.media) if isinstance(picture, (str, Path)) else _frame_of(picture)
+        frame = still_of(Path(picture), self.media) if isinstance(picture, (str, Path)) else frame_of(picture)
         result = self.frame(frame, None if hints is None else Path(hints))
         return color.interleaved(result.colour or (result.luma,) * 3)
 
@@ -354,32 +379,6 @@ def _reference_digest(reference: Lab, colorizer: type[Colorizer]) -> str:
     if reference.ab is None:
         raise UsageError("the reference is grey", hint="give a colour picture")
     return hashlib.sha256(reference.L.tobytes() + reference.ab.tobytes()).hexdigest()
-
-
-def _picture(path: Path, options: MediaOptions) -> Frame:
-    """A still from a file."""
-    from colorpipe.media import open_source
-
-    with open_source(path, options) as source:
-        if source.info.medium == "video":
-            raise UsageError(
-                f"{path} is a film, and this call gives one picture",
-                hint=f"colorpipe.run({str(path)!r}) makes the film; Session.film(frames) gives its frames in colour",
-            )
-        return next(iter(source))
-
-
-def _frame_of(array: NDArray[Any]) -> Frame:
-    array = np.asarray(array)
-    if array.dtype not in (np.uint8, np.uint16):
-        raise OptionError(f"a picture is uint8 or uint16, not {array.dtype}", hint="scale it to 0..255 first")
-    encoding = Encoding("rgb", 8 if array.dtype == np.uint8 else 16)
-    if array.ndim == 3 and array.shape[2] == 3:
-        planes = (array[..., 0], array[..., 1], array[..., 2])
-        return Frame(color.grey(planes), encoding, colour=planes)
-    if array.ndim == 2 and array.size:
-        return Frame(array, encoding)
-    raise OptionError(f"a picture is (H, W) or (H, W, 3), not {array.shape}")
 
 
 def _make(cls: type[Any], stage: Stage) -> Any:
