@@ -55,7 +55,7 @@ class RunContext:
         key = folder, " ".join(filter(None, (self.session.digest, preview, what)))
         with self.lock:
             if key not in self._journals:
-                self._journals[key] = Journal(*key)
+                self._journals[key] = Journal(*key, self.session.engine)
             return self._journals[key]
 
     def is_done(

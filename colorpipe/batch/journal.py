@@ -37,11 +37,13 @@ class Journal:
     Args:
         folder: Where results go; made when the first event is recorded.
         recipe: Digest of the recipe: a result of another recipe is made anew.
+        engine: Is noted beside each result, where it is not torch.
     """
 
-    def __init__(self, folder: Path, recipe: str) -> None:
+    def __init__(self, folder: Path, recipe: str, engine: str = "") -> None:
         self.folder = folder
         self.recipe = recipe
+        self._engine = engine
         self._file = folder / NAME
         self._lock = threading.Lock()
         self._entries: dict[str, dict[str, Any]] = {}
@@ -124,6 +126,7 @@ class Journal:
                 "mtime_ns": status.st_mtime_ns,
                 "sha256": sha256(output),
                 "recipe": self.recipe,
+                **({"engine": self._engine} if self._engine else {}),
                 "source": identity(source) if known is None else known,
             }
         )

@@ -175,6 +175,11 @@ class Session:
         effect = pinned.in_effect(self.pipeline.runtime)
         return dataclasses.replace(self._asked, device=self._device, in_effect=effect)
 
+    @property
+    def engine(self) -> str:
+        """What computes beside torch, with its version; empty where torch does it all."""
+        return pinned.engine_in_effect(self.pipeline.runtime)
+
     def _stage(self, plugin: Plugin, more: str = "") -> Stage:
         return Stage(plugin.name, plugin.options.as_dict(), f"{self.host.version(type(plugin))} {more}".strip())
 
