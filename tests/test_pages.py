@@ -35,6 +35,8 @@ PARSED_ONLY = (
     ("models pull", "downloads"),
     ("models import", "needs the published file"),
     ("cuda:", "needs GPUs"),
+    ("--engine openvino", "needs an extra"),
+    ("--precision int8", "needs an extra"),
 )
 """Part of a command, and why it is not run here. Each still has to parse."""
 TRAINING = shlex.split(
