@@ -16,6 +16,9 @@ DAYLIGHT = (0.134, 0.991)
 KEY_DISTANCE = 24
 """``--temporal auto``: one second of film. Memory holds that many frames."""
 
+INT8_LIMIT = 1.0
+"""Mean dE2000 to exact colours above which ``--precision int8`` is refused: about what can be seen side by side."""
+
 
 @dataclass(frozen=True)
 class Limits(Options):

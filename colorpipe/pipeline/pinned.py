@@ -79,6 +79,11 @@ def _decoding(runtime: AnyRuntime) -> dict[str, float | None]:
     return decoding(runtime)
 
 
+def engine_in_effect(runtime: AnyRuntime) -> str:
+    """``openvino 2026.4.1``; empty for torch."""
+    return "" if runtime.engine == "torch" else str(_engine(runtime)["engine"])
+
+
 def _engine(runtime: AnyRuntime) -> dict[str, Any]:
     if isinstance(runtime, GraphRuntime):
         return runtime.facts
@@ -122,7 +127,7 @@ def differences(recipe: Recipe, made: Recipe, runtime: AnyRuntime) -> list[str]:
         told.append(f"its weights had SHA-256 {recipe.weights_sha256[:12]}.., here they have {_short(made)}")
     told += _unequal("precision was", {"": pins.get("precision")}, {"": runtime.precision})
     engine = {"engine": pins.get("engine", "torch")}
-    here = {"engine": "torch" if runtime.engine == "torch" else _engine(runtime)["engine"]}
+    here = {"engine": engine_in_effect(runtime) or "torch"}
     told += _unequal("it was computed by the", engine, here)
     told += _unequal("it was made with", pins.get("versions", {}), versions())
     told += _unequal("it was made on", pins.get("machine", {}), machine(runtime))
