@@ -108,4 +108,6 @@ STAGES = ("decode", "flow", "network", "carry", "merge", "encode")
 """Of a film with steady colour."""
 MEMORY = ("memory-pictures", "memory-film")
 STARTS = ("help", "one-picture")
-EVERY = (*(row.name for row in (*ROWS, *FILMS)), *MEMORY, *STARTS)
+PAGE = ("page-stroke", "page-settings")
+"""From a change on the page of ``colorpipe paint`` to its picture: a new stroke, another temperature."""
+EVERY = (*(row.name for row in (*ROWS, *FILMS)), *MEMORY, *STARTS, *PAGE)

@@ -3,6 +3,7 @@
 ``{"do": "run", "pictures": [..], "to": FOLDER, "suffix": ".png"}`` -> seconds, cpu, peak_mb, results
 ``{"do": "film", "film": FILE, "to": FOLDER}`` -> seconds, cpu, frames, key_frames
 ``{"do": "stages", "film": FILE, "to": FOLDER}`` -> for each stage its wall and CPU seconds a frame
+``{"do": "stroke", "changes": N}``, or ``"settings"`` -> seconds and CPU seconds of each change on the page
 ``{"do": "compare", "picture": FILE, "result": FILE, "step": N}`` -> mean dE2000 of every Nth pixel each way
 """
 
@@ -14,7 +15,7 @@ import json
 import resource
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -162,9 +163,67 @@ class Ours:
         return {"stages": each, "frames": len(frames), "key_frames": len(keys)}
 
 
+class Page:
+    """The page of ``colorpipe paint``, asked as a browser asks it."""
+
+    def __init__(self, picture: str, to: str, threads: int) -> None:
+        import threading
+
+        import torch
+
+        from colorpipe.web.album import Album
+        from colorpipe.web.server import PageServer
+
+        torch.set_num_threads(threads)
+        self.server = PageServer(Album([picture], Path(to)))
+        threading.Thread(target=self.server.serve, daemon=True).start()
+        self._call("GET", "/api/items/1/picture?kind=result")
+
+    def stroke(self, changes: int) -> dict[str, Any]:
+        """One more stroke each time, over the picture."""
+        strokes: list[dict[str, Any]] = []
+
+        def one(number: int) -> tuple[str, dict[str, Any]]:
+            x, y = 0.1 + 0.8 * (number * 0.37 % 1), 0.1 + 0.8 * (number * 0.61 % 1)
+            line = [[x, y], [min(1.0, x + 0.03), y], [min(1.0, x + 0.03), min(1.0, y + 0.03)]]
+            strokes.append({"points": line, "radius": 0.01, "lab": [None, 40 - 4 * number, 3 * number - 30]})
+            return "strokes", {"frame": 0, "strokes": strokes}
+
+        return self._timed(changes, one)
+
+    def settings(self, changes: int) -> dict[str, Any]:
+        """Another temperature each time, with five strokes on the picture."""
+        self.stroke(5)
+        return self._timed(changes, lambda n: ("settings", {"options": {"decoder": {"T": 0.1 + 0.02 * n}}}))
+
+    def _timed(self, changes: int, one: Callable[[int], tuple[str, dict[str, Any]]]) -> dict[str, Any]:
+        seconds, cpus = [], []
+        for number in range(changes + 1):
+            what, body = one(number)
+            start, cpu = time.perf_counter(), _cpu()
+            self._call("PUT", f"/api/items/1/{what}", body)
+            data = self._call("GET", "/api/items/1/picture?kind=result")
+            seconds.append(time.perf_counter() - start)
+            cpus.append(_cpu() - cpu)
+            assert data[:2] == b"\xff\xd8"
+        return {"seconds": seconds[1:], "cpu": cpus[1:]}  # tables are made in the first
+
+    def _call(self, method: str, path: str, body: dict[str, Any] | None = None) -> bytes:
+        import urllib.request
+
+        headers = {"X-Colorpipe-Token": self.server.token, "Sec-Fetch-Site": "same-origin"}
+        if body is not None:
+            headers["Content-Type"] = "application/json"
+        data = None if body is None else json.dumps(body).encode()
+        address = f"http://127.0.0.1:{self.server.port}{path}"
+        request = urllib.request.Request(address, data, headers, method=method)
+        with urllib.request.urlopen(request, timeout=120) as answer:
+            return bytes(answer.read())
+
+
 def main() -> None:
     kind, arguments = sys.argv[1], json.loads(sys.argv[2])
-    contender = {"reference": Reference, "ours": Ours}[kind](**arguments)
+    contender = {"reference": Reference, "ours": Ours, "page": Page}[kind](**arguments)
     print(json.dumps({"ready": True}), flush=True)
     for line in sys.stdin:
         command = json.loads(line)

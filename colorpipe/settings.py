@@ -11,6 +11,8 @@ from typing import Literal
 from colorpipe.errors import OptionError
 from colorpipe.options import Options, option
 
+DAYLIGHT = (0.134, 0.991)
+"""Way of length 1 in ab from white under D65 to white under D50: (2.4, 17.6) CIE units."""
 KEY_DISTANCE = 24
 """``--temporal auto``: one second of film. Memory holds that many frames."""
 
@@ -70,6 +72,12 @@ class MergeOptions(Options):
     saturation: float = option(
         1.0, "how strong the colours are: 1 as found, 0 none, 2 twice as strong", min=0.0, max=4.0
     )
+    temperature: float = option(
+        0.0,
+        "warmer above 0, colder below: all colours are moved by this many CIE units along the line of daylight",
+        min=-30.0,
+        max=30.0,
+    )
     hint_reach: float = option(
         0.6,
         "how far a painted hint goes where nothing stops it, as a share of the picture's longer side",
@@ -89,6 +97,13 @@ class MergeOptions(Options):
         super().__post_init__()
         if self.temporal not in ("auto", "none") and not (self.temporal.isdecimal() and 1 <= int(self.temporal) <= 250):
             raise OptionError(f"temporal takes auto, none or a whole number in 1..250, not {self.temporal!r}")
+
+    @property
+    def shift(self) -> tuple[float, float] | None:
+        """a and b that are added to each colour, CIE units; None for none."""
+        if not (self.temperature and self.saturation):  # without saturation there is no colour to move
+            return None
+        return self.temperature * DAYLIGHT[0], self.temperature * DAYLIGHT[1]
 
     @property
     def key_distance(self) -> int | None:

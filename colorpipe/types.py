@@ -27,7 +27,7 @@ _LIMITS = ("max_pixels", "max_seconds", "damaged")
 """Settings that let an input in or not, and change no result of a sound one."""
 
 
-_LATER = {"hint_reach": 0.6}
+_LATER = {"hint_reach": 0.6, "temperature": 0.0}
 """Settings that came after the first digests: with these values they are left out, and a digest stays what it was."""
 
 

@@ -65,6 +65,8 @@ def test_memory_and_start_up_are_judged() -> None:
     assert "| 400 to 420 MB, +5.0%: not met |" in page
     assert "| 0.15 s (median 0.22): met |" in page
     assert "| 2.60 s (median 2.60): not met |" in page
+    strokes = {"page-stroke": {"seconds": [0.2, 0.9, 0.25], "cpu": [0.1] * 3}}
+    assert "| 0.3 s | median 0.25 s (least 0.20, CPU 0.10): met |" in table.page(strokes, 5, 2)
 
 
 def test_rows_have_names_of_their_own_and_shipped_checkpoints_none() -> None:

@@ -128,6 +128,16 @@ def test_neighbouring_peaks_are_one_colour() -> None:
     assert len(modes(given, 0.9, 0.5)) == 1
 
 
+def test_the_sides_of_a_wide_hill_are_colours_of_their_own() -> None:
+    slope = {(20, 10 * step): 0.3 - 0.04 * abs(step) for step in range(-4, 5)}
+    given = distribution(slope, {(0, 0): 1.0})
+    found = modes(given, 0.9, 0.5)
+    assert found[0].ab == pytest.approx((20, 0), abs=1)
+    assert len(found) == 3, "one peak, and what lies to both sides of it"
+    assert sum(mode.probability for mode in found) == pytest.approx(1, abs=1e-3)
+    assert {round(mode.ab[1]) // 10 for mode in found[1:]} & {2, 3}
+
+
 def test_a_network_s_modes_are_its_own_colours() -> None:
     session = Session("zhang", weights="zhang-compact", device="cpu", precision="fp32")
     told: list[ChromaDistribution] = []

@@ -33,8 +33,11 @@ BLOCK = re.compile(
 )
 PARSED_ONLY = (
     ("models pull", "downloads"),
+    ("paint ", "serves a page until it is stopped"),
     ("models import", "needs the published file"),
     ("cuda:", "needs GPUs"),
+    ("--cluster", "needs Ray"),
+    ("s3://", "needs a store"),
 )
 """Part of a command, and why it is not run here. Each still has to parse."""
 TRAINING = shlex.split(

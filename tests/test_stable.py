@@ -12,7 +12,7 @@ import typer.main
 
 import colorpipe
 from colorpipe import Recipe
-from colorpipe.cli import evaluate, models, plugins, run, train, verify
+from colorpipe.cli import evaluate, merge, models, paint, plugins, review, run, train, verify
 from colorpipe.plugins.host import PluginHost
 from colorpipe.types import Stage
 
@@ -55,10 +55,13 @@ def flags() -> Iterator[str]:
     app = typer.Typer(add_completion=False)
     run.add_to(app, host, ["run"])
     train.add_to(app, host, ["train", "zhang"])
+    paint.add_to(app, host, ["paint"])
+    merge.add_to(app)
     evaluate.add_to(app)
     plugins.add_to(app)
     models.add_to(app)
     verify.add_to(app)
+    review.add_to(app)
 
     def walk(command: Any, path: str) -> Iterator[str]:
         context = command.context_class(command)

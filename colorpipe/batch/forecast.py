@@ -150,6 +150,7 @@ def _trial(request: RunRequest, host: PluginHost, one: Expected) -> tuple[float,
             bag=False,
             forget=False,
             save_recipe=None,
+            only=None,
             preview=TRIAL_SECONDS if one.film else None,
         )
         outcome, *_ = run(asked, host)

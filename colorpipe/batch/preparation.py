@@ -11,6 +11,7 @@ from colorpipe import options
 from colorpipe.batch.bag import check_bag
 from colorpipe.batch.output_check import check_reachable, check_writable
 from colorpipe.batch.request import RunRequest
+from colorpipe.batch.selection import selected
 from colorpipe.errors import InputError, UsageError
 from colorpipe.guidance.sidecars import has_hints, strays
 from colorpipe.media.inputs import Plan, find_inputs, names_file, plan
@@ -44,8 +45,11 @@ def prepare(request: RunRequest) -> tuple[Plan, Passed]:
 
     jobs = plan(found, request.results, video_suffix, request.preview, request.compare)
     _tell_strays(request, jobs.found)
+    if request.only is not None:  # after planning: results keep the names that they have among all
+        jobs.only(selected(jobs.found, request.only).__contains__)
     if request.shard is not None:
-        jobs.only(request.shard.takes)
+        shard = request.shard
+        jobs.only(lambda place: shard.takes(jobs.found.relative(place)))
     check_writable(request.results, jobs, overwrite=request.overwrite)
     return jobs, passed
 

@@ -8,11 +8,14 @@ from __future__ import annotations
 
 from colorpipe.batch.bag import close_bag
 from colorpipe.batch.context import RunContext
+from colorpipe.batch.jobs import Jobs
 from colorpipe.batch.memory import spare_memory
 from colorpipe.batch.preparation import prepare, refuse_several, session_for
 from colorpipe.batch.remote_store import is_remote
 from colorpipe.batch.request import Listener, NullListener, RunRequest
 from colorpipe.batch.threads import Threads
+from colorpipe.media.inputs import Plan
+from colorpipe.media.passed import Passed
 from colorpipe.media.several import several
 from colorpipe.plugins.host import PluginHost
 from colorpipe.types import Outcome
@@ -45,13 +48,29 @@ def run(request: RunRequest, host: PluginHost, listener: Listener | None = None)
         listener.passed_over(passed)
         outcomes = run_on_cluster(request, host, listener, jobs)
     else:
-        spare_memory(jobs.films > 0)
-        session = session_for(request, host)
-        planned = several(jobs, session.results)
-        if request.save_recipe is not None:
-            request.save_recipe(session.pinned().to_json() + "\n")
-        listener.passed_over(passed)
-        outcomes = Threads(RunContext(request, session, planned, listener), planned).go()
+        outcomes = run_jobs(request, host, jobs, listener, passed)
     if request.bag:
         close_bag(request.root)
     return outcomes
+
+
+def run_jobs(
+    request: RunRequest, host: PluginHost, jobs: Jobs, listener: Listener, passed: Passed | None = None
+) -> list[Outcome]:
+    """``run`` on this machine, for jobs that are planned already.
+
+    Args:
+        passed: For the listener, once the session stands.
+
+    Raises:
+        ColorpipeError, KeyboardInterrupt: as ``run``.
+    """
+    spare_memory(jobs.films > 0)
+    session = session_for(request, host)
+    # a part of a plan, as a page saves it, has its places already: one result for each
+    planned = several(jobs, session.results) if isinstance(jobs, Plan) else jobs
+    if request.save_recipe is not None:
+        request.save_recipe(session.pinned().to_json() + "\n")
+    if passed is not None:
+        listener.passed_over(passed)
+    return Threads(RunContext(request, session, planned, listener), planned).go()

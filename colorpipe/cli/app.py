@@ -27,20 +27,23 @@ WRONG_CALL = 2
 _AFTERWARDS = {
     "run": "what was finished stays, of films too; the same command goes on from there",
     "eval": "no report was written",
+    "review": "what was looked at is kept; the same command goes on from there",
     "train": "--resume goes on from the last checkpoint",
 }
 """Messages for a person who interrupted a command."""
 COMMANDS = {
     "run": "run",
+    "paint": "paint",
     "train": "train",
     "eval": "evaluate",
     "plugins": "plugins",
     "models": "models",
     "verify": "verify",
     "merge": "merge",
+    "review": "review",
 }
 """Command -> its module in ``colorpipe.cli``, in the order of the help."""
-_PLUGIN_FLAGS = ("run", "train")
+_PLUGIN_FLAGS = ("run", "paint", "train")
 """Commands with flags of the plugins that are chosen."""
 HELP = "Colour for black-and-white photographs, folders and films."
 EPILOG = "Start with `colorpipe run PHOTO`. `colorpipe COMMAND --help` tells the rest."
@@ -99,7 +102,7 @@ def _run(words: list[str], loaded: Callable[[PluginHost], None]) -> int:
     command = typer.main.get_command(app)
     try:
         with console.log_lines(quiet=not {"-q", "--quiet"}.isdisjoint(words)):
-            asked = ["--help" if word == "--help-all" and name == "run" else word for word in words]
+            asked = ["--help" if word == "--help-all" and name in ("run", "paint") else word for word in words]
             status = command.main(asked or ["--help"], prog_name="colorpipe", standalone_mode=False, obj=host)
     except typer.TyperException as error:
         unknown = getattr(error, "option_name", None)

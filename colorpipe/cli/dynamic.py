@@ -221,7 +221,7 @@ def explain(flag: str, host: PluginHost, chosen: Sequence[type[Plugin]], command
     if command == "eval":
         spec = f"--evaluator {owner.name}" if owner.kind == "evaluator" else "--colorizer NAME"
         return UsageError(f"{belongs}, and goes into a SPEC", hint=f"write {spec}:{name.replace('-', '_')}=VALUE")
-    if command != "run" or owner.kind == "evaluator":
+    if command not in ("run", "paint") or owner.kind == "evaluator":
         return UsageError(
             f"{belongs}, which `colorpipe {command}` does not use", hint=f"see `colorpipe {command} --help`"
         )

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, cast
+from typing import TYPE_CHECKING, Annotated, Any, Protocol, cast
 
 import typer
 from typer.models import OptionInfo
@@ -24,6 +25,8 @@ from colorpipe.settings import MediaOptions, MergeOptions
 from colorpipe.types import Recipe, Stage
 
 if TYPE_CHECKING:
+    from colorpipe.batch.request import Listener, RunRequest
+    from colorpipe.cli.progress import Reporter
     from colorpipe.plugins.interfaces import Plugin
 
 SUMMARY = "Colorize photos, folders and films."
@@ -114,26 +117,35 @@ def add_to(app: typer.Typer, host: PluginHost, words: Sequence[str] | None) -> l
         app.command("run", help=SUMMARY)(dynamic.extend(run, [], choice=None))
         return []
 
+    choice, groups = chosen(host, words)
+    command = dynamic.extend(run, groups, choice=choice)
+    hide(command, words, SHORT)
+    app.command("run", help=f"{SUMMARY}\n\n{method_line(choice)}", epilog=EPILOG)(command)
+    return choice.plugins
+
+
+def chosen(host: PluginHost, words: Sequence[str]) -> tuple[Choice, list[Group]]:
+    """The plugins of a command line, and the groups of flags that belong to them, to merging and to files.
+
+    Raises:
+        UsageError: as ``choose``, or a plugin that was named as a file could not be loaded.
+    """
     for file in dynamic.words(words, "--plugin"):
         for row in host.rows:
             if row.error and row.source == str(Path(file)):
                 raise UsageError(f"--plugin {file}: {row.error}")
     choice = choose(host, words)
     groups = [dynamic.plugin_group(cls) for cls in choice.plugins]
-    groups += [Group("merge", "Colour", MergeOptions), Group("media", "Files", MediaOptions)]
-    command = dynamic.extend(run, groups, choice=choice)
-    _hide(command, words)
-    app.command("run", help=f"{SUMMARY}\n\n{_method(choice)}", epilog=EPILOG)(command)
-    return choice.plugins
+    return choice, [*groups, Group("merge", "Colour", MergeOptions), Group("media", "Files", MediaOptions)]
 
 
-def _hide(command: Callable[..., Any], words: Sequence[str]) -> None:
+def hide(command: Callable[..., Any], words: Sequence[str], short_list: Collection[str]) -> None:
     """Leave in ``--help`` what most need, and the flags of plugins that were named; ``--help-all`` shows all."""
     short = not {"--help", "-h"}.isdisjoint(words) and "--help-all" not in words
     named = any(dynamic.words(words, f"--{kind}") for kind in PLUGIN_KINDS)
     for parameter in inspect.signature(command).parameters.values():
         owner, _, option = parameter.name.partition("_")
-        shown = parameter.name in SHORT or (named and owner in PLUGIN_KINDS and bool(option))
+        shown = parameter.name in short_list or (named and owner in PLUGIN_KINDS and bool(option))
         for info in getattr(parameter.annotation, "__metadata__", ()):
             if isinstance(info, OptionInfo):  # the command's own are made once: each call sets them anew
                 info.hidden = short and not shown
@@ -155,19 +167,37 @@ def run(
     choice: Choice,
 ) -> None:
     """Colorize photos, folders and films."""
-    from colorpipe.batch.request import RunRequest
     from colorpipe.batch.runner import run as run_all
     from colorpipe.cli.progress import Reporter, json_lines
 
     host = cast(PluginHost, context.obj)
-    asked = _recipe(choice, host, given, flags)
-    saved = flags.save_recipe
-    places.check("--save-recipe", saved)
+    asked = recipe_of(choice, host, given, flags)
+    _check_places(flags)
     if not flags.quiet:
-        _warn(host, choice)
-    request = RunRequest(
+        warn(host, choice)
+    request = _request(inputs, asked, flags)
+    if flags.dry_run:
+        from colorpipe.cli import dry_run
+
+        raise typer.Exit(dry_run.tell(request, host, verbose=flags.verbose))
+    with (
+        json_lines(flags.json) as lines,
+        Reporter(lines, quiet=flags.quiet, verbose=flags.verbose) as reporter,
+        _reported(flags.report, reporter) as listener,
+    ):
+        run_all(request, host, listener)
+        reporter.summary(str(flags.output or DEFAULT_OUTPUT))
+    raise typer.Exit(1 if reporter.counts["failed"] else 0)
+
+
+def _request(inputs: list[str], recipe: Recipe, flags: RunFlags) -> RunRequest:
+    """What the runner is asked for."""
+    from colorpipe.batch.request import RunRequest
+
+    saved = flags.save_recipe
+    return RunRequest(
         inputs=inputs,
-        recipe=asked,
+        recipe=recipe,
         output=flags.output,
         hints=flags.hints,
         reference=flags.reference,
@@ -178,6 +208,7 @@ def run(
         fail_fast=flags.fail_fast,
         compare=flags.compare,
         preview=flags.preview,
+        only=flags.only,
         only_grey=flags.only_grey,
         keep_dates=flags.keep_dates,
         cluster=flags.cluster,
@@ -187,17 +218,40 @@ def run(
         forget=True,
         save_recipe=None if saved is None else functools.partial(places.write, "--save-recipe", saved),
     )
-    if flags.dry_run:
-        from colorpipe.cli import dry_run
-
-        raise typer.Exit(dry_run.tell(request, host, verbose=flags.verbose))
-    with json_lines(flags.json) as lines, Reporter(lines, quiet=flags.quiet, verbose=flags.verbose) as reporter:
-        run_all(request, host, reporter)
-        reporter.summary(str(flags.output or DEFAULT_OUTPUT))
-    raise typer.Exit(1 if reporter.counts["failed"] else 0)
 
 
-def _recipe(choice: Choice, host: PluginHost, given: Given, flags: RunFlags) -> Recipe:
+def _check_places(flags: RunFlags) -> None:
+    """Look, before the start, whether what the run leaves besides results can be written."""
+    places.check("--save-recipe", flags.save_recipe)
+    if flags.report is not None and not flags.dry_run:
+        places.check("--report", flags.report / "index.html")
+
+
+def _reported(folder: Path | None, reporter: Reporter) -> AbstractContextManager[Listener]:
+    """The listener of a run, with a report where one is asked for."""
+    if folder is None:
+        return nullcontext(reporter)
+    from colorpipe.review.report import RunReport
+
+    return RunReport(folder / "index.html", reporter)
+
+
+class MethodFlags(Protocol):
+    """The flags that a recipe takes up besides those of plugins."""
+
+    @property
+    def weights(self) -> str | None: ...
+    @property
+    def device(self) -> str | None: ...
+    @property
+    def precision(self) -> str | None: ...
+    @property
+    def engine(self) -> str | None: ...
+    @property
+    def reference(self) -> Path | None: ...
+
+
+def recipe_of(choice: Choice, host: PluginHost, given: Given, flags: MethodFlags) -> Recipe:
     """The recipe that was given, or an empty one, with the flags over it.
 
     Raises:
@@ -236,7 +290,7 @@ def _recipe(choice: Choice, host: PluginHost, given: Given, flags: RunFlags) -> 
     )
 
 
-def _pins(old: Recipe, choice: Choice, flags: RunFlags) -> dict[str, Any]:
+def _pins(old: Recipe, choice: Choice, flags: MethodFlags) -> dict[str, Any]:
     """The values that a given recipe fixes, except those that flags change."""
     if not (old.in_effect and choice.colorizer.before):
         return {}
@@ -251,7 +305,7 @@ def _pins(old: Recipe, choice: Choice, flags: RunFlags) -> dict[str, Any]:
     }
 
 
-def _warn(host: PluginHost, choice: Choice) -> None:
+def warn(host: PluginHost, choice: Choice) -> None:
     """Plugins that could not be loaded, and those that are not the recipe's version."""
     for row in host.rows:
         if row.error:
@@ -264,7 +318,7 @@ def _warn(host: PluginHost, choice: Choice) -> None:
             )
 
 
-def _method(choice: Choice) -> str:
+def method_line(choice: Choice) -> str:
     """The help's line that names the chosen plugins."""
     names = " -> ".join(chosen.cls.name for chosen in choice.stages)
     return (

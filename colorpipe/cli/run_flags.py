@@ -54,6 +54,15 @@ class RunFlags:
             "--dry-run",
         ),
     ] = False
+    only: Annotated[
+        Path | None,
+        flag(
+            "Work only on the inputs that a list names: one path a line, or what `colorpipe review` exports as CSV or "
+            "JSON",
+            INPUT_OUTPUT,
+            metavar="LIST",
+        ),
+    ] = None
     only_grey: Annotated[
         bool, flag("Pass over pictures that are in colour already; sepia counts as grey", INPUT_OUTPUT, "--only-grey")
     ] = False
@@ -222,6 +231,10 @@ class RunFlags:
             REPORT,
             metavar="FILE|-",
         ),
+    ] = None
+    report: Annotated[
+        Path | None,
+        flag("Write DIR/index.html as the run goes: before and after of each result", REPORT, metavar="DIR"),
     ] = None
     help_all: Annotated[bool, flag("Show every flag and exit", REPORT, "--help-all")] = False
     quiet: Annotated[bool, flag("Print only failures", REPORT, "--quiet", "-q")] = False

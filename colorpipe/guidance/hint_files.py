@@ -127,15 +127,18 @@ def check_aspect(path: Path, own: tuple[int, int], picture: tuple[int, int]) -> 
         )
 
 
-def drawn(strokes: Sequence[Stroke], picture: tuple[int, int], size: tuple[int, int]) -> Hints:
+def drawn(
+    strokes: Sequence[Stroke], picture: tuple[int, int], size: tuple[int, int], onto: Hints | None = None
+) -> Hints:
     """Strokes drawn, later ones over earlier ones. The pixel in which a point lies is always painted.
 
     Args:
         strokes: Of ``paint`` all have their ``ab``.
         picture: Height and width, or numbers in that ratio: a brush is round there.
         size: h and w of the result, which may be squeezed.
+        onto: Hints of that size that the strokes lie over; they stay as they are.
     """
-    hints = Hints.none(size)
+    hints = Hints.none(size) if onto is None else Hints(onto.ab.copy(), onto.weight.copy(), onto.keep.copy())
     longer = max(picture)
     scale = np.array([picture[1] / longer, picture[0] / longer])  # shares of sides -> shares of the longer side
     pixel = scale / (size[1], size[0])

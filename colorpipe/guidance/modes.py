@@ -1,4 +1,4 @@
-"""What a network itself thinks likely at a place: the peaks of its distribution over colours."""
+"""What a network itself thinks likely at a place: the colours that its distribution is made of."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ BESIDE = 15.0
 APART = 22.0
 """CIE units between two peaks, at least: nearer ones are one colour to the eye."""
 LEAST = 0.02
-"""Least probability of a peak with its hill, as a share of the whole."""
+"""Least probability of a colour with what is around it, as a share of the whole."""
 
 
 @dataclass(frozen=True)
@@ -25,16 +25,17 @@ class Mode:
     """One colour that is likely at a place."""
 
     ab: tuple[float, float]
-    """CIE units: the mean of the bins of this hill that are beside its peak."""
+    """CIE units: the mean of the bins that are beside its peak and nearer to it than to another."""
     probability: float
-    """Of the bins of this hill, 0..1; over all hills of a place it sums up to 1."""
+    """Of the bins that are nearer to it than to another, 0..1; over all modes of a place it sums up to at most 1."""
 
 
 def modes(distribution: ChromaDistribution, x: float, y: float, radius: float = 0.0, most: int = 6) -> tuple[Mode, ...]:
     """The likely colours of a place, the likeliest first.
 
-    Bins climb to the likeliest one beside them, until there is none: those that arrive at one peak are its hill. Hills
-    whose peaks are near each other are one.
+    These are the peaks of the distribution. A network that was trained on softened colours has one wide hill at most
+    places, whose sides are other colours all the same: where peaks are few, what is left of the distribution beyond
+    them is looked through for the most of it, again and again.
 
     Args:
         distribution: Of one picture.
@@ -45,25 +46,43 @@ def modes(distribution: ChromaDistribution, x: float, y: float, radius: float = 
     share = _at(distribution, x, y, radius)
     bins = distribution.bins.float().cpu().numpy()
     apart = np.sqrt(((bins[:, None] - bins) ** 2).sum(-1))
-    beside = np.where(apart <= BESIDE, share[None], -1)
-    up = beside.argmax(1)
-    while (up[up] != up).any():
-        up = up[up]
-    found: list[tuple[int, np.ndarray]] = []
-    for peak in sorted(set(up.tolist()), key=lambda number: -share[number]):
-        near = next((index for index, (other, _) in enumerate(found) if apart[peak, other] < APART), None)
-        hill = up == peak
-        if near is None:
-            found.append((peak, hill))
-        else:
-            found[near] = (found[near][0], found[near][1] | hill)
+    peaks = _beyond(_peaks(share, apart)[:most], share, bins, apart, most)
+    nearest = apart[peaks].argmin(0)
     told = []
-    for peak, hill in found:
-        top = hill & (apart[peak] <= BESIDE)
+    for number, peak in enumerate(peaks):
+        own = nearest == number
+        top = own & (apart[peak] <= BESIDE)
         a, b = (bins[top] * share[top, None]).sum(0) / share[top].sum()
-        told.append(Mode((float(a), float(b)), float(share[hill].sum())))
+        told.append(Mode((float(a), float(b)), float(share[own].sum())))
     likely = [mode for mode in told if mode.probability >= LEAST]
-    return tuple(sorted(likely, key=lambda mode: -mode.probability)[:most])
+    return tuple(sorted(likely, key=lambda mode: -mode.probability))
+
+
+def _peaks(share: Float, apart: Float) -> list[int]:
+    """Bins that no bin beside them surpasses, the likeliest first; of those that are one colour to the eye, one."""
+    beside = np.where(apart <= BESIDE, share[None], -1)
+    found: list[int] = []
+    for peak in sorted(np.flatnonzero(beside.argmax(1) == np.arange(len(share))).tolist(), key=lambda bin: -share[bin]):
+        if all(apart[peak, other] >= APART for other in found):
+            found.append(peak)
+    return found
+
+
+def _beyond(peaks: list[int], share: Float, bins: Float, apart: Float, most: int) -> list[int]:
+    """These, and the bins with the most around them that is beside none of those before, and another colour."""
+    found = list(peaks)
+    beside = (apart <= BESIDE).astype(np.float32)
+    while len(found) < most:
+        left = np.where(beside[found].any(0), 0, share)
+        around = beside @ left
+        centre = beside @ (left[:, None] * bins) / np.maximum(around, 1e-9)[:, None]
+        off = np.sqrt(((centre[:, None] - bins[found]) ** 2).sum(-1)).min(1)
+        around[off < APART] = 0
+        best = int(around.argmax())
+        if around[best] < LEAST:
+            break
+        found.append(best)
+    return found
 
 
 def _at(distribution: ChromaDistribution, x: float, y: float, radius: float) -> Float:

@@ -232,6 +232,15 @@ def strays(folder: Path, inputs: frozenset[str]) -> Iterator[Path]:
             yield folder / name
 
 
+def beside(path: Path) -> list[Path]:
+    """Hint and reference files that an input's name leads to, used or not; none of them is read.
+
+    Raises:
+        InputError: its folder cannot be looked into.
+    """
+    return [file for file, _ in _beside(path)]
+
+
 def _takes(colorizer: type[Colorizer], *, still: bool, frame: int) -> bool:
     """Whether a method looks at a reference that names a frame."""
     if still:

@@ -83,7 +83,7 @@ def read_strokes(path: Path) -> StrokeFile:
         raise InputError(f"{path}: source_sha256 is 64 hexadecimal digits or null, not {short(digest)}")
     if not isinstance(told["strokes"], list):
         raise InputError(f"{path}: strokes is a list, not {short(told['strokes'])}")
-    strokes = tuple(_stroke(one, f"{path}: stroke {number}") for number, one in enumerate(told["strokes"], 1))
+    strokes = tuple(stroke_of(one, f"{path}: stroke {number}") for number, one in enumerate(told["strokes"], 1))
     if sum(len(stroke.points) for stroke in strokes) > MOST_POINTS:
         raise InputError(f"{path}: more than {MOST_POINTS} points", hint="paint in a PNG instead")
     return StrokeFile((size[0], size[1]), strokes, digest)
@@ -108,7 +108,12 @@ def write_strokes(path: Path, file: StrokeFile) -> None:
     write_json(path, whole)
 
 
-def _stroke(raw: object, where: str) -> Stroke:
+def stroke_of(raw: object, where: str) -> Stroke:
+    """One stroke from JSON, checked.
+
+    Raises:
+        InputError: a field is missing, unknown or out of range.
+    """
     optional = ("kind", "lab", "frame", "name", "strength")
     told = an_object(raw, where, required=("points", "radius"), optional=optional)
     kind, name, lab = told.get("kind", "paint"), told.get("name", ""), told.get("lab")

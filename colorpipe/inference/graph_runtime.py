@@ -123,6 +123,7 @@ class GraphRuntime:
         hints: Float | None = None,
         reference: Lab | None = None,
         alone: bool = False,
+        sure: list[float] | None = None,
         extra: Extra | None = None,
     ) -> list[Float]:
         """As of ``Runtime``; a picture's result does not depend on how many come with it."""
@@ -131,7 +132,7 @@ class GraphRuntime:
         if asked or self.reference is not None or self.watch is not None:
             exact = self.exact()
             exact.watch = self.watch
-            return exact.predict(L, hints, reference, alone, extra)
+            return exact.predict(L, hints, reference, alone, sure, extra)
         try:
             with guard.named(self.colorizer, "predict"):
                 found = self._graph([[picture[None]] for picture in L.astype(np.float32, copy=False)])
@@ -145,6 +146,8 @@ class GraphRuntime:
         ab = [np.ascontiguousarray(outputs[0][0].transpose(1, 2, 0), np.float32) for outputs in found]
         for one in ab:
             guard.check_chroma(self.colorizer, one)
+        if sure is not None:
+            sure += [float(outputs[1][0]) for outputs in found if len(outputs) > 1]
         return ab
 
     def features(self, L: Float) -> Float | None:

@@ -173,6 +173,7 @@ class Runtime:
         hints: Float | None = None,
         reference: Lab | None = None,
         alone: bool = False,
+        sure: list[float] | None = None,
         extra: Extra = NOTHING,
     ) -> list[Float]:
         """Chroma (h', w', 2) in CIE units for each picture of L (N, 1, h, w).
@@ -185,6 +186,7 @@ class Runtime:
             reference: In place of the one that ``learn`` was given, for a method that looks at it in ``predict``.
             alone: A call of the network for each picture, however large batches are: for those that come one by one,
                 which would take the time of a whole batch.
+            sure: Takes the mean confidence, 0..1, of each picture, where the method tells one.
             extra: What the method asks for besides.
 
         Raises:
@@ -198,8 +200,10 @@ class Runtime:
             start, size = len(results), 1 if alone else self.batch
             parts = [slice(i, i + size) for i in range(start, min(start + size * self.lanes, len(L)), size)]
             try:
-                for chroma in self._calls(L, hints, reference, parts, size, extra):
+                for chroma, confidences in self._calls(L, hints, reference, parts, size, extra):
                     results += chroma
+                    if sure is not None:
+                        sure += confidences
             except (RuntimeError, MemoryError) as error:
                 if not guard.out_of_memory(error):
                     raise
@@ -208,12 +212,12 @@ class Runtime:
 
     def _calls(
         self, L: Float, hints: Float | None, reference: Lab | None, parts: list[slice], size: int, extra: Extra
-    ) -> Iterator[list[Float]]:
+    ) -> Iterator[tuple[list[Float], list[float]]]:
         """One call of the network for each part: side by side on a CPU, always with the same number of threads each."""
 
-        def call(part: slice) -> list[Float]:
-            own = extra.part(part)
-            return self._run(L[part], None if hints is None else hints[part], self.precision, reference, size, own)
+        def call(part: slice) -> tuple[list[Float], list[float]]:
+            hinted, sure = None if hints is None else hints[part], list[float]()
+            return self._run(L[part], hinted, self.precision, reference, size, sure, extra.part(part)), sure
 
         if self.device.type != "cpu" or self.colorizer.network is None:
             return map(call, parts)
@@ -270,9 +274,14 @@ class Runtime:
         precision: Literal["fp32", "bf16", "fp16"],
         reference: Lab | None = None,
         size: int | None = None,
+        sure: list[float] | None = None,
         extra: Extra = NOTHING,
     ) -> list[Float]:
-        """One batch, filled up to a fixed size so that a picture's result does not depend on its company."""
+        """One batch, filled up to a fixed size so that a picture's result does not depend on its company.
+
+        Args:
+            sure: As of ``predict``.
+        """
         count, size = len(L), size or self.batch
         hinted = None if hints is None else self._tensor(hints, size)
         batch = extra.batch(self.colorizer, self._tensor(L, size), hinted, reference or self.reference, self._tensor)
@@ -292,6 +301,8 @@ class Runtime:
             guard.check_prediction(self.decoder, predicted, size, distribution=False)
         ab = predicted.ab[:count].float().permute(0, 2, 3, 1).contiguous().cpu().numpy()
         guard.check_chroma(self.colorizer, ab)
+        if sure is not None and predicted.confidence is not None:
+            sure += predicted.confidence[:count].float().mean((1, 2, 3)).tolist()
         return list(ab)
 
     def _tensor(self, values: Float, size: int) -> torch.Tensor:

@@ -185,13 +185,17 @@ class Pipeline:
         return native
 
     def predict(
-        self, batch: Sequence[Prepared], through: Callable[..., list[Float]] | None = None, alone: bool = False
+        self,
+        batch: Sequence[Prepared],
+        through: Callable[..., list[Float]] | None = None,
+        alone: bool = False,
+        sure: list[float] | None = None,
     ) -> list[Float]:
         """Chroma (h', w', 2) for each, through the network and its decoder.
 
         Args:
             through: What ``Session.predictor_for`` gives for their reference; None is the runtime as it is.
-            alone: As of ``Runtime.predict``.
+            alone, sure: As of ``Runtime.predict``.
         """
         hinted = None
         if any(prepared.hints is not None for prepared in batch):
@@ -199,14 +203,17 @@ class Pipeline:
             hinted = np.stack([blank if prepared.hints is None else prepared.hints for prepared in batch])
         predict = through or self.runtime.predict
         extra = gathered([one.companion for one in batch], [one.neighbours for one in batch])
-        return predict(np.stack([prepared.L for prepared in batch])[:, None], hinted, alone=alone, extra=extra)
+        return predict(
+            np.stack([prepared.L for prepared in batch])[:, None], hinted, alone=alone, sure=sure, extra=extra
+        )
 
     def features(self, frame: Frame) -> Float | None:
         """What the method sees at each place of a frame as it was read, (C, h', w') over the picture; None where it
         does not tell. One call of the network."""
-        return self._features(self.prepare(frame))
+        return self.features_of(self.prepare(frame))
 
-    def _features(self, prepared: Prepared) -> Float | None:
+    def features_of(self, prepared: Prepared) -> Float | None:
+        """``features`` of a frame whose view is there already."""
         found = self.runtime.features(prepared.L[None, None])
         if found is None:
             return None
@@ -218,24 +225,40 @@ class Pipeline:
         ab, view_size = self.crop_chroma(prepared, ab)
         return self.merge_chroma(prepared.frame, ab, view_size)
 
-    def crop_chroma(self, prepared: Prepared, ab: Float) -> tuple[Float, tuple[int, int]]:
+    def crop_chroma(
+        self, prepared: Prepared, ab: Float, corrector: Corrector | None = None
+    ) -> tuple[Float, tuple[int, int]]:
         """The chroma that lies over the picture, and the size of that part of the network's view.
 
         Where something is painted, the chroma is corrected by that, and has the size at which that is done. Where the
         published script lays U and V over the luma, and that is asked for, these take its place.
+
+        Args:
+            corrector: Of this very picture, size and reach, from an earlier call; None makes one.
         """
         L, painted = prepared.L, prepared.painted
         if painted is None or not self.merge.saturation:  # without saturation there is no colour to paint
             if self._over_luma(prepared.frame):
-                ab = published.differences(L, ab)
+                ab = self._differences(L, ab)
             return _crop(ab, L.shape, prepared.region)
-        L, ab = self._corrected(prepared, *_crop(ab, L.shape, prepared.region), painted)
+        L, ab = self._corrected(prepared, *_crop(ab, L.shape, prepared.region), painted, corrector)
         if self._over_luma(prepared.frame):
-            ab = published.differences(L, ab)
+            ab = self._differences(L, ab)
         return ab, (ab.shape[0], ab.shape[1])
 
+    def _differences(self, L: Float, ab: Float) -> Float:
+        shift = self.merge.shift
+        if shift is not None:  # the differences are multiplied by the saturation later
+            ab = ab + np.array(shift, np.float32) / np.float32(self.merge.saturation)
+        return published.differences(L, ab)
+
     def _corrected(
-        self, prepared: Prepared, ab: Float, view_size: tuple[int, int], painted: Hints
+        self,
+        prepared: Prepared,
+        ab: Float,
+        view_size: tuple[int, int],
+        painted: Hints,
+        corrector: Corrector | None = None,
     ) -> tuple[Float, Float]:
         """L (h, w) and the chroma corrected by hints, (h, w, 2), at their size."""
         frame = prepared.frame
@@ -244,9 +267,11 @@ class Pipeline:
         black, white = color.luma_range(frame.encoding)
         predicted = resample.upsample(ab, small, size, self._method(frame), view_size, white - black)[0 : size[0]]
         L = color.lightness(Frame(small, frame.encoding)).L
-        # Painted colours are the final ones: divide out the saturation that is applied later.
-        seen = replace(painted, ab=painted.ab / np.float32(self.merge.saturation))
-        corrector = Corrector(L, self.merge.hint_reach, features=self._features(prepared))
+        # Painted colours are the final ones: take back the temperature and saturation that are applied later.
+        shift = np.array(self.merge.shift or (0, 0), np.float32)
+        seen = replace(painted, ab=(painted.ab - shift) / np.float32(self.merge.saturation))
+        if corrector is None:
+            corrector = Corrector(L, self.merge.hint_reach, features=self.features_of(prepared))
         delta = corrector.delta(predicted, seen)
         return L, np.asarray(predicted + delta, np.float32)
 
@@ -271,6 +296,8 @@ class Pipeline:
             ab = ab * np.float32(self.merge.saturation)
         if self._over_luma(frame):
             return published.over_luma(frame, resample.smooth_pairs(ab, size))
+        if self.merge.shift is not None:
+            ab = ab + np.array(self.merge.shift, np.float32)
         if self.on_device is not None:
             return self.on_device(frame, ab, method=method, view_size=view_size, keep=self.merge.keep, gamut=gamut)
         black, white = color.luma_range(frame.encoding)

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import av
 import av.container
 import av.filter
+import cv2
 from av.codec.context import Flags
 from av.video.format import VideoFormat
 from av.video.frame import VideoFrame
@@ -38,6 +39,11 @@ _SETTINGS = (
     "field_order",
 )  # fmt: skip
 """The settings of an encoder: all that PyAV's ``add_stream``, ``add_to`` and ``VideoTags.apply`` set."""
+_AVX_512F = 13
+"""OpenCV's number of that feature (``CV_CPU_AVX_512F``)."""
+_SAME_BITS = "asm=avx2"
+"""With AVX-512, libx264 reads memory that it has not written to, and encodes one film in several ways: at 8 bits, with
+macroblock trees, as glibc's ``MALLOC_PERTURB_`` shows. Its AVX2 code does not, and gives what the other often gives."""
 _CHROMA_NAMES = {(2, 2): "410", (2, 0): "411", (1, 1): "420", (1, 0): "422", (0, 1): "440", (0, 0): "444"}
 
 
@@ -212,6 +218,8 @@ class EncoderPlan:
         settings = {"preset": options.preset, "crf": str(options.crf), **place}
         if options.codec == "libx264":
             names, extra = ("mastering-display", "cll"), []
+            if cv2.checkHardwareSupport(_AVX_512F):
+                extra.append(_SAME_BITS)
             if self._fields is not None:
                 extra.append(f"{MARKS[self._fields]}=1")
         else:
