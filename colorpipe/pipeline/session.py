@@ -206,8 +206,8 @@ class Session:
                 )
             return None, None
         if isinstance(given, Lab):
-            return given, _reference_digest(given, colorizer)
-        _check_reference_is_used(colorizer)
+            return given, pinned.reference_digest(given, colorizer)
+        pinned.check_reference_is_used(colorizer)
         path = Path(given)
         lab, digest = read_lab(path, media), sha256(path)
         if recipe.reference_sha256 not in (None, digest):
@@ -222,7 +222,7 @@ class Session:
         Raises:
             UsageError: the method has no use for one, or it is grey.
         """
-        digest = _reference_digest(reference, type(self.pipeline.runtime.colorizer))
+        digest = pinned.reference_digest(reference, type(self.pipeline.runtime.colorizer))
         for runtime in self.runtimes:
             runtime.learn(reference)
         asked = dataclasses.replace(self._asked, reference_sha256=digest)
@@ -386,19 +386,6 @@ def recipe_of(
 def _together(files: Mapping[str, str]) -> str | None:
     """One SHA-256 for those of several files; None for none."""
     return hashlib.sha256(repr(sorted(files.items())).encode()).hexdigest() if files else None
-
-
-def _check_reference_is_used(colorizer: type[Colorizer]) -> None:
-    if not (colorizer.takes_reference or colorizer.learns_from_reference):
-        raise UsageError(f"{colorizer.name} does not use a reference", hint="leave out --reference")
-
-
-def _reference_digest(reference: Lab, colorizer: type[Colorizer]) -> str:
-    """SHA-256 of a reference that is no file."""
-    _check_reference_is_used(colorizer)
-    if reference.ab is None:
-        raise UsageError("the reference is grey", hint="give a colour picture")
-    return hashlib.sha256(reference.L.tobytes() + reference.ab.tobytes()).hexdigest()
 
 
 def _make(cls: type[Any], stage: Stage) -> Any:
