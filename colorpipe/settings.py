@@ -77,7 +77,7 @@ class MergeOptions(Options):
     )
     temperature: float = option(
         0.0,
-        "warmer above 0, colder below: all colours are moved by this many CIE units along the line of daylight",
+        "warmer above 0, colder below, as daylight is; 1 is about the least that the eye sees (CIE units)",
         min=-30.0,
         max=30.0,
     )
