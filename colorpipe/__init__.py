@@ -22,11 +22,11 @@ _HOMES = {
     "colorpipe.plugins.contract": ("CONTRACT",),
     "colorpipe.plugins.hookspecs": ("hookimpl",),
     "colorpipe.plugins.interfaces": ("Colorizer", "Decoder", "Evaluator", "Preprocessor"),
-    "colorpipe.weights.registry": ("Model",),
+    "colorpipe.weights.registry": ("Model", "Part"),
     "colorpipe.options": ("Options", "option"),
     "colorpipe.types": (
-        "Batch", "Chroma", "ChromaDistribution", "Encoding", "Frame", "InputSize", "Lab", "Metadata", "Outcome",
-        "Recipe",
+        "Batch", "Chroma", "ChromaDistribution", "Companion", "Encoding", "Frame", "InputSize", "Lab", "Metadata",
+        "Outcome", "Recipe",
     ),
     "colorpipe.pipeline.session": ("Session", "colorize"),
 }  # fmt: skip
@@ -82,6 +82,7 @@ if TYPE_CHECKING:
     from colorpipe.types import Batch as Batch
     from colorpipe.types import Chroma as Chroma
     from colorpipe.types import ChromaDistribution as ChromaDistribution
+    from colorpipe.types import Companion as Companion
     from colorpipe.types import Encoding as Encoding
     from colorpipe.types import Frame as Frame
     from colorpipe.types import InputSize as InputSize
@@ -90,6 +91,7 @@ if TYPE_CHECKING:
     from colorpipe.types import Outcome as Outcome
     from colorpipe.types import Recipe as Recipe
     from colorpipe.weights.registry import Model as Model
+    from colorpipe.weights.registry import Part as Part
 
 
 def __getattr__(name: str) -> Any:

@@ -13,6 +13,7 @@ import os
 import re
 import shutil
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -21,6 +22,13 @@ from colorpipe.errors import OutputError
 _numbers = itertools.count()
 _NAME_BYTES = 255
 """The longest name that file systems allow, bytes."""
+BINARY = getattr(os, "O_BINARY", 0)
+"""For ``os.open``: Windows writes other line ends without it."""
+_HELD = (5, 32)
+"""Windows' ERROR_ACCESS_DENIED, which it also gives for a file that is held, and ERROR_SHARING_VIOLATION."""
+_PATIENCE = 2.0
+"""Seconds that Windows is asked again to replace a file which another program holds: a viewer, or a virus scanner that
+looks at what was just written."""
 _LONG_NAME = 200
 """Bytes of a name that leave room for a process number and a count."""
 _MANY = 1000
@@ -57,9 +65,8 @@ def written_whole(path: Path) -> Iterator[Path]:
     part = partial_path(path)
     try:
         yield part
-        with part.open("rb+") as file:
-            os.fsync(file.fileno())  # before the rename: a power cut must not leave a name without content
-        os.replace(part, path)
+        sync(part)  # before the rename: a power cut must not leave a name without content
+        replace(part, path)
     except BaseException:
         remove(part)
         raise
@@ -130,11 +137,39 @@ def place(part: Path, path: Path) -> None:
         OutputError: it cannot be renamed; ``part`` is removed.
     """
     try:
-        os.replace(part, path)
+        replace(part, path)
     except OSError as error:
         remove(part)
         raise unwritable(path, error) from None
     _sync_folder(path.parent)
+
+
+def replace(part: Path, path: Path) -> None:
+    """``os.replace``, tried for a while where another program holds one of the two files for a moment (Windows).
+
+    Raises:
+        OSError: it cannot be renamed.
+    """
+    end = time.monotonic() + _PATIENCE
+    while True:
+        try:
+            os.replace(part, path)
+            return
+        except PermissionError as error:
+            held = getattr(error, "winerror", None) in _HELD and not path.is_dir()
+            if not held or time.monotonic() > end:
+                raise
+        time.sleep(0.05)
+
+
+def sync(path: Path) -> None:
+    """A file's content on disk. Windows asks for the right to write to it.
+
+    Raises:
+        OSError: it cannot be opened or stored.
+    """
+    with path.open("rb+") as file:
+        os.fsync(file.fileno())
 
 
 def _sync_folder(path: Path) -> None:
@@ -171,6 +206,8 @@ def unwritable(path: Path, error: OSError, size: int | None = None) -> OutputErr
         errno.ENAMETOOLONG: "choose a shorter name with -o",
     }
     said = (error.strerror or str(error)).lower()
+    if getattr(error, "winerror", None) in _HELD and path.is_file():
+        return OutputError(f"cannot write {path}: {said}", hint="another program has it open: close it there")
     return OutputError(f"cannot write {path}: {said}", hint=hints.get(error.errno or 0, "choose another place with -o"))
 
 

@@ -38,12 +38,14 @@ class MediaOptions(Limits):
     """How files are read and written."""
 
     codec: Literal["libx264", "libx265", "ffv1"] = option(
-        "libx264", "video encoder; ffv1 keeps every value of the luma, losslessly"
+        "libx264",
+        "how a film is stored: libx264 (H.264, plays everywhere), libx265 (H.265, smaller), or ffv1, which keeps every "
+        "value of the brightness, in large files",
     )
     crf: int = option(16, "quality of libx264 and libx265: lower is better and larger", min=0, max=51)
-    preset: str = option("medium", "speed of libx264 and libx265, ultrafast .. veryslow")
+    preset: str = option("medium", "speed of libx264 and libx265, ultrafast .. veryslow; slower makes smaller files")
     quality: int = option(95, "quality of JPEG, WebP and AVIF", min=1, max=100)
-    provenance: bool = option(True, "mark results as colorized, in their metadata")
+    provenance: bool = option(True, "mark results as colorized, in the data that a picture carries along (metadata)")
 
 
 @dataclass(frozen=True)
@@ -52,19 +54,24 @@ class MergeOptions(Options):
 
     upsample: Literal["guided", "bilinear", "nearest"] | None = option(
         None,
-        "how chroma reaches full size; guided follows the picture's edges, bilinear and nearest are the published "
-        "scripts' ways "
+        "how the colours, which are found on a small copy, are enlarged to the picture; guided follows the picture's "
+        "edges, bilinear (softly) and nearest (in squares) are what the published programs do "
         "[default: guided for stills, bilinear for films]",
     )
     keep: Literal["lightness", "luma"] = option(
-        "lightness", "what a still keeps exactly: its CIE lightness, or its BT.601 luma; films keep their luma"
+        "lightness",
+        "what a still keeps exactly: its lightness as the eye sees it (CIE), or its luma, the grey that most programs "
+        "make of colour (BT.601); films keep their luma",
     )
     gamut: Literal["fit", "clip"] | None = option(
         None,
-        "colour that sRGB cannot show: fit it, keeping the lightness, or clip it as the published scripts do "
+        "colours too strong for a screen (outside sRGB): fit makes them weaker and keeps the brightness, clip cuts "
+        "them as the published programs do "
         "[default: fit, but clip for stills with --upsample bilinear or nearest]",
     )
-    saturation: float = option(1.0, "chroma is multiplied by this", min=0.0, max=4.0)
+    saturation: float = option(
+        1.0, "how strong the colours are: 1 as found, 0 none, 2 twice as strong", min=0.0, max=4.0
+    )
     temperature: float = option(
         0.0,
         "warmer above 0, colder below: all colours are moved by this many CIE units along the line of daylight",
@@ -82,8 +89,8 @@ class MergeOptions(Options):
     )
     temporal: str = option(
         "auto",
-        "steady colour in films: the network sees key frames, at most this many frames apart, and their colour is "
-        "propagated along the optical flow in between; auto chooses, none colours every frame on its own",
+        "steady colour in films: the method colours key frames, at most this many frames apart, and their colours are "
+        "carried along with the motion to the frames between; auto chooses, none colours every frame on its own",
     )
 
     def __post_init__(self) -> None:

@@ -152,6 +152,20 @@ class Lab:
 
 
 @dataclass(frozen=True)
+class Companion:
+    """What belongs to one picture of a batch, besides the picture."""
+
+    reference: Lab | None = None
+    """The colour picture that counts for it: its own, else the run's."""
+    prompt: str = ""
+    """Words about it, from ``NAME.prompt.txt`` beside it."""
+    seed: int = 0
+    """A number made of the picture, 0..2**63-1: the same wherever it is coloured, and for all frames of a film."""
+    result: int = 0
+    """Which of its results is asked for, 0 .. ``Colorizer.results`` - 1."""
+
+
+@dataclass(frozen=True)
 class Batch:
     """The input of a colorizer."""
 
@@ -161,6 +175,12 @@ class Batch:
     """(N, 3, h, w): a and b in CIE units, and a mask 0..1; None where nobody painted any."""
     reference: Lab | None = None
     """A colour picture to take colour from."""
+    companions: tuple[Companion, ...] = ()
+    """One for each picture, for a method with ``looks_at`` or several results; else empty."""
+    clip: torch.Tensor | None = None
+    """(N, 2k, h, w) L of a film's k frames before each, oldest first, and k after, for a method with ``neighbours``."""
+    in_shot: torch.Tensor | None = None
+    """(N, 2k) bool: whether ``clip`` holds that frame; False beyond a cut, where the nearest of the shot stands."""
 
     def __post_init__(self) -> None:
         shape = _shape(self.L)

@@ -17,6 +17,7 @@ from colorpipe.media.provenance import recipe_of
 from colorpipe.plugins.host import PluginHost
 from tests.conftest import Cli
 from tests.helpers import Painter, host_with, write_grey
+from tests.test_pages import small
 from tests.test_video import make_clip
 
 
@@ -347,3 +348,29 @@ def test_help_is_short_and_help_all_is_whole(cli: Cli) -> None:
     assert "--T" in named
     assert "--crf" not in named
     assert "--crf" in cli("run", "--help-all", "--colorizer", "zhang")[1]
+
+
+# --- what folders hold besides ----------------------------------------------------------------------------------------
+
+
+def test_training_finds_what_a_run_finds(workplace: Path, cli: Cli, tint: Path) -> None:
+    """Its own results, thumbnails and hint files are no pictures to learn from."""
+    from colorpipe.media.inputs import find_inputs
+    from colorpipe.training import find_pictures
+
+    for name in ("a.png", "deep/b.png", "@eaDir/a.png", ".hidden/c.png", "b.hints.png"):
+        write_grey(workplace / "album" / name)
+    assert cli("run", "album/a.png", "-o", "album/made", "--plugin", tint, "--colorizer", "tint")[0] == 0
+    found = find_pictures(workplace / "album")
+    assert [path.relative_to(workplace / "album").as_posix() for path in found] == ["a.png", "deep/b.png"]
+    assert {path.name for path in found} == {item.path.name for item in find_inputs([workplace / "album"])}
+    (workplace / "empty").mkdir()
+    assert find_pictures(workplace / "empty") == []
+
+
+def test_an_evaluation_names_what_it_passed_over(workplace: Path, cli: Cli) -> None:
+    small("colour/coffee.jpg", workplace / "photos" / "a.jpg", 40)
+    (workplace / "photos" / "b.psd").write_bytes(b"8BPS")
+    status, _, told = cli("eval", "photos", "--colorizer", "palette-cnn", "--evaluator", "psnr", "--json", "found.json")
+    assert status == 0, told
+    assert json.loads(Path("found.json").read_text())["passed_over"] == ["photos/b.psd"]

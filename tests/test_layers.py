@@ -17,8 +17,8 @@ CORE = Path(colorpipe.__file__).parent
 GROUND = ("_version", "errors", "types", "options", "files", "settings")
 """Modules without a package, each may import those before it."""
 PACKAGES = (
-    "color", "weights", "media", "plugins", "inference", "guidance", "temporal", "pipeline", "training", "batch",
-    "evaluation", "verification", "testing", "web", "cli",
+    "pages", "color", "weights", "media", "plugins", "inference", "guidance", "temporal", "pipeline", "training",
+    "batch", "review", "evaluation", "verification", "testing", "web", "cli",
 )  # fmt: skip
 """Lowest first: an import goes to the left."""
 

@@ -9,10 +9,12 @@ import cv2
 import numpy as np
 import pytest
 
+from benchmarks import copies
 from colorpipe import verification
 from colorpipe.cli.app import main
 from colorpipe.color import grey_of, rgb_to_lab
 from colorpipe.errors import InputError
+from colorpipe.media.still.jpeg_tables import chroma_step
 from colorpipe.pipeline import merging
 from colorpipe.settings import MediaOptions, MergeOptions
 
@@ -61,6 +63,33 @@ def test_a_worn_copy_gives_back_the_true_picture(name: str, scale: float, turn: 
     assert main(["merge", str(original), str(copy), "-o", str(result)]) == 0
     assert psnr(result, bgr) > 30
     assert verification.verify(original, result).equal
+
+
+def test_the_measure_of_copies_gives_back_every_sample(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for name in ("astronaut.jpg", "chelsea.png", "coffee.jpg", "rocket.jpg"):
+        assert cv2.imwrite(str(tmp_path / f"{name}.png"), truth(name, 256))
+    copies.main(["--pictures", str(tmp_path), "--original", "jpg"])
+    *each, last = capsys.readouterr().out.splitlines()
+    assert len(each) == 4
+    assert last.endswith("the grey is kept in 4")
+    assert float(last.partition("least ")[2].partition(";")[0]) > 30
+
+
+def test_a_jpeg_tells_how_coarse_its_colours_are(tmp_path: Path) -> None:
+    steps = []
+    for quality in (50, 80, 95):
+        file = tmp_path / f"{quality}.jpg"
+        assert cv2.imwrite(str(file), truth("coffee.jpg", 64), [cv2.IMWRITE_JPEG_QUALITY, quality])
+        steps.append(chroma_step(file))
+    assert steps == pytest.approx([27.1, 10.9, 2.7], abs=1)
+    grey = tmp_path / "grey.jpg"
+    assert cv2.imwrite(str(grey), truth("coffee.jpg", 64)[..., 0])
+    assert chroma_step(grey) == 0
+    assert chroma_step(write_grey_of(tmp_path / "grey.png", truth("coffee.jpg", 64))) == 0
+    whole = (tmp_path / "50.jpg").read_bytes()
+    for length in (0, 2, 3, 30, 90):  # before its tables, a file tells nothing
+        (tmp_path / "cut.jpg").write_bytes(whole[:length])
+        assert chroma_step(tmp_path / "cut.jpg") == 0
 
 
 def test_another_picture_is_refused_and_nothing_is_written(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

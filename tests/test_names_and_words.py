@@ -54,7 +54,7 @@ def test_a_name_in_latin_1_and_json(latin: Path, cli: Cli, tint: Path) -> None:
         assert {Path(row["input"]).name for row in rows} == {"a.jpg", odd, "z.jpg"}
     assert names(Path("out")) == {"a.jpg", odd, "z.jpg"}
     for words in (["--json", "proof.jsonl"], ["-v"], ["--json", "-"]):
-        assert cli("verify", "album", "out", *words)[0] in (0, 1)  # JPEG is lossy; no traceback
+        assert cli("verify", "album", "out", *words)[0] in (0, 3)  # JPEG is lossy; no traceback
     assert len(Path("proof.jsonl").read_text("utf-8").splitlines()) == 3
     words = ["--json", "scores.json", "--csv", "scores.csv", "--html", "report"]
     status, _, told = cli("eval", "album", "--colorizer", "tint", "--plugin", tint, *words)
@@ -81,7 +81,7 @@ def test_names_of_250_bytes(suffix: str, cli: Cli, tint: Path, workplace: Path) 
     (made,) = [name for name in names(workplace / "colorized") if ".compare" not in name and "~" not in name] or [
         next(name for name in names(workplace / "colorized") if not name.endswith("compare.jpg"))
     ]
-    assert cli("verify", long, f"colorized/{made}")[0] in (0, 1)
+    assert cli("verify", long, f"colorized/{made}")[0] in (0, 3)
 
 
 def test_a_folder_says_what_it_passed_over(cli: Cli, tint: Path, workplace: Path) -> None:

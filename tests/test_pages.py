@@ -36,6 +36,8 @@ PARSED_ONLY = (
     ("paint ", "serves a page until it is stopped"),
     ("models import", "needs the published file"),
     ("cuda:", "needs GPUs"),
+    ("--cluster", "needs Ray"),
+    ("s3://", "needs a store"),
 )
 """Part of a command, and why it is not run here. Each still has to parse."""
 TRAINING = shlex.split(

@@ -225,3 +225,36 @@ def test_without_fsspec_it_is_one_line(album: Path, cli: Cli, monkeypatch: pytes
     assert "pip install 'colorpipe[remote]'" in told
     with pytest.raises(UsageError, match="fsspec is not installed"):
         Store(IN)
+
+
+@pytest.mark.slow
+def test_s3_itself(tmp_path: Path, tint: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A server that speaks S3, on this machine."""
+    moto = pytest.importorskip("moto.server")
+    pytest.importorskip("s3fs")
+    monkeypatch.setenv("COLORPIPE_CACHE", str(tmp_path / "cache"))
+    server = moto.ThreadedMotoServer("127.0.0.1", 0)
+    server.start()
+    try:
+        host, port = server.get_host_and_port()
+        for name, value in {
+            "AWS_ENDPOINT_URL": f"http://{host}:{port}", "AWS_ACCESS_KEY_ID": "x", "AWS_SECRET_ACCESS_KEY": "x",
+            "AWS_DEFAULT_REGION": "us-east-1",
+        }.items():  # fmt: skip
+            monkeypatch.setenv(name, value)
+        store = fsspec.filesystem("s3")
+        for bucket in ("prints", "colour"):
+            store.mkdir(bucket)
+        for index in range(6):
+            write_grey(tmp_path / "album" / f"{index % 2}" / f"{index}.png", 12, 16, seed=index)
+        make_clip(tmp_path / "album" / "reel.mkv")
+        store.put(f"{tmp_path}/album/", "prints/1931/", recursive=True)
+        colorized(tmp_path / "album", tmp_path / "plain", tint)
+        outcomes = colorized("s3://prints/1931", "s3://colour/1931", tint)
+        assert fates(outcomes) == {"done": 7}
+        assert same(stored(store, "colour/1931"), local(tmp_path / "plain"))
+        assert fates(colorized("s3://prints/1931", "s3://colour/1931", tint)) == {"skipped": 7}
+        store.rm("colour/1931/1/1.png")
+        assert fates(colorized("s3://prints/1931", "s3://colour/1931", tint)) == {"skipped": 6, "done": 1}
+    finally:
+        server.stop()

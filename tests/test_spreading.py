@@ -8,6 +8,7 @@ import pytest
 import scipy.sparse
 import scipy.sparse.linalg
 
+from colorpipe.guidance import likeness
 from colorpipe.guidance.correction import Corrector, graph_of, working_size
 from colorpipe.guidance.hint_files import Hints
 from colorpipe.guidance.solver import Graph, Spreader
@@ -89,6 +90,63 @@ def test_a_dab_of_green_colours_the_coat_and_not_the_face() -> None:
     assert np.allclose((predicted + delta)[38:43, 28:33], GREEN, atol=1e-4)
     assert np.abs((predicted + delta)[20:60, 10:55] - GREEN).max() < 4
     assert np.abs(delta[:, 62:]).max() < 3
+
+
+def outlined(face: float, coat: float, line: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """L of a coat and a face before a light wall, and where they are; a dark line of some pixels around the face."""
+    L = np.full((240, 320), 85, np.float32)
+    parts = []
+    for grey, middle, axes in ((coat, (160, 180), (80, 72)), (face, (160, 72), (36, 42))):
+        part = np.zeros(L.shape, np.uint8)
+        cv2.ellipse(part, middle, axes, 0, 0, 360, 1, -1)
+        L[part > 0] = grey
+        parts.append(part)
+    cv2.ellipse(L, (160, 72), (36, 42), 0, 0, 360, 15, line)
+    L += np.random.default_rng(0).normal(0, 0.6, L.shape).astype(np.float32)
+    window = np.ones((9, 9), np.uint8)
+    return L, cv2.erode(parts[0] & ~parts[1], window) > 0, cv2.erode(parts[1], window) > 0
+
+
+@pytest.mark.parametrize(("face", "coat", "line", "most"), [(50, 50, 3, 0.05), (62, 45, 1, 0.15), (75, 35, 1, 0.02)])
+def test_a_dab_on_the_coat_stays_out_of_an_outlined_face_of_the_same_grey(
+    face: float, coat: float, line: int, most: float
+) -> None:
+    L, on_coat, on_face = outlined(face, coat, line)
+    hints = Hints.none((240, 320))
+    hints.ab[175:182, 125:132], hints.weight[175:182, 125:132] = GREEN, 1
+    change = np.linalg.norm(Corrector(L).delta(np.zeros((240, 320, 2), np.float32), hints), axis=-1) / 50
+    assert change[on_coat].mean() > 0.9
+    assert change[on_face].mean() < most
+
+
+def test_what_a_method_sees_keeps_a_dab_on_its_own_thing() -> None:
+    """Two things of one grey, connected: only what is seen tells them apart."""
+    L = 50 + np.random.default_rng(0).normal(0, 6, (120, 160)).astype(np.float32)
+    hints = Hints.none((120, 160))
+    hints.ab[58:63, 38:43], hints.weight[58:63, 38:43] = GREEN, 1
+    features = np.zeros((2, 30, 40), np.float32)
+    features[0, :, :20], features[1, :, 20:] = 1, 1
+    predicted = np.zeros((120, 160, 2), np.float32)
+    blind, seeing = (
+        np.linalg.norm(Corrector(L, features=given).delta(predicted, hints), axis=-1) for given in (None, features)
+    )
+    assert seeing[20:100, 10:70].mean() > 0.9 * blind[20:100, 10:70].mean()
+    assert seeing[20:100, 90:110].mean() < 0.5 * blind[20:100, 90:110].mean()
+
+
+def test_many_dots_are_taken_together_and_each_is_exact() -> None:
+    rng = np.random.default_rng(2)
+    L = rng.uniform(30, 70, (90, 120)).astype(np.float32)
+    hints = Hints.none((90, 120))
+    rows, columns = rng.integers(0, 90, 400), rng.integers(0, 120, 400)
+    hints.ab[rows, columns], hints.weight[rows, columns] = rng.uniform(-40, 40, (400, 2)), 1
+    groups = likeness.grouped(hints.weight, hints.keep)
+    assert groups.max() < likeness.MOST
+    assert ((groups >= 0) == (hints.weight > 0)).all()
+    predicted = np.zeros((90, 120, 2), np.float32)
+    made = Corrector(L).delta(predicted, hints)
+    assert np.allclose(made[hints.weight > 0], hints.ab[hints.weight > 0], atol=1e-4)
+    assert np.isfinite(made).all()
 
 
 def test_the_method_s_own_shading_stays_under_a_correction() -> None:

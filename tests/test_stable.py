@@ -12,7 +12,7 @@ import typer.main
 
 import colorpipe
 from colorpipe import Recipe
-from colorpipe.cli import evaluate, merge, models, paint, plugins, run, train, verify
+from colorpipe.cli import evaluate, merge, models, paint, plugins, review, run, train, verify
 from colorpipe.plugins.host import PluginHost
 from colorpipe.types import Stage
 
@@ -61,6 +61,7 @@ def flags() -> Iterator[str]:
     plugins.add_to(app)
     models.add_to(app)
     verify.add_to(app)
+    review.add_to(app)
 
     def walk(command: Any, path: str) -> Iterator[str]:
         context = command.context_class(command)

@@ -9,6 +9,7 @@ from typing import Any
 
 from colorpipe.batch.request import Listener, RunRequest
 from colorpipe.batch.runner import run as run_request
+from colorpipe.batch.shard import Shard
 from colorpipe.errors import UsageError
 from colorpipe.pipeline.session import recipe_of
 from colorpipe.plugins.host import DEFAULT_COLORIZER, PluginHost
@@ -32,11 +33,16 @@ def run(
     overwrite: bool = False,
     compare: bool = False,
     preview: float | None = None,
+    only: str | Path | None = None,
     only_grey: bool = False,
     keep_dates: bool = False,
     batch: int | None = None,
     jobs: int | None = None,
     fail_fast: bool = False,
+    shard: str | None = None,
+    cluster: str | None = None,
+    sidecar: bool = False,
+    bag: bool = False,
     plugins: Sequence[str | Path] = (),
     host: PluginHost | None = None,
     listener: Listener | None = None,
@@ -52,8 +58,9 @@ def run(
         output: A folder, or one file's name for one input; None is ``colorized/``.
         colorizer: Its name, or a whole ``Recipe``.
         weights, preprocessors, decoder, device, precision, engine, require_gpu: As ``Session`` takes them.
-        hints, reference, overwrite, compare, preview, only_grey, keep_dates, batch, jobs, fail_fast: As the flags of
-            the command.
+        hints, reference, overwrite, compare, preview, only, only_grey, keep_dates, batch, jobs, fail_fast: As the flags
+            of the command.
+        shard, cluster, sidecar, bag: Likewise; ``shard`` is ``"I/N"``.
         plugins: Files or folders of plugins besides those that are installed.
         host: Plugins that are loaded already, in place of ``plugins``.
         listener: Is told how it goes.
@@ -97,7 +104,12 @@ def run(
         fail_fast=fail_fast,
         compare=compare,
         preview=preview,
+        only=None if only is None else Path(only),
         only_grey=only_grey,
         keep_dates=keep_dates,
+        shard=None if shard is None else Shard.parse(shard),
+        cluster=cluster,
+        sidecar=sidecar,
+        bag=bag,
     )
     return run_request(request, loaded, listener)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import threading
 from collections.abc import Mapping
@@ -18,6 +19,7 @@ from colorpipe.errors import OutputError
 from colorpipe.media.inputs import Job
 from colorpipe.media.provenance import recipe_of
 from colorpipe.pipeline.session import Session
+from colorpipe.types import Outcome
 
 AHEAD = 4
 """Frames that wait for a writer."""
@@ -54,11 +56,19 @@ class RunContext:
         """Items on their way from the network to each writer; None is the end."""
         self.in_colour = 0
         """Stills that were in colour before; changed under the lock."""
+        self.failed: list[tuple[Job, Outcome]] = []
+        """Jobs that failed; changed under the lock."""
         self._journals = Journals(request, session.digest, read)
 
     def journal(self, job: Job, what: str = "") -> Journal:
         """The journal of the folder that a result goes to; ``what`` the recipe makes besides the result itself."""
         return self._journals.of(job, what)
+
+    def record_failures(self) -> None:
+        """Leave in the journals why inputs failed, for a review. A folder without any result gets no journal."""
+        for job, outcome in self.failed:
+            with contextlib.suppress(OutputError):
+                self.journal(job).failed(job.input, job.output, outcome.error or "", outcome.error_type or "")
 
     def is_done(
         self,

@@ -84,7 +84,8 @@ class DevicePool:
                 with self._learning[place]:  # two calls of one shot: the second takes what the first has learned
                     through = predictor_for(reference, runtime)
             alone = items[group[0][0]].step is not None
-            results = self._pipeline.predict([prepared for _, prepared in group], through, alone)
+            sure: list[float] = []
+            results = self._pipeline.predict([prepared for _, prepared in group], through, alone, sure)
         except Exception as error:
             if len(group) == 1:
                 return {group[0][0]: (error, 0.0)}
@@ -92,5 +93,7 @@ class DevicePool:
             for one in group:  # find out whose fault it is
                 answers |= self._ask_group(items, [one], place)
             return answers
+        for (index, _), confidence in zip(group, sure, strict=False):  # a method may tell none
+            items[index].state.confidences.append(confidence)
         share = (time.perf_counter() - start) / len(group)
         return {index: (ab, share) for (index, _), ab in zip(group, results, strict=True)}

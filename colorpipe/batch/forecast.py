@@ -21,6 +21,7 @@ from colorpipe.batch.runner import run
 from colorpipe.errors import ColorpipeError, UsageError
 from colorpipe.guidance.sidecars import SidecarFiles
 from colorpipe.media.inputs import Job
+from colorpipe.media.several import several
 from colorpipe.plugins.host import PluginHost
 
 Fate = Literal["make", "replace", "skip", "refuse"]
@@ -66,8 +67,9 @@ def forecast(request: RunRequest, host: PluginHost) -> Forecast:
     """
     if is_remote(request):
         raise UsageError("--dry-run does not go with inputs or results behind a URL", hint="try a few, into a folder")
-    jobs, _ = prepare(request)
+    plan, _ = prepare(request)
     session = session_for(request, host)
+    jobs = several(plan, session.results)
     context = RunContext(request, session, jobs, NullListener())
     inputs = tuple(_expected(context, job) for job in jobs)
     seconds, size = _tried(request, host, [one for one in inputs if one.fate in ("make", "replace")])
@@ -148,9 +150,10 @@ def _trial(request: RunRequest, host: PluginHost, one: Expected) -> tuple[float,
             bag=False,
             forget=False,
             save_recipe=None,
+            only=None,
             preview=TRIAL_SECONDS if one.film else None,
         )
-        (outcome,) = run(asked, host)
+        outcome, *_ = run(asked, host)
         if outcome.error or not outcome.output or not one.pixels:
             return None
         width, height = outcome.width or 0, outcome.height or 0

@@ -102,6 +102,18 @@ class Journal:
                 return path
         return None
 
+    def results_of(self, source: Path, output: Path) -> list[Path]:
+        """Every finished result of a source that was to go to ``output``, there or under the name with a number."""
+        numbered = re.compile(re.escape(output.stem) + r"(-\d+)?" + re.escape(output.suffix))
+        own = []
+        for key in self._entries.results_of(os.path.abspath(source)):
+            path = output.with_name(os.path.basename(key))
+            named = self.key(path) == key and numbered.fullmatch(path.name) and path.exists()
+            entry = self._entries.get(key) if named else None
+            if entry is not None and _is_of(source, entry["source"]):
+                own.append(path)
+        return sorted(own, key=lambda path: (len(path.name), path.name))
+
     def begin(self, source: Path, output: Path) -> None:
         """Call before the result appears in its place."""
         known = {"path": str(source), "place": os.path.abspath(source)}
@@ -113,12 +125,20 @@ class Journal:
         found: dict[str, Any] | None = self._entries.get(self.key(output))
         return found
 
-    def done(self, source: Path, output: Path, known: dict[str, Any] | None = None, digest: str | None = None) -> None:
+    def done(
+        self,
+        source: Path,
+        output: Path,
+        known: dict[str, Any] | None = None,
+        digest: str | None = None,
+        facts: Mapping[str, Any] | None = None,
+    ) -> None:
         """Call after the result is in its place.
 
         Args:
             known: The source's ``identity`` when it was read, with its ``guides``, if any; None takes it now.
             digest: SHA-256 of the result; None reads it.
+            facts: What a review needs to know of the result, ready for JSON.
         """
         status = output.stat()
         self._entries.append(
@@ -130,8 +150,19 @@ class Journal:
                 "sha256": digest or sha256(output),
                 "recipe": self.recipe,
                 "source": identity(source) if known is None else known,
+                **({"facts": dict(facts)} if facts else {}),
             }
         )
+
+    def failed(self, source: Path, output: Path, error: str, error_type: str) -> None:
+        """Record why an input has no result, where the folder has a journal already.
+
+        The line has no ``output``, so that it decides nothing, and readers of earlier versions pass over it.
+        """
+        if (self.folder / NAME).exists():
+            known = {"path": str(source), "place": os.path.abspath(source)}
+            told = {"error": error[:1000], "error_type": error_type, "recipe": self.recipe, "source": known}
+            self._entries.append({"event": "failed", "result": self.key(output), **told})
 
     def key(self, output: Path) -> str:
         """The name that the journal has for a result."""

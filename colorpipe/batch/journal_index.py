@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from colorpipe.errors import OutputError
-from colorpipe.files import unwritable
+from colorpipe.files import BINARY, unwritable
 
 if os.name == "posix":
     import fcntl
@@ -140,7 +140,7 @@ class Index:
         with self.lock:
             try:
                 self._file.parent.mkdir(parents=True, exist_ok=True)
-                file = os.open(self._file, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o666)
+                file = os.open(self._file, os.O_RDWR | os.O_CREAT | os.O_APPEND | BINARY, 0o666)
                 try:
                     _lock(file)
                     end = os.fstat(file).st_size

@@ -12,7 +12,7 @@ import re
 import sys
 from pathlib import Path
 
-from colorpipe.files import hidden, sweep
+from colorpipe.files import BINARY, hidden, sweep
 
 if sys.platform == "win32":
     import msvcrt
@@ -63,7 +63,7 @@ class OutputLock:
             try:
                 made += _make_folders(result.parent)
                 left = os.path.lexists(lock)  # by a killed run: who ends otherwise removes it
-                file = os.open(lock, os.O_RDWR | os.O_CREAT, 0o666)
+                file = os.open(lock, os.O_RDWR | os.O_CREAT | BINARY, 0o666)
             except FileNotFoundError:
                 tries += 1
                 if tries < MOST_TRIES and not result.parent.exists() and not made:

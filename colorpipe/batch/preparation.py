@@ -7,9 +7,11 @@ import logging
 import os
 from pathlib import Path
 
+from colorpipe import options
 from colorpipe.batch.bag import check_bag
 from colorpipe.batch.output_check import check_reachable, check_writable
 from colorpipe.batch.request import RunRequest
+from colorpipe.batch.selection import selected
 from colorpipe.errors import InputError, UsageError
 from colorpipe.guidance.sidecars import has_hints, strays
 from colorpipe.media.inputs import Plan, find_inputs, names_file, plan
@@ -43,8 +45,11 @@ def prepare(request: RunRequest) -> tuple[Plan, Passed]:
 
     jobs = plan(found, request.results, video_suffix, request.preview, request.compare)
     _tell_strays(request, jobs.found)
+    if request.only is not None:  # after planning: results keep the names that they have among all
+        jobs.only(selected(jobs.found, request.only).__contains__)
     if request.shard is not None:
-        jobs.only(request.shard.takes)
+        shard = request.shard
+        jobs.only(lambda place: shard.takes(jobs.found.relative(place)))
     check_writable(request.results, jobs, overwrite=request.overwrite)
     return jobs, passed
 
@@ -58,6 +63,18 @@ def session_for(request: RunRequest, host: PluginHost) -> Session:
         host=host,
         reference=request.reference,
     )
+
+
+def refuse_several(request: RunRequest, host: PluginHost, what: str) -> None:
+    """Where one result for each input is made.
+
+    Raises:
+        UsageError: the method gives several.
+    """
+    stage = request.recipe.colorizer
+    cls = host.colorizer(stage.name)
+    if cls(options.build(cls.Options, stage.options, cls.name)).results > 1:
+        raise UsageError(f"{cls.name} gives several results, which do not go with {what}", hint="ask it for one")
 
 
 def _tell_strays(request: RunRequest, found: Listing) -> None:

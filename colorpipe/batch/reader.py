@@ -6,7 +6,8 @@ import contextlib
 import functools
 import itertools
 import time
-from collections.abc import Iterator, Mapping
+from collections import deque
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, cast
 
 from colorpipe import media
@@ -18,11 +19,12 @@ from colorpipe.batch.state import Item, JobState
 from colorpipe.color.toned import is_in_colour
 from colorpipe.errors import InputError
 from colorpipe.guidance.sidecars import SidecarFiles
+from colorpipe.inference.extra import asks
 from colorpipe.media.base import Provenance, Sink, Source
 from colorpipe.media.parts import FilmPart
-from colorpipe.pipeline.film import FilmMerger, FilmPlanner
+from colorpipe.pipeline.film import Decided, FilmMerger, FilmPlanner
 from colorpipe.settings import MediaOptions
-from colorpipe.types import Frame
+from colorpipe.types import Companion, Frame
 
 if TYPE_CHECKING:
     from colorpipe.media.video.source import VideoSource
@@ -86,13 +88,14 @@ class Reader:
                 return
             with self._context.lock:
                 self._context.listener.job_started(state.job, source.info.frames)
-            self._skip(state, frames, sink.start)
+            frames, companion = self._companion(state, frames)
+            before = self._skip(state, frames, sink.start)
             film = source.info.medium == "video"
             distance = self._pipeline.merge.key_distance if film else None
             if distance is None:
-                self._read_singly(state, frames, sink)
+                self._read_singly(state, frames, sink, companion)
             else:
-                self._read_steadily(state, frames, sink, distance)
+                self._read_steadily(state, frames, sink, distance, companion, before)
             if source.has_colour:
                 kept = "they stay where they are, the rest is colorized"
                 lost = "they are replaced; --keep-colour leaves what is not grey as it is"
@@ -104,6 +107,18 @@ class Reader:
                 )
             elif film and not state.error:
                 state.notes += state.sidecars.notes(source.info.frames, distance is not None)
+
+    def _companion(self, state: JobState, frames: Iterator[Frame]) -> tuple[Iterator[Frame], Companion | None]:
+        """What belongs to the input, by its first frame, for a method that asks for it; and all frames again."""
+        if not asks(self._pipeline.runtime.colorizer):
+            return frames, None
+        companion = None
+        with state.step("read"):
+            first = next(frames, None)
+            if first is not None:
+                companion = self._pipeline.companion_of(first, state.sidecars, state.job.result)
+                frames = itertools.chain([first], frames)
+        return frames, companion
 
     def _look_for_colour(self, state: JobState, frames: Iterator[Frame]) -> Iterator[Frame]:
         """Count a still that is already in colour; skip it where only grey ones are wanted."""
@@ -122,7 +137,7 @@ class Reader:
             state.notes += sidecars.check((source.info.height, source.info.width), session.media)
             state.predictor_for = functools.lru_cache(2 * len(session.runtimes))(session.predictor_for)
         # The journal's word for them; it stays, or each film with hints would be made anew.
-        guided = {"guides": sidecars.identity} if sidecars.frames else {}
+        guided = {"guides": sidecars.identity} if sidecars.identity else {}
         if job.part is None:
             state.source = identity(job.input, digest=job.preview is None) | guided
         else:
@@ -136,7 +151,7 @@ class Reader:
             return _part_sink(job.part, source, session.media, provenance, state.source, key)
         return media.open_sink(job.output, source, session.media, provenance, key)
 
-    def _read_singly(self, state: JobState, frames: Iterator[Frame], sink: Sink) -> None:
+    def _read_singly(self, state: JobState, frames: Iterator[Frame], sink: Sink, companion: Companion | None) -> None:
         last = _last(state, -1)
         while not state.error:
             prepared = None
@@ -145,7 +160,9 @@ class Reader:
                 if frame is not None:
                     hinted = state.sidecars.hint_source(frame.index, self._pipeline.media)
                     reference = state.sidecars.references.get(frame.index)
-                    prepared = self._pipeline.prepare(frame, sink.encoding, hinted, reference)
+                    if frame.pts is None:
+                        reference = None  # a photo's own is with its companion
+                    prepared = self._pipeline.prepare(frame, sink.encoding, hinted, reference, companion)
                     if hinted is not None and prepared.painted is None and frame.pts is None:
                         state.notes.append(state.sidecars.blank(frame.index))
             if prepared is None:
@@ -154,46 +171,70 @@ class Reader:
             if prepared.frame.index == last:
                 break
 
-    def _read_steadily(self, state: JobState, frames: Iterator[Frame], sink: Sink, distance: int) -> None:
+    # large: what one film is read with
+    def _read_steadily(
+        self,
+        state: JobState,
+        frames: Iterator[Frame],
+        sink: Sink,
+        distance: int,
+        companion: Companion | None,
+        before: Sequence[Frame],
+    ) -> None:
         """Frames with their place in the film; the network sees only key frames."""
         resumed = sink.state
         state.merger = FilmMerger(self._pipeline, resumed)
-        planner = FilmPlanner(self._pipeline, state.sidecars, distance, state=resumed, target=sink.encoding)
+        planner = FilmPlanner(
+            self._pipeline,
+            state.sidecars,
+            distance,
+            state=resumed,
+            target=sink.encoding,
+            companion=companion,
+            before=before,
+        )
         ended, last = False, _last(state, 0)
         while not ended:
-            decided = []
+            decided: list[Decided] = []
             with state.step("read"):
                 frame = next(frames, None)
                 ended = frame is None
                 start = time.perf_counter()
                 decided = planner.finish() if frame is None else planner.push(frame)
                 state.took("motion", start)
-            for placed, span_step in decided:
+            for one in decided:
                 with state.step("read"):
-                    step = planner.view(placed, span_step)
+                    step = planner.view(one)
                 if state.error:
                     return
-                state.placed += span_step.oldest
+                state.placed += one.span_step.oldest
                 state.shots, state.key_frames = planner.shots, planner.key_frames
-                self._context.ready.put(Item(state, placed, step.prepared, step=step))
-                if placed.index == last:
+                self._context.ready.put(Item(state, one.frame, step.prepared, step=step))
+                if one.frame.index == last:
                     return
             if state.error:
                 return
 
-    def _skip(self, state: JobState, frames: Iterator[Frame], count: int) -> None:
-        """Pass over frames that an earlier run has written. They are decoded: seeking is exact in few containers."""
+    def _skip(self, state: JobState, frames: Iterator[Frame], count: int) -> Sequence[Frame]:
+        """Pass over frames that an earlier run has written. They are decoded: seeking is exact in few containers.
+
+        Returns the last of them, for a method with ``neighbours``.
+        """
+        last: deque[Frame] = deque(maxlen=self._pipeline.runtime.colorizer.neighbours)
         if count:
             state.notes.append(f"an earlier run had made {count} frames: this one went on from there")
         for _ in range(count):
             with state.step("read"):
-                if next(frames, None) is None:
+                frame = next(frames, None)
+                if frame is None:
                     raise InputError(f"{state.job.input}: fewer than the {count} frames that an earlier run has read")
+                last.append(frame)
             if state.error or self._context.stop.is_set():
-                return
+                return ()
             with self._context.lock:
                 state.frames += 1
                 self._context.listener.frame_skipped(state.job)
+        return list(last)
 
 
 def _last(state: JobState, beyond: int) -> int | None:

@@ -12,8 +12,8 @@ from colorpipe import files
 from colorpipe._version import __version__
 from colorpipe.batch.context import RunContext
 from colorpipe.errors import OutputError
-from colorpipe.media.inputs import named
 from colorpipe.media.provenance import SOURCE_TYPE
+from colorpipe.media.result_names import named
 
 if TYPE_CHECKING:
     from colorpipe.batch.state import JobState

@@ -56,7 +56,10 @@ def run_remote(request: RunRequest, host: PluginHost, listener: Listener) -> lis
     Raises:
         ColorpipeError: nothing was started.
     """
-    for flag, given in {"--cluster": request.cluster, "--bag": request.bag, "--preview": request.preview}.items():
+    refused = {
+        "--cluster": request.cluster, "--bag": request.bag, "--preview": request.preview, "--only": request.only,
+    }  # fmt: skip
+    for flag, given in refused.items():
         if given:
             raise UsageError(
                 f"{flag} does not go with inputs or results behind a URL", hint="mount the store as a folder for that"

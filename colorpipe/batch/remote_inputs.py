@@ -12,9 +12,9 @@ from typing import Any
 from colorpipe.batch.remote_store import Store, url_of, version_of
 from colorpipe.batch.shard import Shard
 from colorpipe.errors import UsageError
-from colorpipe.media.inputs import default_video_suffix, is_video, renamings
 from colorpipe.media.listing import Listing
 from colorpipe.media.passed import is_album
+from colorpipe.media.result_names import default_video_suffix, is_video, renamings
 from colorpipe.media.suffixes import SEARCHED
 
 _BESIDE = re.compile(r"(\.[0-9]+)?\.(hints|reference)\.[a-z0-9]+$", re.IGNORECASE)

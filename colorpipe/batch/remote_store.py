@@ -57,6 +57,7 @@ class Store:
             self._files, self.root = fsspec.url_to_fs(place)
         except (ImportError, ValueError) as error:
             raise UsageError(f"{place}: {oneline(error)}", hint="pip install it, beside colorpipe[remote]") from None
+        self._files.invalidate_cache()  # a listing of an earlier run in this process
         protocol = self._files.protocol
         kinds = {protocol} if isinstance(protocol, str) else set(protocol)
         self._whole = bool(kinds & _OBJECTS)

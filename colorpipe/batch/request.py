@@ -39,6 +39,8 @@ class RunRequest:
     """Write also ``NAME.compare.jpg``, or for a film ``NAME.compare.EXT``, beside each result: before and after."""
     only_grey: bool = False
     """Pass over stills that are in colour already."""
+    only: Path | None = None
+    """A list of names: of all inputs, only those are worked on (``batch.selection``)."""
     keep_dates: bool = False
     """Give each result its source's time of change."""
     save_recipe: Callable[[str], None] | None = None

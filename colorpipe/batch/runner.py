@@ -10,11 +10,13 @@ from colorpipe.batch.bag import close_bag
 from colorpipe.batch.context import RunContext
 from colorpipe.batch.jobs import Jobs
 from colorpipe.batch.memory import spare_memory
-from colorpipe.batch.preparation import prepare, session_for
+from colorpipe.batch.preparation import prepare, refuse_several, session_for
 from colorpipe.batch.remote_store import is_remote
 from colorpipe.batch.request import Listener, NullListener, RunRequest
 from colorpipe.batch.threads import Threads
+from colorpipe.media.inputs import Plan
 from colorpipe.media.passed import Passed
+from colorpipe.media.several import several
 from colorpipe.plugins.host import PluginHost
 from colorpipe.types import Outcome
 
@@ -32,6 +34,7 @@ def run(request: RunRequest, host: PluginHost, listener: Listener | None = None)
     if is_remote(request):
         from colorpipe.batch.remote import run_remote
 
+        refuse_several(request, host, "a URL")
         return run_remote(request, host, listener)
     jobs, passed = prepare(request)
     if not jobs:  # a shard of few inputs
@@ -41,6 +44,7 @@ def run(request: RunRequest, host: PluginHost, listener: Listener | None = None)
     elif request.cluster is not None:
         from colorpipe.batch.cluster.driver import run_on_cluster
 
+        refuse_several(request, host, "--cluster")
         listener.passed_over(passed)
         outcomes = run_on_cluster(request, host, listener, jobs)
     else:
@@ -63,8 +67,10 @@ def run_jobs(
     """
     spare_memory(jobs.films > 0)
     session = session_for(request, host)
+    # a part of a plan, as a page saves it, has its places already: one result for each
+    planned = several(jobs, session.results) if isinstance(jobs, Plan) else jobs
     if request.save_recipe is not None:
         request.save_recipe(session.pinned().to_json() + "\n")
     if passed is not None:
         listener.passed_over(passed)
-    return Threads(RunContext(request, session, jobs, listener), jobs).go()
+    return Threads(RunContext(request, session, planned, listener), planned).go()

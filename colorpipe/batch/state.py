@@ -20,6 +20,7 @@ from colorpipe.media.base import Sink
 from colorpipe.media.inputs import Job
 from colorpipe.pipeline.film import ColouredFrame, FilmMerger, FilmStep
 from colorpipe.pipeline.frame import Prepared
+from colorpipe.temporal.flicker import FlickerMeter
 from colorpipe.types import Frame
 
 if TYPE_CHECKING:
@@ -55,6 +56,10 @@ class JobState:
     key_frames: int = 0
     placed: int = 0
     """Frames that have a place in a shot."""
+    confidences: list[float] = field(default_factory=list)
+    """Mean confidence, 0..1, of each frame that the network saw, where the method tells one."""
+    flicker: FlickerMeter | None = None
+    """Of a film; None for pictures."""
     merger: FilmMerger | None = None
     """The merger of a film with steady colour."""
     traced: set[str] = field(default_factory=set)

@@ -57,6 +57,7 @@ class Threads:
                     ended.wait()
                 context.jobs.abort()
                 self._devices.close()
+                context.record_failures()
         if self._crash is not None:
             raise self._crash
         if not context.request.worker:

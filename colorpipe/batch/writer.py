@@ -15,10 +15,12 @@ from colorpipe import color, files
 from colorpipe.batch.channel import Channel
 from colorpipe.batch.comparison import compare_film, compare_still
 from colorpipe.batch.context import RunContext
+from colorpipe.batch.facts import facts_of
 from colorpipe.batch.record import write_record
 from colorpipe.batch.state import Item, JobState, PendingFrame
 from colorpipe.media.inputs import is_video
 from colorpipe.pipeline.film import ColouredFrame
+from colorpipe.temporal.flicker import FlickerMeter
 from colorpipe.types import Frame, Outcome
 
 RESERVE = 12
@@ -94,6 +96,8 @@ class Writer:
         with state.step("write"):
             result = self._merge(pending) if pending.merged is None else pending.merged.result()
             state.sink.write(result, pending.coloured.state)
+            if result.encoding.family == "yuv":
+                self._measure(state, pending.coloured)
             if context.request.compare and result.encoding.family == "rgb":
                 compare_still(context, state, result)
             state.frames += 1
@@ -101,6 +105,11 @@ class Writer:
                 if state.merger is not None:
                     context.listener.film_told(state.job, state.shots, state.key_frames / state.placed)
                 context.listener.frame_done(state.job)
+
+    def _measure(self, state: JobState, coloured: ColouredFrame) -> None:
+        """Follow a film's colour from frame to frame."""
+        state.flicker = state.flicker or FlickerMeter()
+        state.flicker.add(coloured.ab, coloured.frame.luma, coloured.frame.encoding.bits, state.frames)
 
     def _end(self, state: JobState) -> None:
         """Put the result in its place, or leave nothing that counts, and tell."""
@@ -117,6 +126,8 @@ class Writer:
         outcome = self._outcome(state)
         with context.lock:
             context.jobs.ended(state, outcome)
+            if state.error and job.part is None:
+                context.failed.append((job, outcome))
             context.listener.job_done(job, outcome)
         if state.error and context.request.fail_fast:
             context.stop.set()
@@ -138,7 +149,7 @@ class Writer:
                 digest = files.sha256(job.output)
                 if self._context.request.sidecar:
                     write_record(self._context, state, digest)
-                journal.done(job.input, job.output, state.source, digest)
+                journal.done(job.input, job.output, state.source, digest, facts_of(state, sink.notes))
                 sink.tidy()
         if state.error:
             with state.step("write"):

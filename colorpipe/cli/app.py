@@ -27,6 +27,7 @@ WRONG_CALL = 2
 _AFTERWARDS = {
     "run": "what was finished stays, of films too; the same command goes on from there",
     "eval": "no report was written",
+    "review": "what was looked at is kept; the same command goes on from there",
     "train": "--resume goes on from the last checkpoint",
 }
 """Messages for a person who interrupted a command."""
@@ -39,6 +40,7 @@ COMMANDS = {
     "models": "models",
     "verify": "verify",
     "merge": "merge",
+    "review": "review",
 }
 """Command -> its module in ``colorpipe.cli``, in the order of the help."""
 _PLUGIN_FLAGS = ("run", "paint", "train")

@@ -122,7 +122,12 @@ def _agreed(store: ModelStore, model: Model, yes: bool) -> bool:
 def import_file(
     context: typer.Context,
     name: Annotated[str, typer.Argument(metavar="NAME", help="As `colorpipe models` lists it.", show_default=False)],
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="The weights as published.", show_default=False)],
+    file: Annotated[
+        Path,
+        typer.Argument(
+            metavar="FILE", help="The weights as published; of several files their folder.", show_default=False
+        ),
+    ],
     plugin: console.PluginFiles = None,
 ) -> None:
     from colorpipe.weights.store import ModelStore

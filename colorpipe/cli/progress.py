@@ -129,7 +129,13 @@ class Reporter:
 
     def used(self, device: str, precision: str, weights: str) -> None:
         if not self._quiet:
-            self._print(f"device {device}, precision {precision}, weights {weights}", style="dim")
+            kind = "exact" if precision == "fp32" else "rounded"
+            precision = precision if "(" in precision else f"{precision} ({kind} arithmetic)"
+            where = f"{device} (the processor)" if device == "cpu" else device
+            learned = (
+                "none (the method needs none)" if weights == "none" else f"{weights} (what the method has learned)"
+            )
+            self._print(f"device {where}, precision {precision}, weights {learned}", style="dim")
 
     def job_started(self, job: Job, frames: int | None) -> None:
         if frames != 1:

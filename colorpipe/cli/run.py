@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Callable, Collection, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Protocol, cast
@@ -24,6 +25,8 @@ from colorpipe.settings import MediaOptions, MergeOptions
 from colorpipe.types import Recipe, Stage
 
 if TYPE_CHECKING:
+    from colorpipe.batch.request import Listener, RunRequest
+    from colorpipe.cli.progress import Reporter
     from colorpipe.plugins.interfaces import Plugin
 
 SUMMARY = "Colorize photos, folders and films."
@@ -35,7 +38,9 @@ colorpipe run photo.jpg -o colour.png
 
 colorpipe run album/ film.mp4 -o out/          folders mirror their tree; what is done is skipped
 
-colorpipe run album/ --preprocessor denoise --T 0.2 --saturation 1.2
+colorpipe run album/ --saturation 1.2          stronger colours
+
+colorpipe run album/ --preprocessor denoise    without the grain
 
 colorpipe run film.mp4 --preview 10            what the film will look like, in a minute
 """
@@ -151,7 +156,9 @@ def run(
     inputs: Annotated[
         list[str],
         typer.Argument(
-            metavar="INPUT...", help="Pictures, films, folders (with all below) or glob patterns", show_default=False
+            metavar="INPUT...",
+            help="Pictures, films, folders (with all below), or names with * and ?",
+            show_default=False,
         ),
     ],
     flags: RunFlags,
@@ -160,19 +167,37 @@ def run(
     choice: Choice,
 ) -> None:
     """Colorize photos, folders and films."""
-    from colorpipe.batch.request import RunRequest
     from colorpipe.batch.runner import run as run_all
     from colorpipe.cli.progress import Reporter, json_lines
 
     host = cast(PluginHost, context.obj)
     asked = recipe_of(choice, host, given, flags)
-    saved = flags.save_recipe
-    places.check("--save-recipe", saved)
+    _check_places(flags)
     if not flags.quiet:
         warn(host, choice)
-    request = RunRequest(
+    request = _request(inputs, asked, flags)
+    if flags.dry_run:
+        from colorpipe.cli import dry_run
+
+        raise typer.Exit(dry_run.tell(request, host, verbose=flags.verbose))
+    with (
+        json_lines(flags.json) as lines,
+        Reporter(lines, quiet=flags.quiet, verbose=flags.verbose) as reporter,
+        _reported(flags.report, reporter) as listener,
+    ):
+        run_all(request, host, listener)
+        reporter.summary(str(flags.output or DEFAULT_OUTPUT))
+    raise typer.Exit(1 if reporter.counts["failed"] else 0)
+
+
+def _request(inputs: list[str], recipe: Recipe, flags: RunFlags) -> RunRequest:
+    """What the runner is asked for."""
+    from colorpipe.batch.request import RunRequest
+
+    saved = flags.save_recipe
+    return RunRequest(
         inputs=inputs,
-        recipe=asked,
+        recipe=recipe,
         output=flags.output,
         hints=flags.hints,
         reference=flags.reference,
@@ -183,6 +208,7 @@ def run(
         fail_fast=flags.fail_fast,
         compare=flags.compare,
         preview=flags.preview,
+        only=flags.only,
         only_grey=flags.only_grey,
         keep_dates=flags.keep_dates,
         cluster=flags.cluster,
@@ -192,14 +218,22 @@ def run(
         forget=True,
         save_recipe=None if saved is None else functools.partial(places.write, "--save-recipe", saved),
     )
-    if flags.dry_run:
-        from colorpipe.cli import dry_run
 
-        raise typer.Exit(dry_run.tell(request, host, verbose=flags.verbose))
-    with json_lines(flags.json) as lines, Reporter(lines, quiet=flags.quiet, verbose=flags.verbose) as reporter:
-        run_all(request, host, reporter)
-        reporter.summary(str(flags.output or DEFAULT_OUTPUT))
-    raise typer.Exit(1 if reporter.counts["failed"] else 0)
+
+def _check_places(flags: RunFlags) -> None:
+    """Look, before the start, whether what the run leaves besides results can be written."""
+    places.check("--save-recipe", flags.save_recipe)
+    if flags.report is not None and not flags.dry_run:
+        places.check("--report", flags.report / "index.html")
+
+
+def _reported(folder: Path | None, reporter: Reporter) -> AbstractContextManager[Listener]:
+    """The listener of a run, with a report where one is asked for."""
+    if folder is None:
+        return nullcontext(reporter)
+    from colorpipe.review.report import RunReport
+
+    return RunReport(folder / "index.html", reporter)
 
 
 class MethodFlags(Protocol):
@@ -288,8 +322,8 @@ def method_line(choice: Choice) -> str:
     """The help's line that names the chosen plugins."""
     names = " -> ".join(chosen.cls.name for chosen in choice.stages)
     return (
-        f"Method: [bold]{names}[/bold]. Name a --colorizer, --decoder or --preprocessor to see its flags; --help-all "
-        "shows all that there are."
+        f"Method: [bold]{names}[/bold] ({choice.colorizer.cls.summary}). Name a --colorizer, --decoder or "
+        "--preprocessor to see its flags; --help-all shows all that there are."
     )
 
 

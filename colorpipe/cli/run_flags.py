@@ -54,6 +54,15 @@ class RunFlags:
             "--dry-run",
         ),
     ] = False
+    only: Annotated[
+        Path | None,
+        flag(
+            "Work only on the inputs that a list names: one path a line, or what `colorpipe review` exports as CSV or "
+            "JSON",
+            INPUT_OUTPUT,
+            metavar="LIST",
+        ),
+    ] = None
     only_grey: Annotated[
         bool, flag("Pass over pictures that are in colour already; sepia counts as grey", INPUT_OUTPUT, "--only-grey")
     ] = False
@@ -89,7 +98,8 @@ class RunFlags:
     sidecar: Annotated[
         bool,
         flag(
-            "Also write NAME.EXT.colorpipe.json beside each result: digests, recipe, weights, label",
+            "Also write NAME.EXT.colorpipe.json beside each result: how it was made (the settings and what the method "
+            "has learned, its weights), checksums, and the label",
             INPUT_OUTPUT,
             "--sidecar",
         ),
@@ -110,10 +120,9 @@ class RunFlags:
     hints: Annotated[
         Path | None,
         flag(
-            "Colour hints for one photo or film: a PNG, transparent where nothing is painted, or a JSON file of "
-            "strokes, by default NAME.hints.json; in a film they follow the motion to the end of the shot \\[default: "
-            "NAME.hints.png beside it; "
-            "beside a film also NAME.000123.hints.png, by frame]",
+            "Colours that you painted for one photo or film: a PNG, transparent where nothing is painted, or a JSON "
+            "file of strokes, NAME.hints.json; in a film they follow the motion to the end of the shot \\[default: "
+            "NAME.hints.png beside it; beside a film also NAME.000123.hints.png, by frame]",
             INPUT_OUTPUT,
             metavar="FILE",
         ),
@@ -127,36 +136,64 @@ class RunFlags:
             metavar="FILE",
         ),
     ] = None
-    recipe: Annotated[Path | None, flag("Repeat a recipe; other flags change it", METHOD, metavar="FILE")] = None
-    save_recipe: Annotated[Path | None, flag("Write the recipe of this call to FILE", METHOD, metavar="FILE")] = None
-    colorizer: Annotated[str | None, flag(f"The method \\[default: {DEFAULT_COLORIZER}]", METHOD, metavar="NAME")] = (
-        None
-    )
+    recipe: Annotated[
+        Path | None,
+        flag("Repeat the settings that --save-recipe wrote; other flags change them", METHOD, metavar="FILE"),
+    ] = None
+    save_recipe: Annotated[
+        Path | None,
+        flag("Write all settings of this call (its recipe) to FILE, to repeat them later", METHOD, metavar="FILE"),
+    ] = None
+    colorizer: Annotated[
+        str | None,
+        flag(
+            f"The method that finds the colours; `colorpipe plugins` lists all \\[default: {DEFAULT_COLORIZER}]",
+            METHOD,
+            metavar="NAME",
+        ),
+    ] = None
     weights: Annotated[
         str | None,
-        flag("Its weights, by name (see `colorpipe models`) or from a file", METHOD, metavar="NAME|FILE"),
+        flag(
+            "What the method has learned (its weights), by name (`colorpipe models` lists them) or from a file",
+            METHOD,
+            metavar="NAME|FILE",
+        ),
     ] = None
-    decoder: Annotated[str | None, flag("How a predicted distribution becomes one colour", METHOD, metavar="NAME")] = (
-        None
-    )
+    decoder: Annotated[
+        str | None,
+        flag(
+            "How one colour is chosen, for methods that find several possible at each place (a distribution)",
+            METHOD,
+            metavar="NAME",
+        ),
+    ] = None
     preprocessor: Annotated[
-        list[str] | None, flag("A step before the network; repeatable, in order", METHOD, metavar="NAME")
+        list[str] | None,
+        flag(
+            "A step that prepares the picture before it is colorized: denoise, autocontrast ...; repeatable, in order",
+            METHOD,
+            metavar="NAME",
+        ),
     ] = None
     plugin: console.PluginFiles = None
     device: Annotated[
         str | None,
         flag(
-            "auto, cpu, cuda, cuda:N or mps, each one device; cuda:0,cuda:1 share the work \\[default: auto]",
+            "What computes: cpu is the processor, cuda an NVIDIA card (cuda:1 the second, cuda:0,cuda:1 both), mps "
+            "Apple's; auto takes the fastest \\[default: auto]",
             MACHINE,
             metavar="NAME",
         ),
     ] = None
-    require_gpu: Annotated[bool, flag("Fail rather than run on the CPU", MACHINE, "--require-gpu")] = False
+    require_gpu: Annotated[
+        bool, flag("Stop where there is no graphics card, rather than use the processor", MACHINE, "--require-gpu")
+    ] = False
     precision: Annotated[
         Literal["auto", "fp32", "bf16", "fp16", "int8"] | None,
         flag(
-            "Numeric precision of the network; int8 is quantised on the first inputs, for the engine openvino "
-            "\\[default: auto]",
+            "How finely is computed: fp32 exactly, bf16 and fp16 rounded, which is faster on some machines and looks "
+            "the same; int8 in whole numbers, tried out on the first inputs, for the engine openvino \\[default: auto]",
             MACHINE,
         ),
     ] = None
@@ -177,13 +214,27 @@ class RunFlags:
             MACHINE,
         ),
     ] = None
-    batch: Annotated[str, flag("Pictures per network call", MACHINE, metavar="auto|N", show_default=True)] = "auto"
+    batch: Annotated[
+        str,
+        flag(
+            "Pictures that are coloured in one go; more need more memory", MACHINE, metavar="auto|N", show_default=True
+        ),
+    ] = "auto"
     jobs: Annotated[
-        int | None, flag("Inputs processed at the same time \\[default: by processors]", MACHINE, metavar="N", min=1)
+        int | None, flag("Files in work at the same time \\[default: by processors]", MACHINE, metavar="N", min=1)
     ] = None
     fail_fast: Annotated[bool, flag("Stop at the first input that fails", REPORT, "--fail-fast")] = False
     json: Annotated[
-        str | None, flag("Write one JSON object per input as it ends; - is stdout", REPORT, metavar="FILE|-")
+        str | None,
+        flag(
+            "Write what became of each input, for programs (JSON, a line each); - writes to the screen",
+            REPORT,
+            metavar="FILE|-",
+        ),
+    ] = None
+    report: Annotated[
+        Path | None,
+        flag("Write DIR/index.html as the run goes: before and after of each result", REPORT, metavar="DIR"),
     ] = None
     help_all: Annotated[bool, flag("Show every flag and exit", REPORT, "--help-all")] = False
     quiet: Annotated[bool, flag("Print only failures", REPORT, "--quiet", "-q")] = False

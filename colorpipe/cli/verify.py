@@ -26,10 +26,14 @@ colorpipe verify album/ colorized/            each source against its result, fo
 
 colorpipe verify album/ colorized/ --json -   an object a pair, for a program
 
-Exit status: 0 all is equal, 1 something differs or is missing, 2 the call was wrong. \"left out\" is what the result's
-format cannot hold and `run` says so; --strict counts it as a difference.
+Exit status: 0 all is equal; 3 all is kept, but some results are in a format that rounds brightness (JPEG, WebP, AVIF,
+H.264, H.265), and it differs by no more than that format does at its quality; 1 something was changed or is missing;
+2 the call was wrong. \"left out\" is what the result's format cannot hold and `run` says so; --strict counts it as a
+difference. With --json, `verdict` says it of each pair: exact, lossy or broken.
 """
-_STYLES = {"equal": "green", "differs": "bold red", "left out": "yellow"}
+EXACT, BROKEN, LOSSY = 0, 1, 3
+"""Exit statuses; 2 is a wrong call, as everywhere."""
+_STYLES = {"equal": "green", "lossy": "green", "differs": "bold red", "left out": "yellow"}
 
 
 def add_to(app: typer.Typer) -> None:
@@ -66,32 +70,37 @@ def verify(
     limits = dynamic.merged(Limits, "verify", {}, given["limits"])
     options = MediaOptions(**limits.as_dict())
     pairs = verification.find_pairs(source, result)
-    wrong = 0
+    wrong = lossy = 0
     with json_lines(json) as lines:
         for pair in pairs:
             with _progress(pair.source.name, quiet or json == "-") as progress:
                 report = verification.verify_pair(pair, options, progress)
-            good = report.complete if strict else report.equal
+            good = report.verdict != "broken" and not (strict and report.left_out)
             wrong += not good
+            lossy += good and report.verdict == "lossy"
             if lines is not None:
                 lines.write(json_line(report.as_dict()))
                 lines.flush()
             if json != "-" and not (quiet and good):
                 _show(report, good, details=verbose or len(pairs) == 1 or not good)
     if json != "-" and len(pairs) > 1 and not quiet:
-        console.stdout().print(f"{len(pairs) - wrong} equal, {wrong} not, of {len(pairs)}")
-    raise typer.Exit(1 if wrong else 0)
+        kept = f", {lossy} kept as their lossy formats can" if lossy else ""
+        console.stdout().print(f"{len(pairs) - wrong - lossy} equal{kept}, {wrong} not, of {len(pairs)}")
+    raise typer.Exit(BROKEN if wrong else LOSSY if lossy else EXACT)
 
 
 def _show(report: Report, good: bool, details: bool) -> None:
-    """``equal a.png -> out/a.png``, and a row for each check."""
+    """``equal a.png -> out/a.png``, a sentence for what is not equal, and a row for each check."""
     from rich.padding import Padding
     from rich.table import Table
     from rich.text import Text
 
     out = console.stdout()
-    verdict = ("equal ", "bold green") if good else ("differs ", "bold red")
+    lossy = report.verdict == "lossy"
+    verdict = (("kept " if lossy else "equal "), "bold green") if good else ("differs ", "bold red")
     out.print(Text.assemble(verdict, f"{report.source} -> {report.result}"), soft_wrap=True)
+    if good and lossy:
+        out.print(Text(f"  {report.summary}"), soft_wrap=True)
     if not details:
         return
     table = Table(box=None, show_header=False, pad_edge=False)

@@ -4,5 +4,5 @@
 into a task and its truth, ``clips`` a film; ``scoring`` does the work; ``records`` and ``results`` are what came of it;
 ``table``, ``export`` and ``report`` show it. Importing this package is light.
 
-May import: ground, color, weights, media, plugins, inference, guidance, pipeline, training.
+May import: ground, pages, color, weights, media, plugins, inference, guidance, pipeline, training.
 """

@@ -136,6 +136,8 @@ class Scores:
     """Picture's index and row's label -> JPEG, where they were to be kept; the truth's label is ``TRUTH``."""
     colourless: tuple[Path, ...] = ()
     """Clips that have no true colours to compare with."""
+    passed_over: tuple[Path, ...] = ()
+    """Pictures and films of other kinds in the folders, which were not looked at."""
 
     def summary(self, row: Row, column: Column) -> Summary:
         """Mean and spread over the pictures for which every row that has this score at all has it."""

@@ -62,6 +62,7 @@ class Evaluation(Scores):
                 for failure in self.failures
             ],
             "training": [shown(path) for path in self.training],
+            "passed_over": [shown(path) for path in self.passed_over],
             **({"colourless": [shown(path) for path in self.colourless]} if self.of_films else {}),
             "meaning": self.meaning,
         }

@@ -105,6 +105,7 @@ def evaluate(  # large: the public call, whose arguments are `colorpipe eval`'s
             rows=tuple(made),
             pictures=tuple(scorer.paths),
             failures=tuple(scorer.failures),
+            passed_over=tuple(passed.others),
             training=tuple(item.path for item in found if not chosen.is_scored(item.path)),
             measures={measure.label: measure.about() for measure in scorer.measures},
             versions=_versions(),

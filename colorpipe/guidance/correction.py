@@ -35,8 +35,9 @@ SURE_FROM, SURE_AT = 0.4, 0.8
 """Membership from which on a place begins to count as the painted surface, and where it does wholly."""
 FULL_AT = 0.15
 """Membership below which what likeness gives fades: a place that nothing connects with a hint takes none."""
-FADE_FROM = 0.6
-"""Share of the reach where a correction begins to fade; it ends at the reach."""
+FADE_FROM, FADE_TO = 0.6, 0.9
+"""Shares of the reach where a correction begins to fade, and where it ends: farther than half a picture nearly nothing
+is to change at the default."""
 LIKE = 30.0
 """Difference of L, from what was painted, at which a surface counts 1/e; half as far it is 94%."""
 SOFT = 0.005
@@ -109,7 +110,7 @@ class Corrector:
         screen = (1 / (RANGE * self._reach * longer)) ** 2
         self._fixed, self._spreader = fixed, Spreader(self._graph, screen, fixed)
         away = cv2.distanceTransform((~fixed).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_5) / np.float32(longer)
-        begin, end = FADE_FROM * self._reach, self._reach
+        begin, end = FADE_FROM * self._reach, FADE_TO * self._reach
         self._near = _smooth((np.float32(end) - away) / np.float32(end - begin))
 
 

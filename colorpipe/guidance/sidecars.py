@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from colorpipe.errors import InputError
+from colorpipe.errors import InputError, oneline
 from colorpipe.files import sha256
 from colorpipe.guidance import colours, hint_files
 from colorpipe.guidance.correction import working_size
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 _NAME = re.compile(
     r"(\.(?P<frame>[0-9]+))?\.(?:(?P<hints>hints\.png)|(?P<strokes>hints\.json)|(?P<reference>reference\.(?:png|jpe?g))"
-    r"|(?P<other>hints\.[a-z0-9]+))",
+    r"|(?P<prompt>prompt\.txt)|(?P<other>hints\.[a-z0-9]+))",
     re.IGNORECASE,
 )
 """The part of a sidecar file's name that follows the input's name without its suffix."""
@@ -40,6 +40,8 @@ class SidecarFiles:
     references: Mapping[int, Path] = field(default_factory=dict)
     strokes: Mapping[int, Path] = field(default_factory=dict)
     """JSON files; one may have strokes on several frames. They lie over a PNG of the same frame."""
+    prompt: Path | None = None
+    """Words about the input, for a method that looks at them."""
     unused: tuple[str, ...] = ()
     """Notes for a person on sidecar files that are present but not used."""
 
@@ -60,15 +62,21 @@ class SidecarFiles:
         drawn: dict[int, Path] = {}
         referenced: dict[int, Path] = {}
         unused: list[str] = []
+        prompt: Path | None = None
         beside = [(given, _NAME.fullmatch(_plain(given)))] if given is not None else []
         for file, match in (*beside, *_beside(path)):
             assert match is not None
             frame = int(match["frame"] or 0)
             named = match["frame"] is not None
             if match["reference"]:
-                if not named or still or not (colorizer.takes_reference or colorizer.learns_from_reference):
-                    continue
-                _put(referenced, frame, file)
+                if named and _takes(colorizer, still=still, frame=frame):
+                    _put(referenced, frame, file)
+            elif match["prompt"]:
+                if "prompt" in colorizer.looks_at and not named:
+                    prompt = file
+                else:
+                    why = "it names no frame" if "prompt" in colorizer.looks_at else f"{colorizer.name} takes no words"
+                    unused.append(f"{file.name} was not used: {why}")
             elif given is not None and file is not given and frame == 0:
                 unused.append(f"{file.name} was not used: --hints names another file")
             elif match["other"]:
@@ -79,7 +87,20 @@ class SidecarFiles:
                 _put(painted, frame, file)
             else:
                 unused += _put_strokes(drawn, file, frame if named else None, still)
-        return cls(painted, referenced, drawn, tuple(unused))
+        return cls(painted, referenced, drawn, prompt, tuple(unused))
+
+    def words(self) -> str:
+        """The text of ``prompt``, empty without one.
+
+        Raises:
+            InputError: it cannot be read as UTF-8.
+        """
+        if self.prompt is None:
+            return ""
+        try:
+            return self.prompt.read_text("utf-8-sig").strip()
+        except (OSError, UnicodeDecodeError) as error:
+            raise InputError(f"{self.prompt}: no text in UTF-8 ({oneline(error)})", hint="save it as UTF-8") from None
 
     @functools.cached_property
     def identity(self) -> Mapping[str, str]:
@@ -93,6 +114,8 @@ class SidecarFiles:
         for kind, files in kinds:
             for frame, file in files.items():
                 told[f"{kind} {frame}"] = _digest(file)
+        if self.prompt is not None:
+            told["prompt 0"] = _digest(self.prompt)
         for file in set(self.strokes.values()):
             if colours.needed(read_strokes(file)):
                 told["colours"] = _digest(file.parent / colours.FILE)
@@ -204,7 +227,7 @@ def strays(folder: Path, inputs: frozenset[str]) -> Iterator[Path]:
         inputs: Names of the inputs there, without their suffixes.
     """
     for name in _hint_names(folder):
-        stem = re.sub(r"(\.[0-9]+)?\.hints\.[a-z0-9]+$", "", name, flags=re.IGNORECASE)
+        stem = re.sub(r"(\.[0-9]+)?\.(hints|reference|prompt)\.[a-z0-9]+$", "", name, flags=re.IGNORECASE)
         if stem not in inputs and name.removesuffix(Path(name).suffix) not in inputs:
             yield folder / name
 
@@ -216,6 +239,13 @@ def beside(path: Path) -> list[Path]:
         InputError: its folder cannot be looked into.
     """
     return [file for file, _ in _beside(path)]
+
+
+def _takes(colorizer: type[Colorizer], *, still: bool, frame: int) -> bool:
+    """Whether a method looks at a reference that names a frame."""
+    if still:
+        return frame == 0 and "reference" in colorizer.looks_at
+    return colorizer.takes_reference or colorizer.learns_from_reference
 
 
 def _put(files: dict[int, Path], frame: int, file: Path) -> None:
@@ -287,5 +317,5 @@ def _hint_names(folder: Path) -> tuple[str, ...]:
 
 @functools.lru_cache(maxsize=16)
 def _listed(folder: str, _changed: int) -> tuple[str, ...]:
-    known = re.compile(r"\.(hints|reference)\.[a-z0-9]+$", re.IGNORECASE)
+    known = re.compile(r"\.((hints|reference)\.[a-z0-9]+|prompt\.txt)$", re.IGNORECASE)
     return tuple(sorted(name for name in os.listdir(folder or ".") if known.search(name)))

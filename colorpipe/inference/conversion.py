@@ -26,20 +26,23 @@ class CannotConvertError(Exception):
 
 
 class Whole(nn.Module):
-    """L (1, 1, h, w) -> ab (1, 2, h', w'), CIE units: a colorizer with its decoder."""
+    """L (1, 1, h, w) -> ab (1, 2, h', w'), CIE units, and, where the method tells one, its mean confidence (1): a
+    colorizer with its decoder."""
 
     def __init__(self, runtime: Runtime) -> None:
         super().__init__()
         self._colorizer, self._decoder = runtime.colorizer, runtime.decoder
         self.network = runtime.colorizer.network
 
-    def forward(self, lightness: Tensor) -> Tensor:
+    def forward(self, lightness: Tensor) -> Tensor | tuple[Tensor, Tensor]:
         found = self._colorizer.predict(Batch(lightness))
         if isinstance(found, ChromaDistribution):
             if self._decoder is None:
                 raise PluginError(f"{self._colorizer.name} predicts a distribution and has no decoder attached")
             found = self._decoder.decode(found)
-        return found.ab.float()
+        if found.confidence is None:
+            return found.ab.float()
+        return found.ab.float(), found.confidence.float().mean((1, 2, 3))
 
 
 class Outside(nn.Module):

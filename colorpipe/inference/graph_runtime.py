@@ -13,6 +13,7 @@ import numpy as np
 from colorpipe.errors import DeviceError
 from colorpipe.inference import guard, kept_graphs, openvino_library
 from colorpipe.inference.devices import AUTO_BATCH, MOST_LANES, Cpu, cores
+from colorpipe.inference.extra import Extra
 from colorpipe.inference.openvino_library import Graph
 from colorpipe.types import InputSize
 
@@ -117,13 +118,21 @@ class GraphRuntime:
         return self.exact().sample()
 
     def predict(
-        self, L: Float, hints: Float | None = None, reference: Lab | None = None, alone: bool = False
+        self,
+        L: Float,
+        hints: Float | None = None,
+        reference: Lab | None = None,
+        alone: bool = False,
+        sure: list[float] | None = None,
+        extra: Extra | None = None,
     ) -> list[Float]:
         """As of ``Runtime``; a picture's result does not depend on how many come with it."""
-        if hints is not None or reference is not None or self.reference is not None or self.watch is not None:
+        extra = extra or Extra()
+        asked = hints is not None or reference is not None or bool(extra.companions or extra.clips)
+        if asked or self.reference is not None or self.watch is not None:
             exact = self.exact()
             exact.watch = self.watch
-            return exact.predict(L, hints, reference, alone)
+            return exact.predict(L, hints, reference, alone, sure, extra)
         try:
             with guard.named(self.colorizer, "predict"):
                 found = self._graph([[picture[None]] for picture in L.astype(np.float32, copy=False)])
@@ -137,6 +146,8 @@ class GraphRuntime:
         ab = [np.ascontiguousarray(outputs[0][0].transpose(1, 2, 0), np.float32) for outputs in found]
         for one in ab:
             guard.check_chroma(self.colorizer, one)
+        if sure is not None:
+            sure += [float(outputs[1][0]) for outputs in found if len(outputs) > 1]
         return ab
 
     def features(self, L: Float) -> Float | None:

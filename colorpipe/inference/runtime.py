@@ -24,7 +24,8 @@ from colorpipe.inference.devices import COMPILE_FROM as COMPILE_FROM
 from colorpipe.inference.devices import MOST_LANES, choose_device
 from colorpipe.inference.devices import choose_devices as choose_devices
 from colorpipe.inference.devices import describe as describe
-from colorpipe.types import Batch, ChromaDistribution, Frame, Lab
+from colorpipe.inference.extra import Extra
+from colorpipe.types import ChromaDistribution, Frame, Lab
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 Precision = Literal["auto", "fp32", "bf16", "fp16", "int8"]
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+NOTHING = Extra()
 
 
 class Runtime:
@@ -166,7 +168,13 @@ class Runtime:
         return self.batch * self.lanes
 
     def predict(
-        self, L: Float, hints: Float | None = None, reference: Lab | None = None, alone: bool = False
+        self,
+        L: Float,
+        hints: Float | None = None,
+        reference: Lab | None = None,
+        alone: bool = False,
+        sure: list[float] | None = None,
+        extra: Extra = NOTHING,
     ) -> list[Float]:
         """Chroma (h', w', 2) in CIE units for each picture of L (N, 1, h, w).
 
@@ -178,6 +186,8 @@ class Runtime:
             reference: In place of the one that ``learn`` was given, for a method that looks at it in ``predict``.
             alone: A call of the network for each picture, however large batches are: for those that come one by one,
                 which would take the time of a whole batch.
+            sure: Takes the mean confidence, 0..1, of each picture, where the method tells one.
+            extra: What the method asks for besides.
 
         Raises:
             DeviceError: not even one picture fits.
@@ -190,8 +200,10 @@ class Runtime:
             start, size = len(results), 1 if alone else self.batch
             parts = [slice(i, i + size) for i in range(start, min(start + size * self.lanes, len(L)), size)]
             try:
-                for chroma in self._calls(L, hints, reference, parts, size):
+                for chroma, confidences in self._calls(L, hints, reference, parts, size, extra):
                     results += chroma
+                    if sure is not None:
+                        sure += confidences
             except (RuntimeError, MemoryError) as error:
                 if not guard.out_of_memory(error):
                     raise
@@ -199,12 +211,13 @@ class Runtime:
         return results
 
     def _calls(
-        self, L: Float, hints: Float | None, reference: Lab | None, parts: list[slice], size: int
-    ) -> Iterator[list[Float]]:
+        self, L: Float, hints: Float | None, reference: Lab | None, parts: list[slice], size: int, extra: Extra
+    ) -> Iterator[tuple[list[Float], list[float]]]:
         """One call of the network for each part: side by side on a CPU, always with the same number of threads each."""
 
-        def call(part: slice) -> list[Float]:
-            return self._run(L[part], None if hints is None else hints[part], self.precision, reference, size)
+        def call(part: slice) -> tuple[list[Float], list[float]]:
+            hinted, sure = None if hints is None else hints[part], list[float]()
+            return self._run(L[part], hinted, self.precision, reference, size, sure, extra.part(part)), sure
 
         if self.device.type != "cpu" or self.colorizer.network is None:
             return map(call, parts)
@@ -228,7 +241,7 @@ class Runtime:
 
     @torch.inference_mode()
     def _features(self, L: Float) -> Float | None:
-        batch = Batch(self._tensor(L, 1), None, self.reference)
+        batch = NOTHING.batch(self.colorizer, self._tensor(L, 1), None, self.reference, self._tensor)
         with (
             guard.named(self.colorizer, "features"),
             torch.autocast(self.device.type, DTYPES[self.precision], enabled=self.precision != "fp32"),
@@ -261,11 +274,17 @@ class Runtime:
         precision: Literal["fp32", "bf16", "fp16"],
         reference: Lab | None = None,
         size: int | None = None,
+        sure: list[float] | None = None,
+        extra: Extra = NOTHING,
     ) -> list[Float]:
-        """One batch, filled up to a fixed size so that a picture's result does not depend on its company."""
+        """One batch, filled up to a fixed size so that a picture's result does not depend on its company.
+
+        Args:
+            sure: As of ``predict``.
+        """
         count, size = len(L), size or self.batch
         hinted = None if hints is None else self._tensor(hints, size)
-        batch = Batch(self._tensor(L, size), hinted, reference or self.reference)
+        batch = extra.batch(self.colorizer, self._tensor(L, size), hinted, reference or self.reference, self._tensor)
         with (
             guard.named(self.colorizer, "predict"),
             torch.autocast(self.device.type, DTYPES[precision], enabled=precision != "fp32"),
@@ -282,6 +301,8 @@ class Runtime:
             guard.check_prediction(self.decoder, predicted, size, distribution=False)
         ab = predicted.ab[:count].float().permute(0, 2, 3, 1).contiguous().cpu().numpy()
         guard.check_chroma(self.colorizer, ab)
+        if sure is not None and predicted.confidence is not None:
+            sure += predicted.confidence[:count].float().mean((1, 2, 3)).tolist()
         return list(ab)
 
     def _tensor(self, values: Float, size: int) -> torch.Tensor:

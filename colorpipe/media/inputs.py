@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import re
-import sys
 from array import array
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -18,7 +16,10 @@ from colorpipe.media import sniff
 from colorpipe.media.listing import Found as Found
 from colorpipe.media.listing import Listing, Overwriting
 from colorpipe.media.parts import FilmPart
-from colorpipe.media.passed import OTHER_SUFFIXES, OwnResults, Passed, is_album, is_other_picture
+from colorpipe.media.passed import OTHER_SUFFIXES, OwnResults, Pages, Passed, is_album, is_other_picture
+from colorpipe.media.result_names import default_video_suffix as default_video_suffix
+from colorpipe.media.result_names import is_video as is_video
+from colorpipe.media.result_names import key, named, renamings
 from colorpipe.media.suffixes import SEARCHED, SHARED_SUFFIXES
 from colorpipe.media.suffixes import STILL_SUFFIXES as STILL_SUFFIXES
 from colorpipe.media.suffixes import VIDEO_SUFFIXES as VIDEO_SUFFIXES
@@ -31,8 +32,6 @@ _HINTS = re.compile(r"\.hints\.[a-z0-9]+$")
 _REFERENCE = re.compile(r"\.[0-9]+\.reference\.(png|jpe?g)$")
 """A reference for a film's frame."""
 _MAGIC = frozenset("*?[")
-_NAME_BYTES = 255
-"""Longest file name that file systems allow."""
 
 
 @dataclass(frozen=True)
@@ -51,6 +50,8 @@ class Job:
     """Only this part of a film is made; ``output`` is the part's."""
     relative: str = ""
     """The path inside the folder that was named, with ``/`` between its parts: what ``--shard`` goes by."""
+    result: int = 0
+    """Which of a method's several results for the input this is."""
 
     @property
     def comparison(self) -> Path:
@@ -61,28 +62,6 @@ class Job:
     def numbered(self, number: int) -> Path:
         """The output's name with a number: ``photo-2.jpg``."""
         return named(self.output, f"{self.output.stem}-{number}{self.output.suffix}")
-
-
-def named(path: Path, name: str) -> Path:
-    """``path.with_name(name)``, the name's stem cut where it is longer than file systems allow."""
-    stem, suffix = os.path.splitext(name)
-    while len(os.fsencode(stem + suffix)) > _NAME_BYTES:
-        # A mark of what was cut keeps two long names apart.
-        mark = "~" + hashlib.sha256(os.fsencode(name)).hexdigest()[:8]
-        stem = os.fsdecode(os.fsencode(stem)[: _NAME_BYTES - len(os.fsencode(mark + suffix))])
-        stem = os.fsencode(stem).decode("utf-8", "ignore") + mark
-    return path.with_name(stem + suffix)
-
-
-def is_video(path: Path | str) -> bool:
-    """Whether a name is a film's, for planning. When a file is opened, its content decides."""
-    return os.path.splitext(path)[1].lower() in VIDEO_SUFFIXES
-
-
-def default_video_suffix(path: Path) -> str:
-    """Matroska holds every codec and every stream; MP4 and QuickTime keep their name."""
-    suffix = path.suffix.lower()
-    return suffix if suffix in (".mp4", ".m4v", ".mov", ".mkv") else ".mkv"
 
 
 def find_inputs(
@@ -125,6 +104,7 @@ class _Search:
     def __init__(self, exclude: Path | None, passed: Passed) -> None:
         self.exclude, self.passed = exclude, passed
         self.own = OwnResults()
+        self.pages = Pages()
         self.seen: set[tuple[int, int]] = set()
         """Device and inode of every folder that the current argument led into, so that links cannot lead in circles."""
 
@@ -152,7 +132,8 @@ class _Search:
             relative = path.relative_to(root)
             if any(part.startswith(".") or not is_album(part) for part in relative.parts):
                 continue
-            if self.exclude is not None and path.resolve().is_relative_to(self.exclude):
+            excluded = self.exclude is not None and path.resolve().is_relative_to(self.exclude)
+            if excluded or any(root / folder in self.pages for folder in relative.parents):
                 continue
             matched = True
             if path.is_dir():
@@ -167,7 +148,7 @@ class _Search:
     def _walk(self, folder: str, relative: str) -> Iterator[tuple[str, str | None]]:
         try:
             status = os.stat(folder)
-            if (status.st_dev, status.st_ino) in self.seen:
+            if (status.st_dev, status.st_ino) in self.seen or Path(folder) in self.pages:
                 return
             self.seen.add((status.st_dev, status.st_ino))
             with os.scandir(folder) as entries:
@@ -220,12 +201,12 @@ class Plan(Sequence[Job]):
         """Places in the listing of those of one shard, or of all."""
         names = (self._renamed.get(place, name) for place, name in enumerate(found.names))
         self._films = {place for place, name in enumerate(names) if is_video(name)} - found.errors.keys()
-        self.planned = {_key(self._name(place)) for place in self._chosen}
+        self.planned = {key(self._name(place)) for place in self._chosen}
         """Keys of all results below the root, of other shards too."""
 
-    def only(self, takes: Callable[[str], bool]) -> None:
-        """Leave the jobs whose ``relative`` is taken, those of one shard; ``planned`` stays as it is."""
-        self._chosen = array("L", (place for place in self._chosen if takes(self.found.relative(place))))
+    def only(self, takes: Callable[[int], bool]) -> None:
+        """Leave the jobs that are taken, by their places in the listing; ``planned`` stays as it is."""
+        self._chosen = array("L", filter(takes, self._chosen))
 
     @property
     def films(self) -> int:
@@ -246,7 +227,7 @@ class Plan(Sequence[Job]):
 
     def is_planned(self, output: Path) -> bool:
         """Whether this is an input's own place."""
-        return output.is_relative_to(self.root) and _key(output.relative_to(self.root)) in self.planned
+        return output.is_relative_to(self.root) and key(output.relative_to(self.root)) in self.planned
 
     def __len__(self) -> int:
         return len(self._chosen)
@@ -325,57 +306,6 @@ def _refuse_format(output: Path) -> None:
         )
 
 
-def renamings(found: Listing, video_suffix: Callable[[Path], str]) -> dict[int, str]:
-    """The relative paths of results that are not their input's, by place in the listing; no two results share one."""
-    wanted: dict[int, str] = {}
-    for place, name in enumerate(found.names):
-        if place not in found.errors and os.path.splitext(name)[1].lower() not in WRITABLE_STILLS:
-            renamed = str(_renamed(found[place], video_suffix))
-            if renamed != name:
-                wanted[place] = renamed
-    seen: set[str] = set()
-    shared: set[str] = set()
-    for place, name in enumerate(found.names):
-        key = _key(wanted.get(place, name))
-        (shared if key in seen else seen).add(key)
-    # Who keeps its name keeps it; who changes its extension makes room.
-    for place in list(wanted):
-        name = found.names[place]
-        if _key(wanted[place]) in shared and _key(wanted[place]) != _key(name):
-            wanted[place] = str(named(Path(name), Path(name).name + Path(wanted[place]).suffix))
-    del seen, shared
-    taken: set[str] = set()
-    for place, name in enumerate(found.names):
-        path = name = wanted.get(place, name)
-        number = 2
-        while _key(name) in taken:
-            name = str(named(Path(path), f"{Path(path).stem}-{number}{Path(path).suffix}"))
-            number += 1
-        taken.add(_key(name))
-        if name != path:
-            wanted[place] = name
-    return wanted
-
-
-def _renamed(item: Found, video_suffix: Callable[[Path], str]) -> Path:
-    suffix = item.relative.suffix
-    if is_video(item.relative):
-        wanted = video_suffix(item.path)
-        return item.relative if wanted == suffix.lower() else named(item.relative, item.relative.stem + wanted)
-    if suffix.lower() in WRITABLE_STILLS:
-        return item.relative
-    # A named file may have no known extension: ".5" of "photo.5" is no format, and is kept.
-    known = suffix.lower() in STILL_SUFFIXES
-    if not known and sniff.is_film(item.path):
-        return named(item.relative, item.relative.name + video_suffix(item.path))
-    return named(item.relative, (item.relative.stem if known else item.relative.name) + ".png")
-
-
-def _key(path: str | Path) -> str:
-    # These file systems hold names apart by more than case only when asked to.
-    return str(path).casefold() if sys.platform in ("win32", "darwin") else str(path)
-
-
 def _refuse_overwriting(jobs: Plan, compare: bool) -> None:
     """No result and no comparison may stand where any input stands, however it is spelt or linked, and no comparison
     where a result does."""
@@ -391,7 +321,7 @@ def _refuse_overwriting(jobs: Plan, compare: bool) -> None:
                     )
     for job in jobs if compare else ():
         if jobs.is_planned(job.comparison):
-            other = next(one.input for one in jobs if _key(one.output) == _key(job.comparison))
+            other = next(one.input for one in jobs if key(one.output) == key(job.comparison))
             raise UsageError(
                 f"the comparison of {job.input} would replace the result of {other}, {job.comparison}",
                 hint="colorize one of them in a call of its own, with another folder for -o",

@@ -14,6 +14,8 @@ from colorpipe.media import sniff
 
 JOURNAL = ".colorpipe.jsonl"
 """``colorpipe.journal.NAME``, which cannot be imported here: the journal is built upon this package."""
+PAGE_MARK = ".colorpipe-page"
+"""A file in each folder of small pictures that belongs to a page of colorpipe: these are no inputs."""
 OTHER_SUFFIXES = frozenset(
     {
         ".3fr", ".ai", ".apng", ".arw", ".cr2", ".cr3", ".crw", ".cur", ".dcm", ".dcr", ".dds", ".djvu", ".dng", ".eps",
@@ -76,6 +78,18 @@ def is_other_picture(path: Path) -> bool:
         return sniff.is_picture(sniff.kind_of(path))
     except InputError:
         return False
+
+
+class Pages:
+    """The folders that belong to a page of colorpipe."""
+
+    def __init__(self) -> None:
+        self._known: dict[Path, bool] = {}
+
+    def __contains__(self, folder: Path) -> bool:
+        if folder not in self._known:
+            self._known[folder] = (folder / PAGE_MARK).exists()
+        return self._known[folder]
 
 
 class OwnResults:

@@ -30,9 +30,13 @@ def _of_still(path: Path) -> str | None:
     import pyvips
 
     from colorpipe.media.still.metadata import provenance_of
+    from colorpipe.media.still.vips import takes_name
 
     try:
-        image = pyvips.Image.new_from_file(str(path))
+        if takes_name(path):
+            image = pyvips.Image.new_from_file(str(path))
+        else:
+            image = pyvips.Image.new_from_buffer(path.read_bytes(), "")
         if not image.get_typeof("xmp-data"):
             return None
         made = provenance_of(bytes(image.get("xmp-data")))

@@ -11,18 +11,28 @@ It has two halves, which a run gives to different threads::
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from colorpipe.guidance.sidecars import SidecarFiles
-from colorpipe.temporal import HintTracker, SpanMerger, SpanPlanner, SpanStep, small_luma, unpacked
+from colorpipe.temporal import (
+    HintTracker,
+    Neighbourhood,
+    Scout,
+    SpanMerger,
+    SpanPlanner,
+    SpanStep,
+    small_luma,
+    unpacked,
+)
+from colorpipe.types import Frame
 
 if TYPE_CHECKING:
     from colorpipe.color import Float
     from colorpipe.pipeline.frame import Pipeline, Prepared
-    from colorpipe.types import Encoding, Frame
+    from colorpipe.types import Companion, Encoding
 
 
 @dataclass(frozen=True)
@@ -51,6 +61,16 @@ class ColouredFrame:
     """The state from which another run goes on after this frame; None where it cannot."""
 
 
+class Decided(NamedTuple):
+    """A frame whose place in the film is decided, and the frames of its shot around it, for a method with
+    ``neighbours``."""
+
+    frame: Frame
+    span_step: SpanStep
+    before: list[Frame]
+    after: list[Frame]
+
+
 class FilmPlanner:
     """Frames -> their place in the film; only key frames get a view for the network.
 
@@ -58,6 +78,8 @@ class FilmPlanner:
         distance: Frames from one key frame to the next, at most.
         state: What ``FilmMerger`` gave with the last frame of an earlier run, for a run that goes on after it.
         target: The encoding that the sink wants, where it differs from the source's.
+        companion: What belongs to the film, for a method that asks for that.
+        before: The last frames that an earlier run made, where its shot goes on.
     """
 
     shots = 0
@@ -72,32 +94,51 @@ class FilmPlanner:
         *,
         state: bytes = b"",
         target: Encoding | None = None,
+        companion: Companion | None = None,
+        before: Sequence[Frame] = (),
     ) -> None:
-        self._pipeline, self._target = pipeline, target
+        self._pipeline, self._target, self._companion = pipeline, target, companion
+        self._neighbourhood = Neighbourhood(pipeline.runtime.colorizer.neighbours)
+        self._before = [pipeline.restore(frame, target) for frame in before]
+        lumas = [small_luma(frame.luma, frame.encoding.bits) for frame in self._before]
+        self._scout = Scout(lumas) if lumas else None
         tracker = HintTracker(sidecars, pipeline.media, unpacked(state)[1] if state else b"")
         self._spans = SpanPlanner(distance, sidecars.frames, tracker, bool(state))
         self._waiting: deque[Frame] = deque()
         """Frames whose place is not decided yet."""
 
-    def push(self, frame: Frame) -> list[tuple[Frame, SpanStep]]:
+    def push(self, frame: Frame) -> list[Decided]:
         """The steps that are decided with this frame, a few frames late. Give each to ``view``, in order."""
         decided = self._decided(self._spans.finish()) if frame.metadata.extra.get("cut") else []
         self._waiting.append(self._pipeline.restore(frame, self._target))
         luma = small_luma(self._waiting[-1].luma, frame.encoding.bits)
-        return decided + self._decided(self._spans.push(luma, frame.index))
+        if self._scout is not None:
+            self._scout.push(luma)
+        return self._around(decided + self._decided(self._spans.push(luma, frame.index)))
 
-    def finish(self) -> list[tuple[Frame, SpanStep]]:
+    def finish(self) -> list[Decided]:
         """The steps of the last frames."""
-        return self._decided(self._spans.finish())
+        last = self._around(self._decided(self._spans.finish()))
+        return last + [Decided(*placed, before, after) for placed, before, after in self._neighbourhood.finish()]
 
-    def view(self, frame: Frame, span_step: SpanStep) -> FilmStep:
+    def view(self, decided: Decided) -> FilmStep:
         """A step with the network's view of its frame if the network sees it, under the hints that reach the frame."""
+        frame, span_step = decided.frame, decided.span_step
         tracker, prepared = self._spans.tracker(span_step), None
         if span_step.asked:
-            prepared = self._pipeline.network_view(frame, tracker.hints, tracker.reference)
+            seen = self._pipeline.network_view(frame, tracker.hints, tracker.reference)
+            around = self._pipeline.neighbours_of(frame, decided.before, decided.after)
+            prepared = replace(seen, companion=self._companion, neighbours=around)
         self.shots += span_step.oldest and span_step.step.first
         self.key_frames += prepared is not None
         return FilmStep(frame, span_step, prepared, tracker.packed() if span_step.step.key else b"")
+
+    def _around(self, decided: list[tuple[Frame, SpanStep]]) -> list[Decided]:
+        if decided and self._scout is not None:
+            kept = self._scout.of_the_shot()
+            self._neighbourhood.resume(self._before[len(self._before) - kept :])
+            self._scout, self._before = None, []
+        return [Decided(*placed, before, after) for placed, before, after in self._neighbourhood.push(decided)]
 
     def _decided(self, frames: list[list[SpanStep]]) -> list[tuple[Frame, SpanStep]]:
         steps = []
@@ -197,22 +238,26 @@ class Film:
     def _singly(self, first: Frame, sidecars: SidecarFiles) -> Iterator[Frame]:
         for frame in self._all(first):
             hinted = sidecars.hint_source(frame.index, self._pipeline.media)
-            prepared = self._pipeline.prepare(frame, None, hinted, sidecars.references.get(frame.index))
+            reference = sidecars.references.get(frame.index)
+            prepared = self._pipeline.prepare(frame, None, hinted, reference, self._companion(first, sidecars))
             self.key_frames += 1
             yield self._pipeline.finish(prepared, self._predict(prepared, alone=False))
 
     def _steadily(self, first: Frame, sidecars: SidecarFiles, distance: int) -> Iterator[Frame]:
-        planner, merger = FilmPlanner(self._pipeline, sidecars, distance), FilmMerger(self._pipeline)
+        companion = self._companion(first, sidecars)
+        planner = FilmPlanner(self._pipeline, sidecars, distance, companion=companion)
+        merger = FilmMerger(self._pipeline)
         for frame in self._all(first):
             yield from self._merged(planner, merger, planner.push(frame))
         yield from self._merged(planner, merger, planner.finish())
         yield from self._laid(merger.finish())
 
-    def _merged(
-        self, planner: FilmPlanner, merger: FilmMerger, decided: Iterable[tuple[Frame, SpanStep]]
-    ) -> Iterator[Frame]:
-        for frame, span_step in decided:
-            step = planner.view(frame, span_step)
+    def _companion(self, first: Frame, sidecars: SidecarFiles) -> Companion | None:
+        return self._pipeline.companion_of(first, sidecars)
+
+    def _merged(self, planner: FilmPlanner, merger: FilmMerger, decided: Iterable[Decided]) -> Iterator[Frame]:
+        for one in decided:
+            step = planner.view(one)
             self.shots, self.key_frames = planner.shots, planner.key_frames
             ab = None if step.prepared is None else self._predict(step.prepared, alone=True)
             yield from self._laid(merger.push(step, ab))

@@ -18,8 +18,11 @@ from colorpipe import color
 from colorpipe.color import published, resample
 from colorpipe.guidance.correction import Corrector, working_size
 from colorpipe.guidance.hint_files import Hints
+from colorpipe.guidance.reference import read_lab
+from colorpipe.guidance.sidecars import SidecarFiles
+from colorpipe.inference.extra import Neighbours, companion_of, gathered
 from colorpipe.settings import MediaOptions, MergeOptions
-from colorpipe.types import Encoding, Frame, Metadata
+from colorpipe.types import Companion, Encoding, Frame, Metadata
 
 if TYPE_CHECKING:
     from colorpipe.color import Float
@@ -50,6 +53,10 @@ class Prepared:
     """Replaces the run's reference at this place of a film."""
     painted: Hints | None = None
     """Hints at the size at which they correct the prediction; None where nothing is painted."""
+    companion: Companion | None = None
+    """What belongs to it, for a method that asks for that."""
+    neighbours: Neighbours | None = None
+    """The frames around it, for a method that asks for them."""
 
 
 class Pipeline:
@@ -71,13 +78,15 @@ class Pipeline:
         target: Encoding | None = None,
         hinted: HintSource | None = None,
         reference: Path | None = None,
+        companion: Companion | None = None,
     ) -> Prepared:
         """Keep the full-size luma; preprocess and shrink a copy to what the network wants.
 
         Args:
             target: The encoding that the sink wants, where it differs from the source's (other chroma subsampling).
         """
-        return self.network_view(self.restore(frame, target), hinted, reference)
+        companion = companion or self.companion_of(frame, SidecarFiles())
+        return replace(self.network_view(self.restore(frame, target), hinted, reference), companion=companion)
 
     def restore(self, frame: Frame, target: Encoding | None = None) -> Frame:
         """The frame that will be written, lacking only colour: repaired by the preprocessors that restore."""
@@ -99,6 +108,17 @@ class Pipeline:
 
     def network_view(self, frame: Frame, hinted: HintSource | None = None, reference: Path | None = None) -> Prepared:
         """The network's view of a frame that ``restore`` gave."""
+        L, region = self._lightness(frame)
+        size = L.shape[0], L.shape[1]
+        native, painted = None, None
+        if hinted is not None:
+            if self.runtime.colorizer.takes_hints:
+                native = self._native(hinted, frame, _box(region, size), size)
+            painted = hinted((frame.height, frame.width), working_size(frame.height, frame.width))
+        return Prepared(frame, L, native, region, reference, painted if painted is not None and painted.any else None)
+
+    def _lightness(self, frame: Frame) -> tuple[Float, tuple[float, float, float, float]]:
+        """L (h, w) 0..100 as the network sees it, and the picture's place in it as fractions of its sides."""
         region = (0.0, 0.0, 1.0, 1.0)
         seen: NDArray[Any]
         changes = [preprocessor for preprocessor in self.preprocessors if not preprocessor.restores]
@@ -114,15 +134,41 @@ class Pipeline:
         size = resample.view_size(seen.shape[0], seen.shape[1], wanted)
         view = resample.shrink(seen, size, wanted.by, by_pillow=self.runtime.without_torch)
         if view.dtype == np.uint8:
-            L = color.lightness(Frame(view, frame.encoding)).L
-        else:
-            L = color.lightness_of(_grey(view, frame.encoding) if seen.dtype == np.uint8 else view)
-        native, painted = None, None
-        if hinted is not None:
-            if self.runtime.colorizer.takes_hints:
-                native = self._native(hinted, frame, _box(region, size), size)
-            painted = hinted((frame.height, frame.width), working_size(frame.height, frame.width))
-        return Prepared(frame, L, native, region, reference, painted if painted is not None and painted.any else None)
+            return color.lightness(Frame(view, frame.encoding)).L, region
+        return color.lightness_of(_grey(view, frame.encoding) if seen.dtype == np.uint8 else view), region
+
+    def companion_of(self, frame: Frame, sidecars: SidecarFiles, result: int = 0) -> Companion | None:
+        """What belongs to a picture, or to a film with this first frame, for a method that asks for any of it.
+
+        Args:
+            result: Which of the method's results is wanted.
+
+        Raises:
+            InputError: a file beside it cannot be read.
+        """
+        colorizer, own = self.runtime.colorizer, None
+        if "reference" in colorizer.looks_at and frame.pts is None and 0 in sidecars.references:
+            own = read_lab(sidecars.references[0], self.media)
+        return companion_of(colorizer, frame, prompt=sidecars.words(), reference=own, result=result)
+
+    def neighbours_of(self, frame: Frame, before: Sequence[Frame], after: Sequence[Frame]) -> Neighbours | None:
+        """The views of the frames around one, for a method that asks for them; None for others.
+
+        Args:
+            before, after: Frames of its shot, in order; the nearest ``colorizer.neighbours`` count.
+        """
+        count = self.runtime.colorizer.neighbours
+        if not count:
+            return None
+        before, after = list(before[-count:]), list(after[:count])
+        lacking = count - len(before), count - len(after)
+        shown = [*before[:1] * lacking[0], *before, *after, *after[-1:] * lacking[1]]
+        if not before:
+            shown = [frame] * count + shown
+        if not after:
+            shown = shown + [frame] * count
+        there = [False] * lacking[0] + [True] * (len(before) + len(after)) + [False] * lacking[1]
+        return Neighbours(np.stack([self._lightness(one)[0] for one in shown]), tuple(there))
 
     @staticmethod
     def _native(
@@ -139,20 +185,27 @@ class Pipeline:
         return native
 
     def predict(
-        self, batch: Sequence[Prepared], through: Callable[..., list[Float]] | None = None, alone: bool = False
+        self,
+        batch: Sequence[Prepared],
+        through: Callable[..., list[Float]] | None = None,
+        alone: bool = False,
+        sure: list[float] | None = None,
     ) -> list[Float]:
         """Chroma (h', w', 2) for each, through the network and its decoder.
 
         Args:
             through: What ``Session.predictor_for`` gives for their reference; None is the runtime as it is.
-            alone: As of ``Runtime.predict``.
+            alone, sure: As of ``Runtime.predict``.
         """
         hinted = None
         if any(prepared.hints is not None for prepared in batch):
             blank = np.zeros((3, *batch[0].L.shape), np.float32)
             hinted = np.stack([blank if prepared.hints is None else prepared.hints for prepared in batch])
         predict = through or self.runtime.predict
-        return predict(np.stack([prepared.L for prepared in batch])[:, None], hinted, alone=alone)
+        extra = gathered([one.companion for one in batch], [one.neighbours for one in batch])
+        return predict(
+            np.stack([prepared.L for prepared in batch])[:, None], hinted, alone=alone, sure=sure, extra=extra
+        )
 
     def features(self, frame: Frame) -> Float | None:
         """What the method sees at each place of a frame as it was read, (C, h', w') over the picture; None where it

@@ -20,6 +20,7 @@ from colorpipe.guidance.correction import graph_of, working_size
 from colorpipe.guidance.registration import Registration, register
 from colorpipe.guidance.solver import Spreader
 from colorpipe.media.base import Provenance, Source
+from colorpipe.media.still.jpeg_tables import chroma_step
 from colorpipe.media.still.sink import StillSink
 from colorpipe.settings import MediaOptions, MergeOptions
 from colorpipe.types import Encoding, Frame, Lab
@@ -32,6 +33,13 @@ DOTS = 24
 """Dots of ``--as-hints`` along the longer side; a dot is set only where the copy's colour is even."""
 EVEN = 6.0
 """CIE units by which colour may differ under such a dot."""
+COARSE = 10.0
+"""Step of a JPEG's chroma, as ``chroma_step`` tells it, from which on the colours are smoothed along the grey: at about
+quality 80. Of 8 copies of quality 50 all come nearer to the truth by it, of those of quality 95 none does."""
+SMOOTHED = 1e-3
+"""epsilon of the guided filter (He, Sun and Tang 2013) that does it, on a grey of 0..1, over 3x3 pixels."""
+STEPS = 5
+"""Steps in which the luma of a colour is found."""
 
 
 @dataclass(frozen=True)
@@ -75,11 +83,12 @@ def merge(
         sink = media.open_sink(result, source, options, Provenance(digest) if options.provenance else None)
         with sink:
             before: Registration | None = None
+            coarse = chroma_step(coloured) >= COARSE
             for frame, other in _in_step(source, copy):
                 target = replace(frame, colour=None, encoding=sink.encoding or frame.encoding)
                 before = _registered(frame, other, before, doubt, original, coloured)
                 certain.append(replace(before, places=before.places[:1, :1]))
-                sink.write(_laid(target, other, before, laying))
+                sink.write(_laid(target, other, before, laying, coarse))
                 frames += 1
                 step()
         notes = [*source.info.notes, *sink.notes]
@@ -160,15 +169,29 @@ def _registered(
     return found
 
 
-def _laid(frame: Frame, other: Frame, found: Registration, laying: MergeOptions) -> Frame:
-    """The frame with the copy's chroma."""
+def _laid(frame: Frame, other: Frame, found: Registration, laying: MergeOptions, coarse: bool = False) -> Frame:
+    """The frame with the copy's chroma.
+
+    Args:
+        coarse: The copy is a JPEG of low quality.
+    """
     grid = _grid(frame, other, found)
-    ab, covered = _chroma(other, found, grid)
-    if not covered.all():
-        ab = _continued(ab, covered, color.lightness(_resized(frame, grid)).L)
+    still = frame.encoding.family == "rgb"
+    if still:  # colour differences, as a JPEG has them: they do not change where the copy was sharpened
+        rgb = color.rgb(other)
+        chroma, covered = _brought((rgb - _luma(rgb)[..., None])[..., ::2], found, grid)
+    else:
+        chroma, covered = _chroma(other, found, grid)
+    small = color.lightness(_resized(frame, grid)).L if still or not covered.all() else None
+    if not covered.all() and small is not None:
+        chroma = _continued(chroma, covered, small)
+    if still and small is not None:
+        grey = color.grey_of(small)
+        ab = _ab_under(grey, _smoothed(chroma, grey) if coarse else chroma)
+    else:
+        ab = chroma
     ab = ab * np.float32(laying.saturation) + np.array(laying.shift or (0, 0), np.float32)
-    rgb = frame.encoding.family == "rgb"
-    size = (frame.height, frame.width) if rgb else frame.encoding.chroma_shape(frame.height, frame.width)
+    size = (frame.height, frame.width) if still else frame.encoding.chroma_shape(frame.height, frame.width)
     black, white = color.luma_range(frame.encoding)
     full = resample.upsample(ab, frame.luma, size, laying.upsample or "guided", ab.shape[:2], white - black)
     return color.merge(frame, full, laying.keep, laying.gamut or "fit")
@@ -183,22 +206,57 @@ def _grid(frame: Frame, other: Frame, found: Registration) -> tuple[int, int]:
 
 
 def _chroma(other: Frame, found: Registration, size: tuple[int, int]) -> tuple[Float, NDArray[np.bool_]]:
-    """The copy's ab (h, w, 2) over the original, continued along its lightness where the copy has nothing, and where it
-    has something, (h, w)."""
-    ab = np.asarray(color.rgb_to_lab(color.rgb(other)).ab, np.float32)
-    height, width = ab.shape[:2]
+    """The copy's ab (h, w, 2) over the original, and where it has something, (h, w)."""
+    return _brought(np.asarray(color.rgb_to_lab(color.rgb(other)).ab, np.float32), found, size)
+
+
+def _brought(values: Float, found: Registration, size: tuple[int, int]) -> tuple[Float, NDArray[np.bool_]]:
+    """The copy's values (H, W, 2) over the original, (h, w, 2), and where it has something, (h, w)."""
+    height, width = values.shape[:2]
     places = np.asarray(cv2.resize(found.places, size[::-1], interpolation=cv2.INTER_LINEAR), np.float32)
     shrink = max(1.0, float(np.ptp(places[..., 0])) * width / size[1])
     if shrink > 1.5:  # fewer pixels than the copy has: averaged first
-        ab = np.asarray(
-            cv2.resize(
-                ab, (max(1, round(width / shrink)), max(1, round(height / shrink))), interpolation=cv2.INTER_AREA
-            )
-        )
-    at = places * np.array(ab.shape[1::-1], np.float32) - np.float32(0.5)
-    brought = cv2.remap(ab, at, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)  # type: ignore[call-overload]
+        wanted = max(1, round(width / shrink)), max(1, round(height / shrink))
+        values = np.asarray(cv2.resize(np.ascontiguousarray(values), wanted, interpolation=cv2.INTER_AREA))
+    at = places * np.array(values.shape[1::-1], np.float32) - np.float32(0.5)
+    values = np.ascontiguousarray(values)
+    edge = cv2.BORDER_REPLICATE
+    brought = cv2.remap(values, at, None, cv2.INTER_CUBIC, borderMode=edge)  # type: ignore[call-overload]
     there = cv2.resize(found.covered.astype(np.uint8), size[::-1], interpolation=cv2.INTER_NEAREST) > 0
     return np.asarray(brought, np.float32).reshape(*size, 2), np.asarray(there)
+
+
+def _luma(rgb: Float) -> Float:
+    """BT.601 luma of R, G and B."""
+    return np.asarray(rgb @ np.array(color.GREY_WEIGHTS["rec601"], np.float32), np.float32)
+
+
+def _ab_under(grey: Float, differences: Float) -> Float:
+    """ab (h, w, 2) of colours with these R - Y and B - Y (h, w, 2), of the lightness of a grey (h, w) 0..1."""
+    red, green, blue = color.GREY_WEIGHTS["rec601"]
+    third = -(red * differences[..., 0] + blue * differences[..., 1]) / green
+    around = np.dstack([differences[..., 0], third, differences[..., 1]]).astype(np.float32)
+    Y = grey.copy()
+    for _ in range(STEPS):
+        lab = color.rgb_to_lab(np.clip(Y[..., None] + around, 0, 1))
+        Y += grey - color.grey_of(lab.L)
+    return np.asarray(color.rgb_to_lab(np.clip(Y[..., None] + around, 0, 1)).ab, np.float32)
+
+
+def _smoothed(chroma: Float, grey: Float) -> Float:
+    """Chroma (h, w, 2) without what a coarse JPEG added to it: in each window of 3x3 a line of the grey (h, w)."""
+
+    def mean(values: Float) -> Float:
+        return np.asarray(cv2.blur(values, (3, 3), borderType=cv2.BORDER_REFLECT), np.float32)
+
+    middle = mean(grey)
+    variance = mean(grey * grey) - middle * middle + np.float32(SMOOTHED)
+    planes = []
+    for plane in np.ascontiguousarray(chroma.transpose(2, 0, 1)):
+        own = mean(plane)
+        slope = (mean(grey * plane) - middle * own) / variance
+        planes.append(mean(slope) * grey + mean(own - slope * middle))
+    return np.dstack(planes)
 
 
 def _continued(ab: Float, covered: NDArray[np.bool_], L: Float) -> Float:

@@ -18,27 +18,26 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-import numpy as np
 from numpy.typing import NDArray
 
 from colorpipe import color, options
 from colorpipe._version import __version__
-from colorpipe.errors import OptionError, UsageError
+from colorpipe.errors import UsageError
 from colorpipe.guidance import hint_files
 from colorpipe.guidance.reference import read_lab
+from colorpipe.guidance.sidecars import SidecarFiles
 from colorpipe.inference.engines import Wanted
-from colorpipe.pipeline import pinned
+from colorpipe.pipeline import pictures, pinned
 from colorpipe.pipeline.frame import Pipeline
 from colorpipe.pipeline.runtimes import RuntimeMaker
 from colorpipe.plugins import fingerprint
 from colorpipe.plugins.host import DEFAULT_COLORIZER, PluginHost
 from colorpipe.settings import MediaOptions, MergeOptions
-from colorpipe.types import Encoding, Frame, Lab, Recipe, Stage
+from colorpipe.types import Frame, Lab, Recipe, Stage
 from colorpipe.weights.store import ModelStore, Weights, sha256
 
 if TYPE_CHECKING:
     from colorpipe.color import Float
-    from colorpipe.guidance.sidecars import SidecarFiles
     from colorpipe.inference.engines import Engine
     from colorpipe.inference.runtime import Precision
     from colorpipe.pipeline.film import Film
@@ -220,10 +219,19 @@ class Session:
         """``digest``, of an input with hint and reference files: ``guides`` is their SHA-256 by kind and frame."""
         return dataclasses.replace(self._asked, guides=guides).digest()
 
-    def frame(self, frame: Frame, hints: Path | None = None) -> Frame:
-        """One frame in colour."""
+    @property
+    def results(self) -> int:
+        """Results for each picture; 1 for most methods."""
+        return self.pipeline.runtime.colorizer.results
+
+    def frame(self, frame: Frame, hints: Path | None = None, result: int = 0) -> Frame:
+        """One frame in colour; ``result`` chooses one of several where the method gives such."""
         hinted = None if hints is None else functools.partial(hint_files.load, hints, options=self.media)
-        prepared = self.pipeline.prepare(frame, hinted=hinted)
+        colorizer, beside = self.pipeline.runtime.colorizer, SidecarFiles()
+        if colorizer.looks_at and frame.pts is None and frame.origin.is_file():
+            beside = SidecarFiles.of(frame.origin, type(colorizer))
+        companion = self.pipeline.companion_of(frame, beside, result)
+        prepared = self.pipeline.prepare(frame, hinted=hinted, companion=companion)
         return self.pipeline.finish(prepared, self.pipeline.predict([prepared])[0])
 
     def film(self, frames: Iterable[Frame], sidecars: SidecarFiles | None = None) -> Film:
@@ -245,11 +253,14 @@ class Session:
         predictor_for = functools.lru_cache(2)(lambda reference: self.predictor_for(reference, self.runtimes[0]))
         return Film(self.pipeline, frames, sidecars, predictor_for)
 
-    def colorize(self, picture: str | Path | NDArray[Any], hints: str | Path | None = None) -> NDArray[Any]:
+    def colorize(
+        self, picture: str | Path | NDArray[Any], hints: str | Path | None = None, result: int = 0
+    ) -> NDArray[Any]:
         """A picture in colour.
 
         Args:
             picture: A file, or an array of uint8 or uint16: (H, W) grey, or (H, W, 3) RGB, whose BT.601 grey is taken.
+            result: Which of ``results``, counted from 0.
 
         Returns:
             (H, W, 3) RGB of the picture's own depth.
@@ -258,9 +269,13 @@ class Session:
             InputError: the file cannot be read.
             UsageError: it is a film.
         """
-        frame = _picture(Path(picture), self.media) if isinstance(picture, (str, Path)) else _frame_of(picture)
-        result = self.frame(frame, None if hints is None else Path(hints))
-        return color.interleaved(result.colour or (result.luma,) * 3)
+        frame = (
+            pictures.from_file(Path(picture), self.media)
+            if isinstance(picture, (str, Path))
+            else pictures.from_array(picture)
+        )
+        made = self.frame(frame, None if hints is None else Path(hints), result)
+        return color.interleaved(made.colour or (made.luma,) * 3)
 
 
 def colorize(picture: str | Path | NDArray[Any], colorizer: str = DEFAULT_COLORIZER, **options: Any) -> NDArray[Any]:
@@ -354,32 +369,6 @@ def _reference_digest(reference: Lab, colorizer: type[Colorizer]) -> str:
     if reference.ab is None:
         raise UsageError("the reference is grey", hint="give a colour picture")
     return hashlib.sha256(reference.L.tobytes() + reference.ab.tobytes()).hexdigest()
-
-
-def _picture(path: Path, options: MediaOptions) -> Frame:
-    """A still from a file."""
-    from colorpipe.media import open_source
-
-    with open_source(path, options) as source:
-        if source.info.medium == "video":
-            raise UsageError(
-                f"{path} is a film, and this call gives one picture",
-                hint=f"colorpipe.run({str(path)!r}) makes the film; Session.film(frames) gives its frames in colour",
-            )
-        return next(iter(source))
-
-
-def _frame_of(array: NDArray[Any]) -> Frame:
-    array = np.asarray(array)
-    if array.dtype not in (np.uint8, np.uint16):
-        raise OptionError(f"a picture is uint8 or uint16, not {array.dtype}", hint="scale it to 0..255 first")
-    encoding = Encoding("rgb", 8 if array.dtype == np.uint8 else 16)
-    if array.ndim == 3 and array.shape[2] == 3:
-        planes = (array[..., 0], array[..., 1], array[..., 2])
-        return Frame(color.grey(planes), encoding, colour=planes)
-    if array.ndim == 2 and array.size:
-        return Frame(array, encoding)
-    raise OptionError(f"a picture is (H, W) or (H, W, 3), not {array.shape}")
 
 
 def _make(cls: type[Any], stage: Stage) -> Any:

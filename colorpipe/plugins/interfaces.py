@@ -130,6 +130,15 @@ class Colorizer(Plugin):
     """The kinds of devices that it can run on: ``auto`` chooses among these; others are refused by name."""
     preferred_batch: ClassVar[int | None] = None
     """Pictures in a call of ``predict`` without ``--batch``; None takes the device's own number."""
+    looks_at: ClassVar[frozenset[str]] = frozenset()
+    """Of ``reference``, ``prompt`` and ``seed``, those that ``predict`` takes from ``Batch.companions``, each picture's
+    own: from ``NAME.0.reference.png`` and ``NAME.prompt.txt`` beside it, and a number made of its content."""
+    neighbours: ClassVar[int] = 0
+    """Frames before and after a film's frame that ``predict`` is given with it, in ``Batch.clip``, never over a cut.
+    The network sees key frames; ``--temporal 1`` makes each frame one."""
+    results: int = 1
+    """Results for each picture, which ``__init__`` may set from the options: the first has the picture's name, the
+    others ``NAME-2``, ``NAME-3``. ``predict`` is asked for each by ``Companion.result``."""
     takes_hints: ClassVar[bool] = False
     takes_reference: ClassVar[bool] = False
     """``Batch.reference`` is looked at."""

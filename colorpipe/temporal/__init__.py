@@ -16,6 +16,7 @@ May import: ground, color, guidance.
 
 from colorpipe.temporal.hint_tracker import HintTracker
 from colorpipe.temporal.keyframes import Planner, Step
+from colorpipe.temporal.neighbours import Neighbourhood, Scout
 from colorpipe.temporal.optical_flow import small_luma
 from colorpipe.temporal.propagate import ChromaPropagator
 from colorpipe.temporal.spans import SpanMerger, SpanPlanner, SpanStep, unpacked
@@ -23,7 +24,9 @@ from colorpipe.temporal.spans import SpanMerger, SpanPlanner, SpanStep, unpacked
 __all__ = [
     "ChromaPropagator",
     "HintTracker",
+    "Neighbourhood",
     "Planner",
+    "Scout",
     "SpanMerger",
     "SpanPlanner",
     "SpanStep",

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import shutil
 import tempfile
 import unittest
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
+from colorpipe.errors import WeightsError
 from colorpipe.plugins.host import PluginHost
 from colorpipe.plugins.interfaces import Colorizer
 from colorpipe.testing.suite import PluginSuite, require, require_close
-from colorpipe.types import Batch, Chroma, ChromaDistribution, Lab
+from colorpipe.types import Batch, Chroma, ChromaDistribution, Companion, Lab
 
 if TYPE_CHECKING:
     import torch
@@ -63,7 +66,8 @@ class ColorizerSuite(PluginSuite[Colorizer]):
         save_file(
             {key: value.contiguous() for key, value in random.state_dict().items()}, folder / "random.safetensors"
         )
-        return folder / "random.safetensors"
+        in_parts = name in store.models and store.models[name].parts
+        return folder if in_parts else folder / "random.safetensors"
 
     def pictures(self, count: int) -> torch.Tensor:
         """(count, 1, h, w) L, 0..100, of a size that ``input_size`` allows: a noisy gradient, black, white."""
@@ -75,14 +79,23 @@ class ColorizerSuite(PluginSuite[Colorizer]):
         ramp = torch.linspace(0, 90, side) + noise * 10
         return torch.stack([ramp, torch.zeros(side, side), torch.full((side, side), 100.0)])[:count, None].clone()
 
-    def predict(self, L: torch.Tensor, hints: torch.Tensor | None = None) -> Chroma | ChromaDistribution:
-        """The colorizer's prediction for a batch, checked for its type."""
+    def predict(
+        self,
+        L: torch.Tensor,
+        hints: torch.Tensor | None = None,
+        companions: tuple[Companion, ...] = (),
+        clip: torch.Tensor | None = None,
+        in_shot: torch.Tensor | None = None,
+    ) -> Chroma | ChromaDistribution:
+        """The colorizer's prediction for a batch, checked for its type; companions are made where it asks for them."""
         import torch
 
         colorizer = self.colorizer()
         reference = _reference() if colorizer.learns_from_reference or colorizer.takes_reference else None
+        if colorizer.looks_at or colorizer.results > 1:
+            companions = companions or tuple(_companion(number) for number in range(len(L)))
         with torch.inference_mode():
-            found = colorizer.predict(Batch(L, hints, reference))
+            found = colorizer.predict(Batch(L, hints, reference, companions, clip, in_shot))
         wanted = ChromaDistribution if self.plugin.yields_distribution else Chroma
         require(isinstance(found, wanted), f"predict gave {type(found).__name__}, not {wanted.__name__}")
         return found
@@ -158,6 +171,92 @@ class ColorizerSuite(PluginSuite[Colorizer]):
             changed == self.plugin.takes_hints, f"takes_hints is {self.plugin.takes_hints}, hints {does} the result"
         )
 
+    def test_what_it_asks_for_is_known(self) -> None:
+        unknown = self.plugin.looks_at - {"reference", "prompt", "seed"}
+        require(not unknown, f"looks_at has {', '.join(sorted(unknown))}, and may have reference, prompt, seed")
+        strange = self.plugin.devices - {"cpu", "cuda", "mps"}
+        require(self.plugin.devices and not strange, f"devices are some of cpu, cuda, mps, not {self.plugin.devices}")
+        batch = self.plugin.preferred_batch
+        require(batch is None or batch >= 1, f"preferred_batch is {batch}")
+        require(self.plugin.neighbours >= 0, f"neighbours is {self.plugin.neighbours}")
+        require(self.colorizer().results >= 1, f"results is {self.colorizer().results}")
+
+    def test_each_picture_has_its_own_companion(self) -> None:
+        import torch
+
+        if not self.plugin.looks_at:
+            return
+        L = self.pictures(1)
+        given = tuple(_companion(number) for number in range(3))
+        together = _values(self.predict(torch.cat([L] * 3), companions=given))
+        for number, companion in enumerate(given):
+            alone = _values(self.predict(L, companions=(companion,)))
+            require_close(
+                together[number : number + 1], alone, "a picture's result depends on its neighbours' companions"
+            )
+        for name in sorted(self.plugin.looks_at):
+            other = replace(given[0], **{name: getattr(given[2], name)})
+            same = torch.allclose(together[:1], _values(self.predict(L, companions=(other,))), rtol=0, atol=1e-6)
+            require(not same, f"looks_at has {name}, and another one changes nothing")
+
+    def test_several_results_differ_and_repeat(self) -> None:
+        import torch
+
+        colorizer = next((made for made in self.extremes() if made.results > 1), None)
+        if colorizer is None:
+            return
+        if self._has_network():
+            colorizer.network = self.colorizer().network
+        L = self.pictures(1)
+        count = min(colorizer.results, 3)
+
+        def made(number: int) -> torch.Tensor:
+            with torch.inference_mode():
+                return _values(colorizer.predict(Batch(L, None, None, (Companion(_reference(), "", 7, number),))))
+
+        found = [made(number) for number in range(count)]
+        require_close(made(count - 1), found[-1], "the same result asked for again is another one")
+        for number in range(1, count):
+            same = torch.allclose(found[number], found[0], rtol=0, atol=1e-6)
+            require(not same, f"of {colorizer.results} results number {number} is the first one again")
+
+    def test_a_clip_needs_no_neighbours(self) -> None:
+        import torch
+
+        count = 2 * self.plugin.neighbours
+        if not count:
+            return
+        L = self.pictures(2)
+        clip = torch.rand(2, count, *L.shape[2:], generator=torch.Generator().manual_seed(1)) * 100
+        everywhere, nowhere = torch.ones(2, count, dtype=torch.bool), torch.zeros(2, count, dtype=torch.bool)
+        for found in (
+            self.predict(L, clip=clip, in_shot=everywhere),
+            self.predict(L, clip=L.expand(-1, count, -1, -1), in_shot=nowhere),
+            self.predict(L),
+        ):
+            require(bool(_values(found).isfinite().all()), "the result with, or without, frames around is not finite")
+        hidden = self.predict(L, clip=clip, in_shot=nowhere)
+        alone = self.predict(L, clip=clip.flip(1), in_shot=nowhere)
+        require_close(_values(hidden), _values(alone), "frames beyond a cut (in_shot is False) change the result")
+
+    def test_a_missing_part_of_the_weights_is_refused(self) -> None:
+        from colorpipe.weights.store import ModelStore
+
+        name, store = self.plugin.default_weights, ModelStore((self.host or PluginHost.load()).models)
+        if name not in store.models or not store.models[name].parts:
+            return
+        if store.status(name) == "absent":
+            raise unittest.SkipTest(f"the weights {name} are not on this machine")
+        parts = store.models[name].parts
+        with tempfile.TemporaryDirectory(prefix="colorpipe-") as folder:
+            for part in parts[1:]:
+                shutil.copyfile(store.path(name) / part.name, Path(folder) / part.name)
+            try:
+                self.plugin().build(Path(folder))
+            except WeightsError:
+                return
+        raise AssertionError(f"build() takes a folder without {parts[0].name} and raises no WeightsError")
+
     def test_any_allowed_size_works(self) -> None:
         import torch
 
@@ -183,9 +282,14 @@ def _values(found: Chroma | ChromaDistribution) -> torch.Tensor:
     return found.logits if isinstance(found, ChromaDistribution) else found.ab
 
 
-def _reference() -> Lab:
-    """A 32x32 picture of many colours."""
+def _companion(number: int) -> Companion:
+    """What belongs to one of several pictures."""
+    return Companion(_reference(30.0 * number), ("a red coat", "green fields", "the blue sea")[number % 3], 7 + number)
+
+
+def _reference(shift: float = 0.0) -> Lab:
+    """A 32x32 picture of many colours, all of them moved."""
     import numpy as np
 
     rows, columns = np.mgrid[-60:60:32j, -60:60:32j].astype(np.float32)
-    return Lab(np.full((32, 32), 60, np.float32), np.dstack([rows, columns]))
+    return Lab(np.full((32, 32), 60, np.float32), np.dstack([rows + np.float32(shift), columns]))

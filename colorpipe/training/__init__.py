@@ -2,7 +2,7 @@
 
 Importing it is light; Lightning, of the extra ``colorpipe[train]``, is imported when a run starts.
 
-May import: ground, color, weights, plugins.
+May import: ground, color, weights, media, plugins.
 """
 
 from __future__ import annotations

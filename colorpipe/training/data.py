@@ -20,8 +20,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from colorpipe.color import GREY_WEIGHTS, encode, lightness_of, linear, rgb_to_lab
-from colorpipe.errors import TrainingError
+from colorpipe.errors import TrainingError, UsageError
 from colorpipe.files import write_whole
+from colorpipe.media.inputs import find_inputs
 from colorpipe.training.holdout import is_held_out
 
 SUFFIXES = frozenset((".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp", ".avif"))
@@ -34,18 +35,22 @@ Rng = np.random.Generator
 
 
 def find_pictures(folder: Path) -> list[Path]:
-    """Picture files under ``folder``, recursively, hidden ones skipped, sorted by their path.
+    """Picture files under ``folder``, recursively, sorted by their path: those that ``colorpipe run`` would find there.
+    Hidden files, thumbnails and bins, hint files and results that a journal of colorpipe records are left out.
 
     Raises:
-        TrainingError: ``folder`` is no folder.
+        TrainingError: ``folder`` is no folder, or cannot be looked into.
     """
     if not folder.is_dir():
         raise TrainingError(f"{folder} is not a folder", hint="give a folder of colour pictures")
-    found = []
-    for root, folders, names in os.walk(folder):
-        folders[:] = [name for name in folders if not name.startswith(".")]
-        found += [Path(root, n) for n in names if not n.startswith(".") and Path(n).suffix.lower() in SUFFIXES]
-    return sorted(found)
+    try:
+        found = find_inputs([folder])
+    except UsageError:  # nothing at all
+        return []
+    for one in found:
+        if one.error:
+            raise TrainingError(one.error, hint="training needs all pictures of a folder")
+    return sorted(one.path for one in found if one.path.suffix.lower() in SUFFIXES)
 
 
 def load_square(path: Path, side: int, pad: bool = False) -> RGB:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import os
 import shutil
 import warnings
 from collections.abc import Iterator
@@ -17,6 +16,7 @@ import torch
 from torch import Tensor
 
 from colorpipe.errors import DeviceError, TrainingError
+from colorpipe.files import replace
 from colorpipe.plugins.training_task import Task, TrainingOptions
 from colorpipe.training.callbacks import CheckpointCallback, Progress, starting_scores
 from colorpipe.training.data import BatchOrder, Pictures, Samples, collate, find_pictures, repeated, split
@@ -82,7 +82,7 @@ def run(task: Task, data: Path, files: RunFiles) -> TrainingResult:
     save_weights(files.output, tensors, metadata)
     keeper.plot()
     if files.checkpoint.exists():  # --resume extends the run from it
-        os.replace(files.checkpoint, files.finished)
+        replace(files.checkpoint, files.finished)
     shutil.rmtree(files.folder)
     start, minutes = starting_scores(files.log, clock.begun), clock.seconds / 60
     return TrainingResult(files.output, clock.step, minutes, scores, held_out_scores, start, len(scored), len(held_out))

@@ -8,6 +8,7 @@ Films are read by a path of its own (``reading``), which shares nothing with tha
 
     report = verify("film.mkv", "colorized/film.mkv")
     report.equal                # luma, frames, timestamps, sound, subtitles ... are the source's
+    report.verdict              # 'exact'; 'lossy' where a JPEG or H.264 rounds as it does; 'broken'
     report.first_difference     # 'luma: first at frame 57 (2.28 s), x 14, y 3: 81 in the source, 82 in the result; ..'
     report["timestamps"].says
 
@@ -25,9 +26,9 @@ from colorpipe.errors import InputError
 from colorpipe.media import open_source, sniff
 from colorpipe.settings import MediaOptions
 from colorpipe.verification.pairs import Pair, find_pairs
-from colorpipe.verification.report import Check, Progress, Report, Status
+from colorpipe.verification.report import Check, Progress, Report, Status, Verdict
 
-__all__ = ["Check", "Pair", "Progress", "Report", "Status", "find_pairs", "verify", "verify_pair"]
+__all__ = ["Check", "Pair", "Progress", "Report", "Status", "Verdict", "find_pairs", "verify", "verify_pair"]
 
 
 def verify(

@@ -12,12 +12,10 @@ import numpy as np
 
 from colorpipe.media.video.tags import UNSPECIFIED, matrix_of
 from colorpipe.verification.difference import Difference
+from colorpipe.verification.lossy_films import FilmLoss
 from colorpipe.verification.reading import Film, Picture
 from colorpipe.verification.report import Check, Progress, Status
 from colorpipe.verification.times import Times
-
-_LOSSY_SHARE = 0.01
-"""Share of differing values: more than damage or an edit would change, less than the best lossy encoding does."""
 
 
 class FramesCompared:
@@ -29,6 +27,7 @@ class FramesCompared:
         self._luma, self._alpha = Difference((1 << source.bits) - 1), Difference((1 << source.bits) - 1)
         self._counts = [0, 0]
         self._comparable = (source.width, source.height, source.bits) == (result.width, result.height, result.bits)
+        self._loss = FilmLoss.of(result)
         self._fields = _Pairs()
         self._shapes = _Pairs()
         self._captions = _Pairs()
@@ -55,6 +54,8 @@ class FramesCompared:
     def _add(self, wanted: Picture, got: Picture) -> None:
         if self._comparable:
             self._luma.add(wanted.luma, got.luma, wanted.index, wanted.time)
+            if self._loss is not None:
+                self._loss.add(wanted, got)
             if wanted.alpha is not None:
                 peak = (1 << self.source.bits) - 1
                 seen = np.full_like(wanted.alpha, peak) if got.alpha is None else got.alpha
@@ -75,7 +76,7 @@ class FramesCompared:
         films = self.source, self.result
         yield _pair("size", [f"{film.width}x{film.height}" for film in films])
         yield _pair("depth", [f"{film.bits} bits" for film in films])
-        yield _luma(self._luma, self._comparable)
+        yield _luma(self._luma, self._comparable, self._loss)
         yield _frames(self._counts, self.times)
         yield self.times.check()
         if self.source.has_alpha:
@@ -215,16 +216,21 @@ def _chroma_place(film: Film) -> str | None:
 _PLACES = ("left", "center", "topleft", "top", "bottomleft", "bottom")
 
 
-def _luma(luma: Difference, comparable: bool) -> Check:
+def _luma(luma: Difference, comparable: bool, loss: FilmLoss | None) -> Check:
     if not comparable or not luma.planes:
         return Check("luma", "differs", "cannot be compared: size or depth differ" if luma.planes else "no frame")
     if luma.holds:
         return Check("luma", "equal", f"each of {luma.values:,} values of the Y plane is the source's", luma.as_dict())
     share = luma.differing / luma.values
     says = f"first at {luma.first}; {luma}; {share:.2%} of the values differ"
-    if share > _LOSSY_SHARE:
-        says += " (lossy codecs do that; --codec ffv1 is exact)"
-    return Check("luma", "differs", says, luma.as_dict())
+    if loss is None:
+        return Check("luma", "differs", says, luma.as_dict())
+    numbers, changed = {**luma.as_dict(), **loss.as_dict()}, loss.beyond()
+    if changed is not None:
+        return Check("luma", "differs", f"changed by more than {loss.name} does {loss.at}: {changed}; {says}", numbers)
+    codes = luma.mean * 255 / luma.peak
+    told = f"brightness differs by {codes:.1f} codes of 255 on average, as {loss.name} does {loss.at}"
+    return Check("luma", "lossy", f"{told}; --codec ffv1 is exact; {luma}", {**numbers, "codes": codes})
 
 
 def _frames(counts: Sequence[int], times: Times) -> Check:

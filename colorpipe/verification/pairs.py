@@ -49,9 +49,9 @@ def find_pairs(source: Path, result: Path) -> list[Pair]:
     pairs = []
     for jobs in zip(*plans, strict=True):
         job = next((job for job in jobs if job.output.exists()), jobs[0])
-        # If two runs had sources of one name, the later result has a number.
-        output = journal.result_of(job.input, job.output) or job.output
-        pairs.append(Pair(job.input, output, job.error))
+        # If two runs had sources of one name, the later result has a number; so have a method's several results.
+        outputs = journal.results_of(job.input, job.output) or [job.output]
+        pairs += [Pair(job.input, output, job.error) for output in outputs]
     return pairs
 
 

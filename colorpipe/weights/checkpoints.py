@@ -27,6 +27,10 @@ _LONGEST_HEADER = 100_000_000
 """Bytes; safetensors' own limit."""
 
 
+_SUFFIXES = (".safetensors", ".pth", ".pt", ".bin")
+"""Names of files of weights, among others in a folder."""
+
+
 _SHOWN = 3
 """Keys that an error names before it only counts the rest."""
 
@@ -36,7 +40,7 @@ def read_tensors(file: Path) -> tuple[dict[str, torch.Tensor], dict[str, str]]:
 
     Args:
         file: safetensors, or what ``torch.save`` wrote; told by its first bytes, not by its name. A state dict nested
-            under ``state_dict``, ``params`` or ``model`` is taken out.
+            under ``state_dict``, ``params`` or ``model`` is taken out. Of a folder all such files are read, as one.
 
     Returns:
         Name -> tensor; and the file's own metadata, with ``left_out`` naming what lay beside a nested state dict.
@@ -44,6 +48,8 @@ def read_tensors(file: Path) -> tuple[dict[str, torch.Tensor], dict[str, str]]:
     Raises:
         WeightsError: the file is damaged, holds code, or holds something else than named tensors.
     """
+    if file.is_dir():
+        return _read_folder(file)
     try:
         with file.open("rb") as reader:
             start = reader.read(9)
@@ -56,6 +62,22 @@ def read_tensors(file: Path) -> tuple[dict[str, torch.Tensor], dict[str, str]]:
     if start[:4] == b"PK\x03\x04" or start[:1] == b"\x80":  # a zip archive, or a bare pickle as before torch 1.6
         return _state_dict(_unpickle(file), file)
     raise WeightsError(f"{file} is neither a safetensors nor a torch file", hint="give a .safetensors or .pth file")
+
+
+def _read_folder(folder: Path) -> tuple[dict[str, torch.Tensor], dict[str, str]]:
+    """``read_tensors`` of weights in several files, in the order of their names."""
+    tensors: dict[str, torch.Tensor] = {}
+    told: dict[str, str] = {}
+    for file in sorted(file for file in folder.iterdir() if file.suffix in _SUFFIXES):
+        more, about = read_tensors(file)
+        twice = sorted(tensors.keys() & more.keys())
+        if twice:
+            raise WeightsError(f"{file}: {twice[0]} is in another file of {folder} too")
+        tensors |= more
+        told |= about
+    if not tensors:
+        raise WeightsError(f"{folder} holds no weights", hint=f"files of weights are {', '.join(_SUFFIXES)}")
+    return tensors, told
 
 
 def _read_safetensors(file: Path) -> tuple[dict[str, torch.Tensor], dict[str, str]]:

@@ -57,7 +57,7 @@ def fetch(model: Model, target: Path, progress: Progress | None, by_hand: str) -
         if files.sha256(part) != model.sha256:
             part.unlink()
             raise WeightsError(f"{model.url} does not have the SHA-256 registered for {model.name}", hint=by_hand)
-        os.replace(part, target)
+        files.replace(part, target)
     except OSError as error:  # network and disk alike: requests' exceptions are OSErrors
         kept = part.stat().st_size if part.is_file() else 0
         if part.is_file() and not kept:

@@ -8,21 +8,21 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal, Protocol
 
 from colorpipe import files
 from colorpipe.errors import UsageError, WeightsError, oneline
 from colorpipe.weights.download import Progress, fetch, part_of
-from colorpipe.weights.registry import Model
+from colorpipe.weights.registry import Model, Part, together
 
 Status = Literal["bundled", "cached", "absent"]
 
 
 @dataclass(frozen=True)
 class Weights:
-    """A file that may be used, and what to write in the recipe about it."""
+    """A file, or a folder of several, that may be used, and what to write in the recipe about it."""
 
     path: Path
     name: str
@@ -69,7 +69,7 @@ class ModelStore:
         model = self[name]
         if model.bundled is not None:
             return "bundled"
-        return "cached" if self._file(model).is_file() else "absent"
+        return "cached" if _is_here(self._file(model), model) else "absent"
 
     def path(self, name: str) -> Path:
         """The file, its SHA-256 checked.
@@ -79,14 +79,14 @@ class ModelStore:
         """
         model = self[name]
         file = self._file(model)
-        if not file.is_file():
+        if not _is_here(file, model):
             if model.bundled is not None:
                 raise WeightsError(f"{file}, which comes with {model.colorizer}, is missing", hint="install it again")
             pull = f"`colorpipe models pull {name}`, or " if model.url else ""
             raise WeightsError(
                 f"the weights {name} are not on this machine",
-                hint=f"{pull}`colorpipe models import {name} FILE`, or --weights FILE; "
-                f"in `colorpipe eval` {model.colorizer}:weights=FILE",
+                hint=f"{pull}`colorpipe models import {name} {_what(model)}`, or --weights {_what(model)}; "
+                f"in `colorpipe eval` {model.colorizer}:weights={_what(model)}",
             )
         reason = _mismatch(file, model)
         if reason:
@@ -107,16 +107,38 @@ class ModelStore:
             return self._file(model)
         if model.bundled is not None:
             return self.path(name)
-        by_hand = f"fetch it by other means, then `colorpipe models import {name} FILE`"
+        by_hand = f"fetch it by other means, then `colorpipe models import {name} {_what(model)}`"
+        if model.parts:
+            return self._pull_parts(model, progress, by_hand)
         return fetch(model, self._file(model), progress, by_hand)
+
+    def _pull_parts(self, model: Model, progress: Progress | None, by_hand: str) -> Path:
+        """Download those of several files that are not here."""
+        folder, before = self._file(model), 0
+        for part in model.parts:
+            target, one = folder / part.name, _alone(model, part)
+
+            def told(done: int, _total: int, before: int = before) -> None:
+                if progress is not None:
+                    progress(before + done, model.size)
+
+            if not target.is_file() or _mismatch(target, one):
+                fetch(one, target, told, by_hand)
+            before += part.size
+        return folder
 
     def begun(self, name: str) -> int:
         """Bytes that an earlier download left, to go on from."""
-        part = part_of(self._file(self[name]))
-        return part.stat().st_size if part.is_file() else 0
+        model = self[name]
+        file = self._file(model)
+        whole = [file / part.name for part in model.parts]
+        begun = [part_of(one) for one in whole or [file]]
+        return sum(one.stat().st_size for one in (*whole, *begun) if one.is_file())
 
     def import_file(self, name: str, file: Path) -> Path:
         """Copy ``file`` into the cache as the weights ``name``; its SHA-256 must be the registered one.
+
+        Of weights in several files it is the folder that holds them, under the registered names.
 
         Raises:
             WeightsError: it cannot be read or copied, or is another file.
@@ -125,17 +147,27 @@ class ModelStore:
         target = self._file(model)
         if model.bundled is not None:
             raise UsageError(f"{name} comes with {model.colorizer} and is not imported", hint="use --weights FILE")
+        if model.parts and not file.is_dir():
+            names = ", ".join(part.name for part in model.parts)
+            raise WeightsError(f"{file} is no folder, and {name} are {len(model.parts)} files: {names}")
+        for part in model.parts:
+            self._import(file / part.name, target / part.name, _alone(model, part))
+        if not model.parts:
+            self._import(file, target, model)
+        return target
+
+    def _import(self, file: Path, target: Path, model: Model) -> None:
+        """Copy one file."""
         try:
             with files.written_whole(target) as part:
                 shutil.copyfile(file, part)
                 digest = files.sha256(part)
                 if digest != model.sha256:
                     others = [other.name for other in self.models.values() if other.sha256 == digest]
-                    is_not = f"{file} is not {name}: its SHA-256 is {digest[:12]}.., not {model.sha256[:12]}.."
+                    is_not = f"{file} is not {model.name}: its SHA-256 is {digest[:12]}.., not {model.sha256[:12]}.."
                     raise WeightsError(is_not, hint=f"it is {others[0]}" if others else "download it again")
         except OSError as error:
             raise WeightsError(f"cannot import {file}: {oneline(error)}") from error
-        return target
 
     def verify(self) -> dict[str, str]:
         """Every file that is here, hashed anew: name -> what is wrong with it, empty when nothing is."""
@@ -170,6 +202,8 @@ class ModelStore:
             file = self.path(asked)
             return Weights(file, asked, self.models[asked].sha256)
         file = files.given_path(asked)
+        if file.is_dir() and (names := self._part_names(file, reader)):
+            return Weights(file, asked, together({name: sha256(file / name) for name in names}))
         if not file.is_file():
             own = sorted(model.name for model in self.models.values() if model.colorizer == reader.name)
             raise UsageError(
@@ -177,6 +211,18 @@ class ModelStore:
                 hint=f"{reader.name}'s weights: {', '.join(own) or 'none registered'}",
             )
         return Weights(file, asked, sha256(file))
+
+    def _part_names(self, folder: Path, reader: WeightsReader) -> list[str]:
+        """Names of the files of a folder that stands for weights in several files; empty for a method without such."""
+        own = [model for model in self.models.values() if model.colorizer == reader.name and model.parts]
+        listed = [[part.name for part in model.parts] for model in own]
+        for names in listed:
+            if all((folder / name).is_file() for name in names):
+                return names
+        if listed:
+            lacking = [name for name in listed[0] if not (folder / name).is_file()]
+            raise WeightsError(f"--weights {folder}: {', '.join(lacking)} of {reader.name}'s weights are not in it")
+        return []
 
     def _file(self, model: Model) -> Path:
         return model.bundled or self.cache / model.filename
@@ -211,8 +257,25 @@ def sha256(file: Path) -> str:
     return _digests[key]
 
 
+def _alone(model: Model, part: Part) -> Model:
+    """One of several files, as an entry of its own."""
+    return replace(model, name=f"{model.name}, {part.name}", url=part.url, sha256=part.sha256, size=part.size, parts=())
+
+
+def _is_here(file: Path, model: Model) -> bool:
+    """Whether the file, or each of several in their folder, is there; not whether it is right."""
+    return all((file / part.name).is_file() for part in model.parts) if model.parts else file.is_file()
+
+
+def _what(model: Model) -> str:
+    return "FOLDER" if model.parts else "FILE"
+
+
 def _mismatch(file: Path, model: Model) -> str:
-    """Why the file is not the registered one; empty if it is."""
+    """Why the file is not the registered one, or the first of several; empty if it is."""
+    if model.parts:
+        reasons = (_mismatch(file / part.name, _alone(model, part)) for part in model.parts)
+        return next(filter(None, reasons), "")
     try:
         digest = sha256(file)
     except WeightsError as error:

@@ -20,7 +20,7 @@ class AnnealedMean(Decoder):
     """The mean of the distribution after its temperature is lowered: between the mode and the mean."""
 
     name = "annealed-mean"
-    summary = "mean of the distribution at a temperature: the likeliest colours when low, a blend when high"
+    summary = "between the likeliest colour and the mean of all possible ones, as its temperature says"
     paper = _PAPER
     licence = "Apache-2.0"
 
@@ -28,19 +28,22 @@ class AnnealedMean(Decoder):
     class Options(colorpipe.Options):
         T: float | None = option(
             None,
-            "softmax temperature: low takes the likeliest colours, 1 blends all [default: the weights' own]",
+            "how boldly one colour is chosen among the possible ones (the softmax temperature): 0 takes the likeliest "
+            "at each place, 1 mixes all, which is smoother and paler [default: the weights' own]",
             min=0.0,
             max=2.0,
         )
         vibrance: float | None = option(
             None,
-            "weak colours are made stronger by up to this; 1 leaves the mean as it is [default: the weights' own]",
+            "weak colours are made up to so many times as strong, strong ones stay; 1 changes nothing "
+            "[default: the weights' own]",
             min=1.0,
             max=4.0,
         )
         grey_T: float | None = option(
             None,
-            "temperature, and less vibrance, where a place is probably grey; never above T [default: the weights' own]",
+            "as T, for places that are probably grey, which also get less vibrance; never above T "
+            "[default: the weights' own]",
             min=0.0,
             max=2.0,
         )
@@ -75,7 +78,7 @@ class Mean(Decoder):
     """The mean of the distribution as it stands: annealed mean with T = 1."""
 
     name = "mean"
-    summary = "mean of the distribution as it stands: smooth and muted"
+    summary = "the mean of all possible colours, each by its probability: smooth and muted"
     paper = _PAPER
     licence = "Apache-2.0"
 

@@ -53,7 +53,7 @@ class Gan(_Generative):
     """A generator that was trained against a discriminator, which is not needed any more."""
 
     name = "gan"
-    summary = "regresses colour; trained against a discriminator, so more vivid than by squared error alone"
+    summary = "predicts one colour for each place; trained against a second network, so more vivid"
     paper = "Goodfellow et al. 2014, Generative Adversarial Networks, arXiv 1406.2661"
     default_weights = "gan"
     has_latent = False
@@ -74,7 +74,7 @@ class Vae(_Generative):
     """A conditional VAE: what the grey leaves open is in a latent; a draw has the same noise for every picture."""
 
     name = "vae"
-    summary = "regresses colour given a latent; other draws of it give other colourings"
+    summary = "predicts one colour for each place; --sample N gives other colourings"
     paper = "Kingma and Welling 2014, Auto-Encoding Variational Bayes, arXiv 1312.6114"
     default_weights = "vae"
     has_latent = True

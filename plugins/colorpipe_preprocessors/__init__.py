@@ -135,7 +135,7 @@ class Denoise(Preprocessor):
     """Removes grain and sensor noise by non-local means; the result shows it too."""
 
     name = "denoise"
-    summary = "removes grain; changes the luma of the result"
+    summary = "removes grain; changes the result's brightness, too"
     paper = "Buades, Coll and Morel 2011, Non-Local Means Denoising, doi 10.5201/ipol.2011.bcm_nlm"
     licence = "Apache-2.0"
     restores = True
@@ -161,7 +161,7 @@ class Autocontrast(Preprocessor):
     """
 
     name = "autocontrast"
-    summary = "stretches a faded picture from black to white; changes the luma of the result"
+    summary = "stretches a faded picture from black to white; changes the result's brightness, too"
     licence = "Apache-2.0"
     restores = True
 

@@ -19,7 +19,7 @@ class Siggraph17(Colorizer):
     """L, and hints where there are some, at 256x256 -> ab at 256x256."""
 
     name = "siggraph17"
-    summary = "regresses colour at full network size; automatic, or led by colour hints"
+    summary = "predicts one colour for each place; automatic, or led by painted colours"
     paper = "Zhang et al. 2017, Real-Time User-Guided Image Colorization with Learned Deep Priors, arXiv 1705.02999"
     licence = "Apache-2.0"
     input_size = InputSize(side=256)

@@ -29,7 +29,7 @@ class Zhang(Colorizer):
     """L at 256x256 -> a distribution over 313 ab bins at 64x64."""
 
     name = "zhang"
-    summary = "classifies each place into 313 colours; vivid, automatic"
+    summary = "weighs up 313 colours for each place; vivid, automatic"
     paper = "Zhang, Isola and Efros 2016, Colorful Image Colorization, arXiv 1603.08511"
     licence = "Apache-2.0"
     input_size = InputSize(side=256)

@@ -91,8 +91,8 @@ def _lines(session: Session, source: Source, frames: int) -> Iterator[dict[str, 
 def _steps(planner: FilmPlanner, source: Source) -> Iterator[Step]:
     """Of the film's only span: there are no sidecar files."""
     for frame in source:
-        yield from (span_step.step for _, span_step in planner.push(frame))
-    yield from (span_step.step for _, span_step in planner.finish())
+        yield from (decided.span_step.step for decided in planner.push(frame))
+    yield from (decided.span_step.step for decided in planner.finish())
 
 
 @dataclass

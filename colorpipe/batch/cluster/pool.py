@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import logging
 import os
+import socket
 import time
 from collections.abc import Iterator
 from typing import Any
 
 from colorpipe.batch.cluster.tasks import Answer, Facts, Setup, Task
-from colorpipe.errors import ColorpipeError, UsageError
+from colorpipe.errors import ColorpipeError, UsageError, oneline
 
 log = logging.getLogger(__name__)
 CORES = 4
@@ -18,6 +21,10 @@ _STORE = 100 << 20
 """Bytes of object store of a cluster that is started here: paths need next to none."""
 _LOOK = 5.0
 """Seconds between looks at whether machines have come."""
+_KNOCK = 10.0
+"""Seconds that a cluster may take to take a connection."""
+_STILLBORN = 10
+"""Workers that may end before any has started."""
 _PATIENCE = 60.0
 """Seconds without any worker after which it is said, once."""
 
@@ -37,6 +44,34 @@ def ray_module() -> Any:
     return ray
 
 
+def _knock(address: str) -> None:
+    """Whether anything listens there: Ray itself would try for minutes.
+
+    Raises:
+        UsageError: nothing does.
+    """
+    host, _, port = address.rpartition(":")
+    if host and port.isdecimal() and "/" not in host:
+        try:
+            socket.create_connection((host.strip("[]"), int(port)), _KNOCK).close()
+        except (OSError, OverflowError) as error:
+            raise _silent(address, oneline(error)) from None
+
+
+def _silent(address: str, reason: str) -> UsageError:
+    return UsageError(f"--cluster {address}: no Ray cluster answers: {reason}", hint="`ray start --head` starts one")
+
+
+class _Talk(io.TextIOBase):
+    """Takes what Ray prints on standard output about workers that died: that is for results, and the driver sees to
+    the workers."""
+
+    def write(self, text: str) -> int:
+        if text.strip():
+            log.debug("%s", text.strip())
+        return len(text)
+
+
 class Pool:
     """The workers of a run. A context manager: leaving it ends them.
 
@@ -49,6 +84,7 @@ class Pool:
 
     def __init__(self, address: str) -> None:
         self._ray = ray_module()
+        self._silence = contextlib.redirect_stdout(_Talk())
         self._ours = not self._ray.is_initialized()
         self.where = "the running Ray cluster"
         if self._ours:
@@ -59,24 +95,25 @@ class Pool:
         self._idle: list[Any] = []
         self._looked = self._heard = time.monotonic()
         self._told = False
+        self._stillborn = 0
         self.facts: Facts | None = None
         """Of the first worker that was ready."""
 
     def _connect(self, address: str) -> str:
+        _knock(address)
         quiet = {"log_to_driver": False, "logging_level": logging.ERROR}
         try:
             self._ray.init(address=address, **quiet)
         except (ConnectionError, ValueError, RuntimeError) as error:
             if address != "auto":
                 reason = str(error).strip().partition("\n")[0]
-                raise UsageError(
-                    f"--cluster {address}: no Ray cluster answers: {reason}", hint="`ray start --head` starts one"
-                ) from None
+                raise _silent(address, reason) from None
             self._ray.init(address="local", include_dashboard=False, object_store_memory=_STORE, **quiet)
             return "a Ray cluster of this machine alone: none was running"
         return f"the Ray cluster at {self._ray.get_runtime_context().gcs_address}"
 
     def __enter__(self) -> Pool:
+        self._silence.__enter__()
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -84,6 +121,7 @@ class Pool:
             self._ray.kill(actor)
         if self._ours:
             self._ray.shutdown()
+        self._silence.__exit__(None, None, None)
 
     def set_up(self, setup: Setup) -> None:
         """Start workers, one for each GPU, or for each few cores where there is none."""
@@ -165,7 +203,13 @@ class Pool:
         try:
             facts = self._result(reference)
         except self._ray.exceptions.RayActorError:
-            return  # it died; another is made
+            self._stillborn += 1
+            if self.facts is None and self._stillborn >= _STILLBORN:
+                raise UsageError(
+                    f"{_STILLBORN} workers ended before they had started",
+                    hint="is colorpipe installed on all machines, and is there memory enough for the network?",
+                ) from None
+            return  # another is made
         if self.facts is None:
             self.facts = facts
         elif facts.digest != self.facts.digest:

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import base64
 import dataclasses
-import hashlib
-import html
 import json
 import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from colorpipe import pages
 from colorpipe.evaluation import table
 from colorpipe.evaluation.records import GREY, TRUTH, number, shown
 from colorpipe.evaluation.report.plots import plot
@@ -23,48 +22,40 @@ if TYPE_CHECKING:
 FEW_SCORES = 6
 """Told under a small picture, at most: the first of each measure."""
 _HERE = Path(__file__).parent
+_text = pages.text
 
 
 def page(evaluation: Evaluation) -> str:
     """The whole page. Whatever comes from outside, file names for one, is text in it and nothing else."""
-    style, script = ((_HERE / name).read_text("utf-8") for name in ("page.css", "page.js"))
     parts = {
-        # Nothing but this very style, this very script and images inside the page: not even a slip above could run.
-        "policy": f"default-src 'none'; img-src data:; style-src {_hash(style)}; script-src {_hash(script)}; "
-        "base-uri 'none'; form-action 'none'",
-        "style": style,
-        "script": script,
         "unit": evaluation.protocol.unit,
-        "Unit": evaluation.protocol.unit.capitalize(),
-        "shape": " strips" if evaluation.of_films else "",
         "title": _text(evaluation.protocol.name),
         "facts": _facts(evaluation),
         "failures": _failures(evaluation),
         "scores": _scores(evaluation),
         "notes": "".join(f"<p>{_text(line)}</p>" for line in table.notes(evaluation)[1:]),
-        "viewer": "" if evaluation.images else " hidden",
-        "few": _few(evaluation),
+        "viewer": pages.viewer(
+            one=evaluation.protocol.unit,
+            few=_few(evaluation),
+            shape=" strips" if evaluation.of_films else "",
+            hidden=not evaluation.images,
+        ),
         "plots": "".join(plot(evaluation, column) for column in evaluation.shown_columns),
         "pictures": _pictures(evaluation),
         "about": _about(evaluation),
         "data": _data(evaluation),
     }
-    template = (_HERE / "page.html").read_text("utf-8")
-    return re.sub(r"<!--(\w+)-->", lambda match: parts[match[1]], template)
-
-
-def _text(value: object) -> str:
-    return html.escape(str(value))
+    return pages.filled(
+        pages.part("page.html", _HERE),
+        parts,
+        [pages.part("base.css"), pages.part("slider.css"), pages.part("page.css", _HERE)],
+        [pages.part("slider.js"), pages.part("viewer.js"), pages.part("page.js", _HERE)],
+    )
 
 
 def _breakable(label: str) -> str:
     """A method's text, which may break between its options."""
     return re.sub("([:,])", r"\1<wbr>", _text(label))
-
-
-def _hash(source: str) -> str:
-    digest = base64.b64encode(hashlib.sha256(source.encode()).digest()).decode()
-    return f"'sha256-{digest}'"
 
 
 def _facts(evaluation: Evaluation) -> str:
@@ -219,6 +210,7 @@ def _data(evaluation: Evaluation) -> str:
     labels = [row.label for row in evaluation.rows]
     data = {
         "views": {"grey": GREY, "truth": TRUTH},
+        "words": {GREY: "grey", TRUTH: "truth"},
         "methods": _methods(evaluation),
         "rows": labels,
         "pictures": {
@@ -234,7 +226,7 @@ def _data(evaluation: Evaluation) -> str:
             for index in sorted({index for index, _ in evaluation.images})
         },
     }
-    return json.dumps(data, ensure_ascii=True).replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
+    return pages.data_text(data)
 
 
 def _told(evaluation: Evaluation, row: Row, index: int) -> list[str]:

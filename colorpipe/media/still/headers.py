@@ -125,7 +125,9 @@ def _kept_profile(image: Any) -> tuple[bytes | None, list[str]]:
     if image.interpretation == "cmyk":
         own = decode.ink_profile(image)
         through = f"its profile {vips.profile_name(own)!r}" if own else "a standard profile, as it has none to use"
-        return vips.srgb_profile(), [f"CMYK converted to sRGB through {through}"]
+        return vips.srgb_profile(), [
+            f"its printing inks (CMYK converted to sRGB, a screen's colours) were read through {through}"
+        ]
     if image.interpretation in ("lab", "labs"):
         return vips.srgb_profile(), ["CIE Lab converted to sRGB"]
     return profile, []
@@ -242,7 +244,10 @@ def _by_second(path: Path, page: tiff.Page, held: Held) -> Header:
     notes = [f"first of {held.frames} pages"] if held.frames > 1 else []
     if page.photometric == 5:
         kept = vips.srgb_profile()
-        notes.append("CMYK converted to sRGB through a standard profile, as its own was not used")
+        notes.append(
+            "its printing inks (CMYK converted to sRGB, a screen's colours) were read by a standard profile, as its "
+            "own was not used"
+        )
     alpha = page.alpha or _NO_ALPHA
     travels = upright(held, orientation, page.size)
     return Header(

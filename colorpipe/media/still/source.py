@@ -128,7 +128,7 @@ def _with_profile_notes(header: Header) -> Header:
     elif space == "GRAY":
         notes.append(f"grey profile {vips.profile_name(profile)!r} replaced by sRGB, as colour needs")
     elif not vips.is_srgb(profile):
-        notes.append(f"profile {vips.profile_name(profile)!r} kept; colorized in sRGB and converted back")
+        notes.append(f"its colour profile {vips.profile_name(profile)!r} is kept: new colours are converted to it")
     return replace(header, profile=profile, notes=tuple(notes))
 
 

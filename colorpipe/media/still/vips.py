@@ -13,6 +13,7 @@ import struct
 import threading
 from collections.abc import Callable, Iterator
 from functools import lru_cache
+from pathlib import Path
 from typing import Any, TypeVar, cast
 
 import numpy as np
@@ -121,6 +122,16 @@ def reason(error: pyvips.Error) -> str:
 def forget_complaints() -> None:
     """Empty the error buffer, which all threads share and which also keeps warnings of successful calls."""
     pyvips.vips_lib.vips_error_clear()
+
+
+def takes_name(path: Path) -> bool:
+    """Whether libvips can be given a file by its name: not where it would read options out of it, as of ``a[1].jpg``,
+    and not where it is no Unicode."""
+    try:
+        str(path).encode()
+    except UnicodeEncodeError:
+        return False
+    return "[" not in path.name
 
 
 @guarded

@@ -164,7 +164,9 @@ class EncoderPlan:
         depth = "" if bits == 8 else f"{bits}le"
         if wanted is None:
             wanted = (1, 1)
-            self.notes.append("the source is grey: its colour is stored as 4:2:0, which every player shows")
+            self.notes.append(
+                "the source is grey: its colour is stored at half the sharpness (4:2:0), which every player shows"
+            )
         width, height = self._size
         for subsampling in sorted(_CHROMA_NAMES, key=sum, reverse=True):
             horizontal, vertical = subsampling

@@ -32,7 +32,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from colorpipe.errors import OutputError
-from colorpipe.files import partial_path, place, remove, working_folder
+from colorpipe.files import BINARY, partial_path, place, remove, working_folder
 
 FRAMES = 250
 """Frames a segment. libx264 and libx265 put key frames at most 250 apart of their own accord, so that cutting there
@@ -322,7 +322,7 @@ class Segments:
 
 def _write(path: Path, text: str, flags: int) -> None:
     """Text in one call, durable; a kill leaves all of it or nothing."""
-    file = os.open(path, os.O_WRONLY | flags, 0o666)
+    file = os.open(path, os.O_WRONLY | BINARY | flags, 0o666)
     try:
         data = text.encode()
         if os.write(file, data) != len(data):

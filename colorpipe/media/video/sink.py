@@ -11,7 +11,6 @@ import contextlib
 import errno
 import hashlib
 import math
-import os
 from collections import Counter
 from collections.abc import Mapping
 from fractions import Fraction
@@ -26,7 +25,7 @@ from av.stream import Stream
 from av.video.frame import VideoFrame
 
 from colorpipe.errors import OutputError, UsageError
-from colorpipe.files import place, remove, unwritable
+from colorpipe.files import place, remove, sync, unwritable
 from colorpipe.media.base import Provenance, Sink
 from colorpipe.media.video import segments
 from colorpipe.media.video.container import open_container
@@ -171,8 +170,7 @@ class VideoSink(Sink):
             part = self._segments.joined
             self._notes += [f"{what}: {count}" for what, count in self._lost.items()]
             self._notes += [*self._copied.late_notes(), *lost(part, self._output, streams)]
-            with open(part, "rb") as file:
-                os.fsync(file.fileno())
+            sync(part)
             place(part, self.path)
         except FAILURES as error:
             self.abort()

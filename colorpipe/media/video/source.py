@@ -275,7 +275,9 @@ class VideoSource(Source):
         notes += [str(jump) for jump in self._survey.jumps]
         notes += self._survey.late
         if self.tags.interlaced:
-            notes.append("it is interlaced: frames are colorized with both fields in place")
+            notes.append(
+                "it is interlaced (two half pictures in each frame, as on television): both are colorized together"
+            )
         return notes
 
     def _estimate(self) -> int | None:

@@ -1,0 +1,1 @@
+makeViewer(JSON.parse(byId("data").textContent));
