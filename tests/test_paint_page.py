@@ -208,6 +208,22 @@ def test_what_is_saved_comes_out_of_run_again_byte_for_byte(
     assert (tmp_path / "again.jpg").read_bytes() == (output / "armstrong.jpg").read_bytes()
 
 
+def test_who_clicks_while_the_page_opens_paints_on_one_and_the_same_picture(window: Browser, served: Any) -> None:
+    """The first picture is opened by the page and by a click, both at once."""
+    tab = Tab(window)
+    tab.open(served.address)
+    tab.until("document.querySelectorAll('.thumb').length > 0")
+    for _ in range(3):
+        tab.js("document.querySelector('.thumb').click()")
+    tab.until("document.querySelector('#file-name').innerText !== ''")
+    tab.settled()
+    before = int(tab.text("#stroke-count") or 0)
+    tab.stroke((0.7, 0.9))
+    tab.until("document.querySelector('#file-state').innerText === 'edited'")
+    assert int(tab.text("#stroke-count")) == before + 1
+    assert not tab.js("document.querySelector('#empty').innerText")
+
+
 def test_what_is_not_saved_is_warned_about(page: Tab) -> None:
     page.show("einstein.jpg")
     page.stroke((0.4, 0.85))

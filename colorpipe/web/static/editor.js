@@ -54,6 +54,8 @@ export class Editor {
     this.view = view;
     /** @type {Map<number, Work>} */
     this.works = new Map();
+    /** @type {Map<number, Promise<Work>>} */
+    this.loading = new Map();
     this.store = new Store({
       album: /** @type {any} */ (null), methods: /** @type {any} */ (null), items: /** @type {Item[]} */ ([]),
       job: /** @type {any} */ (null), work: /** @type {Work | null} */ (null), version: 0, frame: 0,
@@ -147,6 +149,18 @@ export class Editor {
   async load(id) {
     const known = this.works.get(id);
     if (known) return known;
+    // Two who ask at once get one and the same: what is painted on another would never be sent.
+    const asked = this.loading.get(id) ?? this.#ask(id);
+    this.loading.set(id, asked);
+    try {
+      return await asked;
+    } finally {
+      this.loading.delete(id);
+    }
+  }
+
+  /** @param {number} id @returns {Promise<Work>} */
+  async #ask(id) {
     const detail = await this.api.get(`/api/items/${id}`);
     const start = { strokes: detail.strokes, settings: detail.settings };
     const work = { id, detail, doc: new Document(start), sent: start, revision: detail.revision, frame: 0, pictured: -1, refined: "", learnt: 0 };
