@@ -71,16 +71,25 @@ def architecture_of(tensors: Mapping[str, Tensor], file: Path) -> Architecture:
     raise WeightsError(f"{file} holds none of zhang's networks: base, compact, eccv16 (its keys: {few}, ..)")
 
 
-def load_trained(network: CompactZhang | BaseZhang, path: Path, encoder_only: bool) -> None:
+def load_trained(
+    network: CompactZhang | BaseZhang, path: Path, encoder_only: bool, log_weights: Tensor | None = None
+) -> None:
     """Start ``network`` from weights of its kind in ``path``, without what their export added to the logits.
 
-    With ``encoder_only`` the decoder is left as it is. Raises :class:`~colorpipe.errors.WeightsError` if the file
-    holds another network.
+    Args:
+        encoder_only: The decoder is left as it is.
+        log_weights: (313,) of the training that begins: rebalancing adds them to what is learned, in place of those
+            of the training before.
+
+    Raises:
+        WeightsError: the file holds another network.
     """
     tensors, metadata = read_tensors(path)
     tensors = {name: tensor.float() for name, tensor in restore(tensors, path).items()}
     if "classify.bias" in tensors and "logit_shift" in metadata:
         tensors["classify.bias"] = tensors["classify.bias"] - torch.tensor(json.loads(metadata["logit_shift"]))
+        if log_weights is not None and "log_weights" in metadata:
+            tensors["classify.bias"] += log_weights - torch.tensor(json.loads(metadata["log_weights"]))
     if encoder_only:
         parts = ("encoder.",) if isinstance(network, BaseZhang) else ("stem.", "blocks.")
         tensors = {**network.state_dict(), **{n: t for n, t in tensors.items() if n.startswith(parts)}}

@@ -35,6 +35,9 @@ class TrainOptions(TrainingOptions):
         max=17,
     )
     tuned_blocks: int = option(0, "base: the last encoder blocks (of 12) that learn too", min=0, max=12)
+    block_falloff: float = option(
+        1.0, "base: each block learns at this share of the rate of the block after it", min=0.1, max=1
+    )
     encoder_rate: float = option(0.2, "learning rate of the encoder, as a share of --rate", min=0, max=1)
     rebalance: float = option(0.5, "lambda: 0 weighs colours by their rarity, 1 weighs all equally", min=0, max=1)
     rebalance_correction: float = option(

@@ -61,7 +61,8 @@ class ZhangTask(Task):
         if start.lower().endswith(".npz"):
             load_encoder(network, Path(start))
         else:
-            load_trained(network, BUNDLED if start in ("encoder", "bundled") else Path(start), start == "encoder")
+            file = BUNDLED if start in ("encoder", "bundled") else Path(start)
+            load_trained(network, file, start == "encoder", self.weights.log())
         # The lowest layers see edges, grey or not, and their depthwise convolutions are the dearest to train.
         network.stem.requires_grad_(False)
         for block in network.blocks[: self.options.frozen_blocks]:
@@ -76,10 +77,12 @@ class ZhangTask(Task):
         if start.lower().endswith((".npz", ".pth", ".pt", ".bin")):
             load_dinov2(network.encoder, Path(start))
         else:
-            load_trained(network, BASE if start in ("encoder", "bundled") else Path(start), start == "encoder")
+            file = BASE if start in ("encoder", "bundled") else Path(start)
+            load_trained(network, file, start == "encoder", self.weights.log())
         network.encoder.requires_grad_(False)
         for block in network.encoder.blocks[len(network.encoder.blocks) - self.options.tuned_blocks :]:
             block.requires_grad_(True)
+        network.encoder.norm.requires_grad_(self.options.tuned_blocks > 0)
         return network
 
     def prepare(self, pictures: TrainingPictures, training: list[int]) -> None:
@@ -92,7 +95,7 @@ class ZhangTask(Task):
             self.teacher = open_teacher(self.options.teacher).requires_grad_(False)
 
     def groups(self, network: nn.Module) -> Iterable[Mapping[str, Any]]:
-        """A pretrained encoder learns slower than the fresh decoder."""
+        """A pretrained encoder learns slower than the fresh decoder, its lower blocks slowest."""
         assert isinstance(network, (CompactZhang, BaseZhang))
         parts = [network.encoder] if isinstance(network, BaseZhang) else [network.stem, network.blocks]
         encoder = [p for part in parts for p in part.parameters() if p.requires_grad]
@@ -100,7 +103,14 @@ class ZhangTask(Task):
         decoder = [p for p in network.parameters() if p.requires_grad and id(p) not in known]
         if self.options.start == "random":
             return [{"params": encoder + decoder}]
-        return [{"params": decoder}] + ([{"params": encoder, "scale": self.options.encoder_rate}] if encoder else [])
+        groups: list[Mapping[str, Any]] = [{"params": decoder}]
+        blocks: Iterable[nn.Module] = network.encoder.blocks if isinstance(network, BaseZhang) else ()
+        for above, block in enumerate(reversed(list(blocks))):
+            own = [p for p in block.parameters() if p.requires_grad]
+            if own:
+                groups.append({"params": own, "scale": self.options.encoder_rate * self.options.block_falloff**above})
+                encoder = [p for p in encoder if not any(p is one for one in own)]
+        return groups + ([{"params": encoder, "scale": self.options.encoder_rate}] if encoder else [])
 
     def encode(self, ab: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """ab (N,2,h,w) -> bins (N,5,h,w) int64, their shares (N,5,h,w), rebalancing weights (N,h,w)."""
