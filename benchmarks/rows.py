@@ -31,6 +31,9 @@ class Row:
     """Where the reference writes another format."""
     settings: dict[str, Any] = field(default_factory=lambda: dict(PUBLISHED))
     precision: str = "auto"
+    engine: str = "torch"
+    memory: float = 0.6
+    """At most so many times the reference's peak memory."""
     dE: float | None = None
     """The largest mean colour difference; None where results differ by intent or by a lossy format."""
     pictures: tuple[int, int] = (2, 16)
@@ -76,6 +79,30 @@ ROWS = (
         "compact-jpeg-jpeg", "bundled compact model, 1080p -> JPEG, against eccv16's reference -> JPEG", 25.0,
         weights="zhang-compact", suffix=".jpg", settings={}, pictures=(2, 32),
     ),
+    Row("eccv16-openvino", "eccv16, 1080p JPEG -> PNG, by OpenVINO", 5.0, engine="openvino", dE=0.3),
+    Row(
+        "eccv16-openvino-fp32", "the same, fp32", 2.8, engine="openvino", precision="fp32", dE=0.01
+    ),
+    Row("eccv16-int8", "the same, int8 (random weights: the colours say nothing)", 6.0, engine="openvino",
+        precision="int8"),
+    Row(
+        "compact-openvino", "bundled compact model by OpenVINO, 1080p -> JPEG, against eccv16's reference -> PNG", 40.0,
+        weights="zhang-compact", suffix=".jpg", reference_suffix=".png", settings={}, pictures=(2, 32),
+        engine="openvino", memory=0.5,
+    ),
+    Row(
+        "compact-openvino-jpeg", "the same, against eccv16's reference -> JPEG", 25.0,
+        weights="zhang-compact", suffix=".jpg", settings={}, pictures=(2, 32), engine="openvino", memory=0.5,
+    ),
+    Row(
+        "compact-int8", "the same, int8, against eccv16's reference -> PNG", 40.0,
+        weights="zhang-compact", suffix=".jpg", reference_suffix=".png", settings={}, pictures=(2, 32),
+        engine="openvino", precision="int8", memory=0.5,
+    ),
+    Row(
+        "base-openvino", "bundled base model by OpenVINO, 1080p -> JPEG, against eccv16's reference -> PNG", 10.0,
+        weights="zhang-base", suffix=".jpg", reference_suffix=".png", settings={}, pictures=(2, 32), engine="openvino",
+    ),
 )  # fmt: skip
 
 
@@ -93,6 +120,7 @@ class FilmRow:
     """Frames a second."""
     colorizer: str = "zhang"
     precision: str = "auto"
+    engine: str = "torch"
     frames: tuple[int, int, int] = (3, 16, 240)
     """A round's: the reference's, ours with ``--temporal none`` and with ``auto``."""
     quick: tuple[int, int, int] = (1, 6, 30)
@@ -102,12 +130,15 @@ class FilmRow:
 FILMS = (
     FilmRow("film-eccv16", "eccv16", "eccv16", target=5.0),
     FilmRow("film-compact", "bundled compact model", "zhang-compact", rate=25.0),
+    FilmRow(
+        "film-compact-openvino", "bundled compact model by OpenVINO", "zhang-compact", rate=27.5, engine="openvino"
+    ),
     FilmRow("film-base", "bundled base model, the default", "zhang-base", rate=25.0),
 )
 STAGES = ("decode", "flow", "network", "carry", "merge", "encode")
 """Of a film with steady colour."""
 MEMORY = ("memory-pictures", "memory-film")
-STARTS = ("help", "one-picture")
+STARTS = ("help", "plugins", "one-picture", "one-picture-openvino")
 PAGE = ("page-stroke", "page-settings")
 """From a change on the page of ``colorpipe paint`` to its picture: a new stroke, another temperature."""
 EVERY = (*(row.name for row in (*ROWS, *FILMS)), *MEMORY, *STARTS, *PAGE)

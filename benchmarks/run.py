@@ -83,6 +83,7 @@ class Bench:
             "weights": weights,
             "settings": {**row.settings, **settings},
             "precision": row.precision,
+            "engine": row.engine,
         }
         return json.dumps({**recipe, "device": "cpu"})
 
@@ -92,6 +93,10 @@ class Bench:
         pictures = self.make("photographs", str(self.folder / row.size), row.size, ours_count)
         checkpoint = self.make("checkpoint", str(self.folder / f"{row.network}.pth"), row.network)
         reference = Worker("reference", network=row.network, checkpoint=checkpoint, threads=THREADS)
+        if row.engine != "torch":  # converted and tried by a process of its own, which needs torch and its memory
+            first = Worker("ours", recipe=self.recipe(row), threads=THREADS)
+            first("run", pictures=pictures, suffix=row.suffix, to=str(self.folder / "out" / row.name))
+            first.close()
         ours = Worker("ours", recipe=self.recipe(row), threads=THREADS)
         to = {"to": str(self.folder / "out" / row.name)}
         suffix = row.reference_suffix or row.suffix
@@ -174,7 +179,9 @@ class Bench:
         """Wall seconds of fresh processes; the fastest counts."""
         picture = self.make("photographs", str(self.folder / "1080p"), "1080p", 1)[0]
         command = [sys.executable, "-m", "colorpipe"]
-        command += ["--help"] if name == "help" else ["run", picture, "--overwrite", "-o", str(self.folder / "one.jpg")]
+        run = ["run", picture, "--overwrite", "--weights", "zhang-compact", "-o", str(self.folder / "one.jpg")]
+        run += ["--engine", "openvino" if name.endswith("openvino") else "torch"]
+        command += {"help": ["--help"], "plugins": ["plugins"]}.get(name, run)
         environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "plugins")])}
         # as it is installed: modules are compiled by then, here in the round that does not count
         environment.pop("PYTHONDONTWRITEBYTECODE", None)

@@ -67,14 +67,15 @@ class Ours:
     """``colorpipe run``, from the moment when its network is loaded."""
 
     def __init__(self, recipe: str, threads: int) -> None:
-        import torch
-
         from colorpipe import Recipe
         from colorpipe.plugins.host import PluginHost
 
-        torch.set_num_threads(threads)
         self.host = PluginHost.load()
         self.recipe = Recipe.from_json(recipe)
+        if self.recipe.engine == "torch":  # another engine may do without: it goes by OMP_NUM_THREADS
+            import torch
+
+            torch.set_num_threads(threads)
 
     def run(self, pictures: list[str], to: str, suffix: str) -> dict[str, Any]:
         from colorpipe.batch import request, runner
@@ -93,7 +94,9 @@ class Ours:
         if suffix:
             runner.plan = with_suffix
         try:
-            asked = request.RunRequest(inputs=pictures, recipe=self.recipe, output=Path(to), overwrite=True)
+            asked = request.RunRequest(
+                inputs=pictures, recipe=self.recipe, output=Path(to), overwrite=True, int8_limit=1e9
+            )
             outcomes = runner.run(asked, self.host, clock)
         finally:
             runner.plan = plan

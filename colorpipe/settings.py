@@ -16,6 +16,9 @@ DAYLIGHT = (0.134, 0.991)
 KEY_DISTANCE = 24
 """``--temporal auto``: one second of film. Memory holds that many frames."""
 
+INT8_LIMIT = 1.0
+"""Mean dE2000 to exact colours above which ``--precision int8`` is refused: about what can be seen side by side."""
+
 
 @dataclass(frozen=True)
 class Limits(Options):
@@ -74,7 +77,7 @@ class MergeOptions(Options):
     )
     temperature: float = option(
         0.0,
-        "warmer above 0, colder below: all colours are moved by this many CIE units along the line of daylight",
+        "warmer above 0, colder below, as daylight is; 1 is about the least that the eye sees (CIE units)",
         min=-30.0,
         max=30.0,
     )

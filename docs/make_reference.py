@@ -88,7 +88,8 @@ def cli(host: PluginHost) -> str:
 of other methods stand under [Methods](methods.md), and in `colorpipe run --help --colorizer NAME`. A plugin's flag can
 always be written with the plugin's name in front: `--annealed-mean-T` is `--T`.
 
-Exit status: 0, all done; 1, some inputs failed or differ, each is named; 2, the call was wrong; 130, interrupted.
+Exit status: 0, all done; 1, some inputs failed or differ, each is named; 2, the call was wrong; 3, of `verify` alone:
+all is kept as well as a lossy format can; 130, interrupted.
 """
     for name in typer.main.get_command(commands(host, [])[0]).commands:  # type: ignore[attr-defined]
         words = [name, "zhang"] if name == "train" else [name]

@@ -38,6 +38,8 @@ PARSED_ONLY = (
     ("cuda:", "needs GPUs"),
     ("--cluster", "needs Ray"),
     ("s3://", "needs a store"),
+    ("--engine openvino", "needs an extra"),
+    ("--precision int8", "needs an extra"),
 )
 """Part of a command, and why it is not run here. Each still has to parse."""
 TRAINING = shlex.split(

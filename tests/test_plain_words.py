@@ -25,7 +25,7 @@ EXPLAINED = {
     "temperature": "how boldly one colour is chosen",
     "distribution": "several possible at each place",
     "luma": "the grey that most programs make of colour|films keep their luma",
-    "CIE": "as the eye sees it",
+    "CIE": "as the eye sees it|that the eye sees",
     "BT.601": "that most programs make of colour",
     "sRGB": "too strong for a screen",
     "key frames": "the method colours key frames",

@@ -58,7 +58,7 @@ class RunContext:
         """Stills that were in colour before; changed under the lock."""
         self.failed: list[tuple[Job, Outcome]] = []
         """Jobs that failed; changed under the lock."""
-        self._journals = Journals(request, session.digest, read)
+        self._journals = Journals(request, session.digest, read, session.engine)
 
     def journal(self, job: Job, what: str = "") -> Journal:
         """The journal of the folder that a result goes to; ``what`` the recipe makes besides the result itself."""

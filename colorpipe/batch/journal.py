@@ -36,11 +36,13 @@ class Journal:
         folder: Where results go; made when the first event is recorded.
         recipe: Digest of the recipe: a result of another recipe is made anew.
         index: What was read of the folder's journal already; None reads it.
+        engine: Is noted beside each result, where it is not torch.
     """
 
-    def __init__(self, folder: Path, recipe: str, index: Index | None = None) -> None:
+    def __init__(self, folder: Path, recipe: str, index: Index | None = None, engine: str = "") -> None:
         self.folder = folder
         self.recipe = recipe
+        self._engine = engine
         self._entries = Index(folder / NAME) if index is None else index
 
     def state(self, source: Path, output: Path, guides: Mapping[str, str] | None = None) -> State:
@@ -149,6 +151,7 @@ class Journal:
                 "mtime_ns": status.st_mtime_ns,
                 "sha256": digest or sha256(output),
                 "recipe": self.recipe,
+                **({"engine": self._engine} if self._engine else {}),
                 "source": identity(source) if known is None else known,
                 **({"facts": dict(facts)} if facts else {}),
             }

@@ -18,10 +18,13 @@ class Journals:
     Args:
         digest: Of the run's recipe.
         read: Journals that were read already, by their folders; takes those that are read now.
+        engine: As of ``Journal``.
     """
 
-    def __init__(self, request: RunRequest, digest: str, read: dict[Path, Index] | None = None) -> None:
-        self._request, self._digest = request, digest
+    def __init__(
+        self, request: RunRequest, digest: str, read: dict[Path, Index] | None = None, engine: str = ""
+    ) -> None:
+        self._request, self._digest, self._engine = request, digest, engine
         self._read = {} if read is None else read
         self._journals: dict[tuple[Path, str], Journal] = {}
         self._lock = threading.Lock()
@@ -48,5 +51,5 @@ class Journals:
         key = folder, " ".join(filter(None, (self._digest, preview, what)))
         with self._lock:
             if key not in self._journals:
-                self._journals[key] = Journal(*key, self.index(folder))
+                self._journals[key] = Journal(*key, self.index(folder), self._engine)
             return self._journals[key]

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from colorpipe.batch.bag import PAYLOAD
 from colorpipe.media.inputs import DEFAULT_OUTPUT
+from colorpipe.settings import INT8_LIMIT
 
 if TYPE_CHECKING:
     from colorpipe.batch.shard import Shard
@@ -57,6 +58,8 @@ class RunRequest:
     """Only this part of the inputs."""
     forget: bool = False
     """Give outcomes to the listener alone, and an empty list at the end: a million of them are a gigabyte."""
+    int8_limit: float = INT8_LIMIT
+    """Mean dE2000 to exact colours above which ``precision="int8"`` is refused."""
     preview: float | None = None
     """Make only so many seconds of each film, spread over its length, as ``NAME.preview.EXT``; None makes the whole."""
 

@@ -7,6 +7,7 @@ pictures that are done are skipped, films go on after their last whole segment.
 from __future__ import annotations
 
 from colorpipe.batch.bag import close_bag
+from colorpipe.batch.calibration import examples
 from colorpipe.batch.context import RunContext
 from colorpipe.batch.jobs import Jobs
 from colorpipe.batch.memory import spare_memory
@@ -69,6 +70,8 @@ def run_jobs(
     session = session_for(request, host)
     # a part of a plan, as a page saves it, has its places already: one result for each
     planned = several(jobs, session.results) if isinstance(jobs, Plan) else jobs
+    if request.recipe.precision == "int8":
+        session.calibrate(examples(planned, session.media), request.int8_limit)
     if request.save_recipe is not None:
         request.save_recipe(session.pinned().to_json() + "\n")
     if passed is not None:

@@ -21,7 +21,7 @@ from colorpipe.errors import UsageError
 from colorpipe.media.inputs import DEFAULT_OUTPUT
 from colorpipe.options import fields
 from colorpipe.plugins.host import DEFAULT_COLORIZER, PluginHost
-from colorpipe.settings import MediaOptions, MergeOptions
+from colorpipe.settings import INT8_LIMIT, MediaOptions, MergeOptions
 from colorpipe.types import Recipe, Stage
 
 if TYPE_CHECKING:
@@ -209,6 +209,7 @@ def _request(inputs: list[str], recipe: Recipe, flags: RunFlags) -> RunRequest:
         compare=flags.compare,
         preview=flags.preview,
         only=flags.only,
+        int8_limit=INT8_LIMIT if flags.int8_limit is None else flags.int8_limit,
         only_grey=flags.only_grey,
         keep_dates=flags.keep_dates,
         cluster=flags.cluster,

@@ -57,8 +57,7 @@ class RunFlags:
     only: Annotated[
         Path | None,
         flag(
-            "Work only on the inputs that a list names: one path a line, or what `colorpipe review` exports as CSV or "
-            "JSON",
+            "Work only on the inputs that a list names: one path a line, or what `colorpipe review` exports",
             INPUT_OUTPUT,
             metavar="LIST",
         ),

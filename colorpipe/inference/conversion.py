@@ -7,7 +7,6 @@ import warnings
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -115,9 +114,11 @@ def _converted(module: nn.Module, examples: Sequence[Sequence[Tensor]]) -> Any:
     copies = [[one.detach().clone() for one in example] for example in examples]
     try:
         # With gradients on, layers take the plain way that is one node, not a quick one made of many.
-        with warnings.catch_warnings(), openvino_library.no_reports(), torch.enable_grad():
-            warnings.simplefilter("ignore")  # checks of shapes are traced as they are: agreement is measured
+        with warnings.catch_warnings(record=True) as told, openvino_library.no_reports(), torch.enable_grad():
+            warnings.simplefilter("always")  # also of checks of shapes, which do no harm: agreement is measured
             model = library.convert_model(module.eval(), example_input=tuple(copies[0]))
+        if any("NumPy array" in str(one.message) for one in told):  # the example's numbers would stand in the graph
+            raise CannotConvertError("it goes through numpy on its way")
         shapes = []
         for together in zip(*copies, strict=True):
             sides = zip(*(one.shape for one in together), strict=True)
@@ -137,5 +138,6 @@ def digest(network: nn.Module) -> str:
     found = hashlib.sha256(type(network).__qualname__.encode())
     for name, value in network.state_dict().items():
         found.update(f"{name} {tuple(value.shape)} {value.dtype}\n".encode())
-        found.update(np.ascontiguousarray(value.detach().cpu().contiguous().view(torch.uint8).numpy()).tobytes())
+        flat = value.detach().cpu().reshape(-1).clone()  # whatever its memory layout
+        found.update(flat.view(torch.uint8).numpy())
     return found.hexdigest()

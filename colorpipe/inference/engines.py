@@ -12,7 +12,7 @@ import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from typing import TYPE_CHECKING, Literal, get_args
 
 from colorpipe.errors import UsageError
 from colorpipe.inference import kept_graphs, openvino_library
@@ -20,13 +20,14 @@ from colorpipe.inference.graph_runtime import GraphRuntime
 from colorpipe.inference.openvino_library import INSTALL
 
 if TYPE_CHECKING:
-    from colorpipe.inference.kept_graphs import Verdict
     from colorpipe.inference.runtime import Runtime
     from colorpipe.plugins.interfaces import Colorizer, Decoder
 
 log = logging.getLogger(__name__)
 Engine = Literal["auto", "torch", "openvino"]
 NAMES = get_args(Engine)
+PICTURES = 16
+"""Pictures of a job that int8 is quantised on, and measured on."""
 VARIABLE = "COLORPIPE_ENGINE"
 """The environment's variable that says what ``auto`` means on a machine."""
 
@@ -93,8 +94,3 @@ def question(colorizer: Colorizer, decoder: Decoder | None, wanted: Wanted, weig
     """The name of the verdict that answers ``wanted``."""
     made = kept_graphs.identity({"colorizer": colorizer, "decoder": decoder}, wanted.versions, weights)
     return kept_graphs.question(made, wanted.engine, wanted.precision, wanted.batch)
-
-
-def described(verdict: Verdict) -> dict[str, Any]:
-    """What of a verdict is told in a recipe."""
-    return {"engine": f"openvino {openvino_library.version()}", "way": verdict.way}

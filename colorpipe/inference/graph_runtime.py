@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import threading
 import time
 from collections.abc import Callable
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from colorpipe.errors import DeviceError
+from colorpipe.errors import DeviceError, UsageError
 from colorpipe.inference import guard, kept_graphs, openvino_library
 from colorpipe.inference.devices import AUTO_BATCH, MOST_LANES, Cpu, cores
 from colorpipe.inference.extra import Extra
@@ -42,6 +43,7 @@ class GraphRuntime:
 
     engine = "openvino"
     without_torch = True
+    uncalibrated = False
 
     def __init__(
         self,
@@ -153,6 +155,21 @@ class GraphRuntime:
     def features(self, L: Float) -> Float | None:
         """As of ``Runtime``, in torch."""
         return self.exact().features(L)
+
+    def check(self, limit: float) -> None:
+        """Say how far int8's colours are from exact ones.
+
+        Raises:
+            UsageError: that is more than ``limit``, mean dE2000.
+        """
+        facts = self.verdict.quantised
+        told = f"mean dE2000 {facts['mean']:.2f}, worst picture {facts['worst']:.2f}, over {facts['pictures']} pictures"
+        if facts["mean"] > limit:
+            raise UsageError(
+                f"int8 changes the colours of {self.colorizer.name} too much: {told} against exact arithmetic",
+                hint=f"use --precision auto, or --int8-limit {math.ceil(facts['mean'] * 10) / 10:g} takes it as it is",
+            )
+        log.info("int8 against exact arithmetic: %s", told)
 
     def exact(self) -> Runtime:
         """The same method in torch, made once."""

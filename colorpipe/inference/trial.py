@@ -66,6 +66,9 @@ def consider(plain: Runtime, wanted: Wanted, fresh: Callable[[str], Runtime]) ->
     weights = wanted.weights_sha256 or conversion.digest(network)
     asked = engines.question(plain.colorizer, plain.decoder, wanted, weights)
     verdict, found = kept_graphs.find(asked), None
+    if wanted.precision == "int8" and (verdict is None or verdict.precision != "int8"):
+        plain.engine, plain.uncalibrated = "openvino", True
+        return plain
     if verdict is None:
         verdict, found = _tried(asked, plain, wanted, fresh)
     if verdict.engine == "torch":
@@ -95,7 +98,8 @@ def unfit(runtime: Runtime) -> str:
 
 
 def views(runtime: Runtime) -> list[Float]:
-    """Pictures of waves and of steps, (1, 1, h, w), in all sizes that the method may be given; of each size two."""
+    """Pictures of waves and of steps, dark and light ones, (1, 1, h, w), in all sizes that the method may be given:
+    where a method decides something by the picture, one of them is likely to show it."""
     sizes = {(side, side) for size in _sizes(runtime) if (side := size.side)}
     for size in _sizes(runtime):
         if size.side is None:
@@ -107,7 +111,8 @@ def views(runtime: Runtime) -> list[Float]:
         x, y = np.linspace(0, 1, width, dtype=np.float32), np.linspace(0, 1, height, dtype=np.float32)[:, None]
         waves = 50 + 30 * np.sin(9 * x) + 20 * np.cos(14 * y * y)
         steps = 15 + 70 * ((np.floor(6 * x) + np.floor(4 * y)) % 3) / 2 + 8 * np.sin(40 * x * y)
-        made += [np.asarray(np.clip(L, 0, 100), np.float32)[None, None] for L in (waves, steps)]
+        pictures = (waves, steps, 0.25 * waves, 100 - 0.3 * steps)
+        made += [np.asarray(np.clip(L, 0, 100), np.float32)[None, None] for L in pictures]
     return made
 
 

@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 
 from colorpipe import color
 from colorpipe.errors import OptionError, UsageError
-from colorpipe.media import open_source
 from colorpipe.settings import MediaOptions
 from colorpipe.types import Encoding, Frame
 
@@ -22,6 +21,8 @@ def from_file(path: Path, options: MediaOptions) -> Frame:
         InputError: it cannot be read.
         UsageError: it is a film.
     """
+    from colorpipe.media import open_source
+
     with open_source(path, options) as source:
         if source.info.medium == "video":
             raise UsageError(

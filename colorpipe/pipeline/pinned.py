@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import importlib
 import importlib.util
 import logging
@@ -16,13 +17,15 @@ import cv2
 import numpy as np
 
 from colorpipe._version import __version__
+from colorpipe.errors import UsageError
 from colorpipe.inference import openvino_library
 from colorpipe.inference.devices import describe
 from colorpipe.inference.graph_runtime import GraphRuntime
-from colorpipe.types import Recipe
+from colorpipe.types import Lab, Recipe
 
 if TYPE_CHECKING:
     from colorpipe.inference.runtime import Runtime
+    from colorpipe.plugins.interfaces import Colorizer
 
     AnyRuntime = Runtime | GraphRuntime
 
@@ -79,6 +82,11 @@ def _decoding(runtime: AnyRuntime) -> dict[str, float | None]:
     return decoding(runtime)
 
 
+def engine_in_effect(runtime: AnyRuntime) -> str:
+    """``openvino 2026.4.1``; empty for torch."""
+    return "" if runtime.engine == "torch" else str(_engine(runtime)["engine"])
+
+
 def _engine(runtime: AnyRuntime) -> dict[str, Any]:
     if isinstance(runtime, GraphRuntime):
         return runtime.facts
@@ -122,7 +130,7 @@ def differences(recipe: Recipe, made: Recipe, runtime: AnyRuntime) -> list[str]:
         told.append(f"its weights had SHA-256 {recipe.weights_sha256[:12]}.., here they have {_short(made)}")
     told += _unequal("precision was", {"": pins.get("precision")}, {"": runtime.precision})
     engine = {"engine": pins.get("engine", "torch")}
-    here = {"engine": "torch" if runtime.engine == "torch" else _engine(runtime)["engine"]}
+    here = {"engine": engine_in_effect(runtime) or "torch"}
     told += _unequal("it was computed by the", engine, here)
     told += _unequal("it was made with", pins.get("versions", {}), versions())
     told += _unequal("it was made on", pins.get("machine", {}), machine(runtime))
@@ -139,3 +147,25 @@ def _unequal(what: str, then: Mapping[str, Any], now: Mapping[str, Any]) -> list
 
 def _short(made: Recipe) -> str:
     return f"{made.weights_sha256[:12]}.." if made.weights_sha256 else "none"
+
+
+def check_reference_is_used(colorizer: type[Colorizer]) -> None:
+    """A reference is given.
+
+    Raises:
+        UsageError: the method does nothing with one.
+    """
+    if not (colorizer.takes_reference or colorizer.learns_from_reference):
+        raise UsageError(f"{colorizer.name} does not use a reference", hint="leave out --reference")
+
+
+def reference_digest(reference: Lab, colorizer: type[Colorizer]) -> str:
+    """SHA-256 of a reference that is no file.
+
+    Raises:
+        UsageError: the method does nothing with one, or it has no colour.
+    """
+    check_reference_is_used(colorizer)
+    if reference.ab is None:
+        raise UsageError("the reference is grey", hint="give a colour picture")
+    return hashlib.sha256(reference.L.tobytes() + reference.ab.tobytes()).hexdigest()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,7 @@ from colorpipe.inference.engines import Wanted
 from colorpipe.pipeline import pinned
 
 if TYPE_CHECKING:
+    from colorpipe.color import Float
     from colorpipe.inference.graph_runtime import GraphRuntime
     from colorpipe.inference.runtime import Runtime
     from colorpipe.plugins.interfaces import Colorizer, Decoder
@@ -74,6 +76,22 @@ class RuntimeMaker:
         colorizer, decoder = self._fresh()
         precision = runtime.precision if runtime.engine == "torch" else "fp32"
         return self._runtime(colorizer, decoder, device, precision, reference, weights)
+
+    def calibrated(self, plain: Runtime, views: Sequence[Float]) -> GraphRuntime:
+        """The runtime of int8, quantised on L (1, 1, h, w) of pictures.
+
+        Raises:
+            UsageError: there are none, or the method cannot be quantised.
+        """
+        from colorpipe.inference import int8
+
+        if not views:
+            raise UsageError(
+                "--precision int8 needs a picture to be quantised on, and none could be read",
+                hint="use --precision auto",
+            )
+        plain.engine, plain.uncalibrated = "torch", False
+        return int8.calibrate(plain, self.wanted, self._exact, views)
 
     def _ready(self) -> AnyRuntime:
         colorizer, decoder = self._fresh()

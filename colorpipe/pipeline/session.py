@@ -13,6 +13,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import hashlib
+import itertools
 import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
@@ -26,13 +27,13 @@ from colorpipe.errors import UsageError
 from colorpipe.guidance import hint_files
 from colorpipe.guidance.reference import read_lab
 from colorpipe.guidance.sidecars import SidecarFiles
-from colorpipe.inference.engines import Wanted
+from colorpipe.inference.engines import PICTURES, Wanted
 from colorpipe.pipeline import pictures, pinned
 from colorpipe.pipeline.frame import Pipeline
 from colorpipe.pipeline.runtimes import RuntimeMaker
 from colorpipe.plugins import fingerprint
 from colorpipe.plugins.host import DEFAULT_COLORIZER, PluginHost
-from colorpipe.settings import MediaOptions, MergeOptions
+from colorpipe.settings import INT8_LIMIT, MediaOptions, MergeOptions
 from colorpipe.types import Frame, Lab, Recipe, Stage
 from colorpipe.weights.store import ModelStore, Weights, sha256
 
@@ -131,7 +132,7 @@ class Session:
             weights_sha256=weights.sha256 if weights else _together(colorizer.own_weights),
             settings={**merge.as_dict(), **media.as_dict()},
             device=",".join(str(one.device) for one in self.runtimes),
-            precision=runtime.precision,
+            precision="int8" if runtime.uncalibrated else runtime.precision,
             engine=recipe.engine if runtime.engine == "torch" and recipe.engine == "auto" else runtime.engine,
             reference_sha256=reference_sha256,
             version=__version__,
@@ -141,13 +142,42 @@ class Session:
         self._asked = dataclasses.replace(self.recipe, precision=recipe.precision, engine=engine)
         self._device = recipe.device
         self.digest = self._asked.digest()
-        pinned.tell_differences(recipe, self.recipe, runtime)
+        if not runtime.uncalibrated:
+            pinned.tell_differences(recipe, self.recipe, runtime)
+
+    def calibrate(self, examples: Iterable[Frame], limit: float = INT8_LIMIT) -> None:
+        """For ``precision="int8"``: quantise the network on some pictures, unless that was done for its weights before.
+
+        How far its colours are from exact ones is logged.
+
+        Args:
+            examples: Like those that will come; the first 16 are looked at, and eight are few.
+            limit: The most that is taken, mean dE2000.
+
+        Raises:
+            UsageError: the colours differ by more, the method cannot be quantised, or there are no pictures.
+        """
+        from colorpipe.inference.graph_runtime import GraphRuntime
+
+        runtime = self.runtimes[0]
+        if not isinstance(runtime, GraphRuntime) and runtime.uncalibrated:
+            views = [self.pipeline.prepare(one).L[None, None] for one in itertools.islice(examples, PICTURES)]
+            runtime = self._maker.calibrated(runtime, views)
+            self.runtimes = (runtime,) * len(self.runtimes)
+            self.pipeline.runtime = runtime
+        if isinstance(runtime, GraphRuntime) and runtime.verdict.quantised:
+            runtime.check(limit)
 
     def pinned(self) -> Recipe:
         """The recipe as it was asked for, with the weights' SHA-256 and what was in effect: ``Session(recipe)`` gives
         the same bits on the same kind of machine, or says what differs."""
         effect = pinned.in_effect(self.pipeline.runtime)
         return dataclasses.replace(self._asked, device=self._device, in_effect=effect)
+
+    @property
+    def engine(self) -> str:
+        """What computes beside torch, with its version; empty where torch does it all."""
+        return pinned.engine_in_effect(self.pipeline.runtime)
 
     def _stage(self, plugin: Plugin, more: str = "") -> Stage:
         return Stage(plugin.name, plugin.options.as_dict(), f"{self.host.version(type(plugin))} {more}".strip())
@@ -176,8 +206,8 @@ class Session:
                 )
             return None, None
         if isinstance(given, Lab):
-            return given, _reference_digest(given, colorizer)
-        _check_reference_is_used(colorizer)
+            return given, pinned.reference_digest(given, colorizer)
+        pinned.check_reference_is_used(colorizer)
         path = Path(given)
         lab, digest = read_lab(path, media), sha256(path)
         if recipe.reference_sha256 not in (None, digest):
@@ -192,7 +222,7 @@ class Session:
         Raises:
             UsageError: the method has no use for one, or it is grey.
         """
-        digest = _reference_digest(reference, type(self.pipeline.runtime.colorizer))
+        digest = pinned.reference_digest(reference, type(self.pipeline.runtime.colorizer))
         for runtime in self.runtimes:
             runtime.learn(reference)
         asked = dataclasses.replace(self._asked, reference_sha256=digest)
@@ -356,19 +386,6 @@ def recipe_of(
 def _together(files: Mapping[str, str]) -> str | None:
     """One SHA-256 for those of several files; None for none."""
     return hashlib.sha256(repr(sorted(files.items())).encode()).hexdigest() if files else None
-
-
-def _check_reference_is_used(colorizer: type[Colorizer]) -> None:
-    if not (colorizer.takes_reference or colorizer.learns_from_reference):
-        raise UsageError(f"{colorizer.name} does not use a reference", hint="leave out --reference")
-
-
-def _reference_digest(reference: Lab, colorizer: type[Colorizer]) -> str:
-    """SHA-256 of a reference that is no file."""
-    _check_reference_is_used(colorizer)
-    if reference.ab is None:
-        raise UsageError("the reference is grey", hint="give a colour picture")
-    return hashlib.sha256(reference.L.tobytes() + reference.ab.tobytes()).hexdigest()
 
 
 def _make(cls: type[Any], stage: Stage) -> Any:

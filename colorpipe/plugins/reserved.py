@@ -7,10 +7,11 @@ from colorpipe.settings import MediaOptions, MergeOptions
 
 RUN_FLAGS = frozenset(
     {
-        "batch", "cluster", "colorizer", "compare", "damaged", "decoder", "device", "dry-run", "engine", "fail-fast",
-        "help", "help-all", "hint-reach", "hints", "inputs", "jobs", "json", "keep-dates", "like", "only", "only-grey",
-        "output", "overwrite", "plugin", "precision", "preprocessor", "preview", "quiet", "recipe", "reference",
-        "report", "require-gpu", "save-recipe", "shard", "verbose", "weights",
+        "bag", "batch", "cluster", "colorizer", "compare", "damaged", "decoder", "device", "dry-run", "engine",
+        "fail-fast", "help", "help-all", "hint-reach", "hints", "inputs", "int8-limit", "jobs", "json",
+        "keep-dates", "like", "only", "only-grey", "output", "overwrite", "plugin", "precision", "preprocessor",
+        "preview", "quiet", "recipe", "reference", "report", "require-gpu", "save-recipe", "shard", "sidecar",
+        "verbose", "weights",
     }
 )  # fmt: skip
 """Without dashes; besides those of ``MergeOptions`` and ``MediaOptions``."""

@@ -110,7 +110,7 @@ class Worker:
         if known.folder not in self._read:
             self._read[known.folder] = Index(known.folder / NAME, known.seen)
         self._read[known.folder].take(list(known.lines))
-        return Journals(self._setup.request, self._session.digest, self._read)
+        return Journals(self._setup.request, self._session.digest, self._read, self._session.engine)
 
 
 @contextmanager
