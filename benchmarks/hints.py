@@ -137,6 +137,11 @@ def _mean(values: Values) -> float:
     return float(values.mean()) if values.size else float("nan")
 
 
+def _known(values: Sequence[float]) -> float:
+    """The mean of those that a picture has; NaN where none has."""
+    return _mean(np.array([value for value in values if not np.isnan(value)]))
+
+
 def psnr(made: Picture, truth: Picture) -> float:
     return float(10 * np.log10(255**2 / max(np.mean((made.astype(np.float64) - truth) ** 2), 1e-9)))
 
@@ -144,7 +149,7 @@ def psnr(made: Picture, truth: Picture) -> float:
 def told(scores: Sequence[Score]) -> str:
     """One line: means over pictures."""
     gains = np.array([one.after - one.before for one in scores])
-    far, fill, leak = (float(np.nanmean([getattr(one, name) for one in scores])) for name in ("far", "fill", "leak"))
+    far, fill, leak = (_known([getattr(one, name) for one in scores]) for name in ("far", "fill", "leak"))
     error = gains.std() / np.sqrt(len(gains))
     return (
         f"PSNR {np.mean([one.before for one in scores]):.2f} -> {np.mean([one.after for one in scores]):.2f} dB, "

@@ -516,8 +516,8 @@ def test_nothing_to_score_is_no_crash(tmp_path: Path, host: PluginHost) -> None:
         ("painter:saturation=9", r"painter:saturation=9: painter: saturation takes a number in 0\.\.4, not '9'"),
         (
             "painter:vividness=3",
-            r"has an option 'vividness'; there are gamut, hint_reach, keep, keep_colour, saturation, temporal, "
-            r"upsample$",
+            r"has an option 'vividness'; there are gamut, hint_reach, keep, keep_colour, saturation, temperature, "
+            r"temporal, upsample$",
         ),
         ("painter:codec=ffv1", "has an option 'codec'"),
         ("painter:keep=luna", r"keep takes a text in lightness\|luma, not 'luna'"),

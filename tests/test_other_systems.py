@@ -17,7 +17,7 @@ from colorpipe import files
 from colorpipe.batch import journal_index
 from colorpipe.batch.journal import Journal
 from colorpipe.errors import OutputError
-from colorpipe.media import inputs
+from colorpipe.media import inputs, result_names
 from tests.conftest import Cli
 from tests.helpers import write_grey
 from tests.test_pages import small_film
@@ -137,7 +137,7 @@ def test_results_whose_names_differ_in_case_alone_get_different_ones(
 ) -> None:
     found = [inputs.Found(tmp_path / name, Path(name)) for name in ("Photo.bmp", "photo.png")]
     same = {str(job.output).casefold() for job in inputs.plan(found, tmp_path / "out")}
-    monkeypatch.setattr(inputs.sys, "platform", system)
+    monkeypatch.setattr(result_names.sys, "platform", system)
     apart = {str(job.output).casefold() for job in inputs.plan(found, tmp_path / "out")}
     assert (len(same), len(apart)) == (1, 2)
 

@@ -624,7 +624,11 @@ class TestZhang:
         assert random.stem.weight.requires_grad
         with safe_open(BUNDLED, "pt") as file:  # what the export added is not learned upon
             shift = torch.tensor(json.loads(file.metadata()["logit_shift"]))
+            stated = torch.tensor(json.loads(file.metadata()["log_weights"]))
         torch.testing.assert_close(whole.classify.bias + shift, bundled["classify.bias"].float())
+        other = ZhangTask(TrainOptions(start="bundled"))  # other rebalancing takes the place of what was learned with
+        other.log_weights = torch.linspace(-1, 1, 313)
+        torch.testing.assert_close(other.network().classify.bias - whole.classify.bias, other.log_weights - stated)
         assert torch.equal(begin(str(trained.output)).fuse4.weight, load_file(trained.output)["fuse4.weight"].float())
         (tmp_path / "other.safetensors").write_bytes(b"no weights")
         with pytest.raises(WeightsError, match=r"other\.safetensors"):

@@ -48,6 +48,8 @@ class ZhangTask(Task):
         self.bins, self.shares = torch.from_numpy(table[0].astype(np.int64)), torch.from_numpy(table[1].copy())
         self.centres = torch.from_numpy(bins.bin_centres().copy())
         self.weights = torch.ones(BINS)
+        self.log_weights: Tensor | None = None
+        """(313,) once the pictures are known: rebalancing adds them to what is learned."""
         self.teacher: nn.Module | None = None
 
     def network(self) -> CompactZhang | BaseZhang:
@@ -62,7 +64,7 @@ class ZhangTask(Task):
             load_encoder(network, Path(start))
         else:
             file = BUNDLED if start in ("encoder", "bundled") else Path(start)
-            load_trained(network, file, start == "encoder", self.weights.log())
+            load_trained(network, file, start == "encoder", self.log_weights)
         # The lowest layers see edges, grey or not, and their depthwise convolutions are the dearest to train.
         network.stem.requires_grad_(False)
         for block in network.blocks[: self.options.frozen_blocks]:
@@ -78,7 +80,7 @@ class ZhangTask(Task):
             load_dinov2(network.encoder, Path(start))
         else:
             file = BASE if start in ("encoder", "bundled") else Path(start)
-            load_trained(network, file, start == "encoder", self.weights.log())
+            load_trained(network, file, start == "encoder", self.log_weights)
         network.encoder.requires_grad_(False)
         for block in network.encoder.blocks[len(network.encoder.blocks) - self.options.tuned_blocks :]:
             block.requires_grad_(True)
@@ -91,6 +93,7 @@ class ZhangTask(Task):
         counts = sum((bins.count(pictures.chroma(index, side)) for index in training), np.zeros(BINS))
         prior = smooth_prior(counts, bins.bin_centres(), bins.SIGMA)
         self.weights = torch.from_numpy(rebalancing_weights(prior, self.options.rebalance)).float()
+        self.log_weights = self.weights.log()
         if self.options.teacher is not None:
             self.teacher = open_teacher(self.options.teacher).requires_grad_(False)
 
