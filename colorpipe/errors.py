@@ -69,6 +69,10 @@ class OutputError(ColorpipeError):
 class WeightsError(ColorpipeError):
     """Weights are missing, damaged, or belong to another network."""
 
+    def __init__(self, message: str, *, hint: str = "") -> None:
+        # names of tensors are the file's: in a damaged one they may hold anything, and the message is one line
+        super().__init__("".join(c if c >= " " and c != "\x7f" else ascii(c)[1:-1] for c in message), hint=hint)
+
 
 class DeviceError(ColorpipeError):
     """A device is absent, or cannot hold even one picture."""

@@ -567,6 +567,7 @@ def test_batch_counters_may_be_absent_and_start_at_zero() -> None:
     ("change", "message"),
     [
         ({"0.weight": None}, r"x\.pth as it: keys differ: 1 missing \(0\.weight\)"),
+        ({"bro\nken": torch.zeros(1)}, r"x\.pth as it: keys differ: 1 unknown \(bro\\nken\)"),
         ({f"extra{i}": torch.zeros(1) for i in range(5)}, r"5 unknown \(extra0, extra1, extra2, \.\.\)"),
         ({"0.bias": torch.zeros(3)}, r"1 of another shape \(0\.bias is \(3,\), not \(2,\)\)"),
         ({"0.bias": torch.zeros(2, dtype=torch.int64)}, r"1 of another kind \(0\.bias of int64\)"),
