@@ -10,7 +10,6 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import json
 import resource
 import sys
@@ -78,28 +77,30 @@ class Ours:
             torch.set_num_threads(threads)
 
     def run(self, pictures: list[str], to: str, suffix: str) -> dict[str, Any]:
-        from colorpipe.batch import request, runner
+        from colorpipe.batch import preparation, request, runner
+        from colorpipe.media.inputs import Plan
 
         class Clock(request.NullListener):
             def used(self, device: str, precision: str, weights: str) -> None:
                 self.precision, self.start, self.cpu = precision, time.perf_counter(), _cpu()
 
-        clock, plan = Clock(), runner.plan
+        clock, plan = Clock(), preparation.plan
 
-        def with_suffix(*arguments: Any, **options: Any) -> list[Any]:
+        def with_suffix(*arguments: Any, **options: Any) -> Plan:
             jobs = plan(*arguments, **options)
-            return [dataclasses.replace(job, output=job.output.with_suffix(suffix)) for job in jobs]
+            names = {place: str(Path(name).with_suffix(suffix)) for place, name in enumerate(jobs.found.names)}
+            return Plan(jobs.found, jobs.root, names, None, False)
 
         # A folder's results keep their sources' formats; the rows that go from JPEG to PNG ask for another.
         if suffix:
-            runner.plan = with_suffix
+            preparation.plan = with_suffix
         try:
             asked = request.RunRequest(
                 inputs=pictures, recipe=self.recipe, output=Path(to), overwrite=True, int8_limit=1e9
             )
             outcomes = runner.run(asked, self.host, clock)
         finally:
-            runner.plan = plan
+            preparation.plan = plan
         spent = {"seconds": time.perf_counter() - clock.start, "cpu": _cpu() - clock.cpu}
         failed = [outcome.error for outcome in outcomes if outcome.status != "done"]
         if failed:

@@ -345,8 +345,9 @@ def test_int8_is_calibrated_told_kept_and_refused_over_the_limit(cli: Cli, workp
     pytest.importorskip("nncf")
     colour = SAMPLES / "colour"
     words = ("run", *sorted(SAMPLES.glob("*.jpg"))[:3], colour, "--weights", "zhang-compact", "--precision", "int8")
-    status, _, told = cli(*words, "-o", "refused", "--int8-limit", "0.01")
+    status, said, told = cli(*words, "-o", "refused", "--int8-limit", "0.01")
     assert status == 2
+    assert not said  # stdout belongs to --json -
     assert "int8 changes the colours of zhang too much: mean dE2000 " in told
     assert "--int8-limit" in told
     assert not Path("refused").exists()

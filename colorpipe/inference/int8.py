@@ -6,7 +6,9 @@ some pictures and corrects the layers' biases. What decodes the network's output
 
 from __future__ import annotations
 
+import contextlib
 import functools
+import io
 import logging
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -122,7 +124,8 @@ def _quantised(model: Any, views: Sequence[Float], layers: str) -> Any:
     if layers == "wide":
         exact += [one.get_friendly_name() for one in model.get_ops() if _is_narrow(one)]
     attends = sum(one.get_type_name() in ("Softmax", "ScaledDotProductAttention") for one in model.get_ops()) > 1
-    with openvino_library.no_reports():
+    # its progress bars go to stdout, which belongs to --json -
+    with openvino_library.no_reports(), contextlib.redirect_stdout(io.StringIO()):
         return nncf.quantize(
             model, nncf.Dataset(list(views)), subset_size=len(views), preset=nncf.QuantizationPreset.MIXED,
             model_type=nncf.ModelType.TRANSFORMER if attends else None,
