@@ -20,7 +20,6 @@ from av.packet import Packet
 from av.video.format import VideoFormat
 from av.video.frame import VideoFrame
 
-from colorpipe.errors import InputError
 from colorpipe.media.video import survey
 from colorpipe.media.video.inventory import side_data_of
 from colorpipe.media.video.source import open_video
@@ -668,16 +667,6 @@ def test_a_shape_of_pixels_that_changes_is_told_with_its_frame(tmp_path: Path, a
     with open_video(source, FAST) as read:
         list(read)
         assert [note for note in read.info.notes if "the shape of the pixels changes at frame 15, from" in note]
-
-
-@pytest.mark.parametrize("codec", ["mpeg2video", "libx264"])
-def test_a_size_that_changes_is_told_before_the_work(tmp_path: Path, codec: str) -> None:
-    parts = [
-        film(tmp_path / f"{n}.ts", muxer="mpegts", codec=codec, size=size)
-        for n, size in enumerate(((64, 48), (96, 64)))
-    ]
-    with pytest.raises(InputError, match=r"about frame 15 is 96x64, those before it 64x48; nothing was begun"):
-        open_video(joined(tmp_path / "in.ts", *parts), FAST)
 
 
 def test_frames_that_are_missing_are_counted(tmp_path: Path) -> None:

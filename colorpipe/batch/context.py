@@ -97,6 +97,8 @@ class RunContext:
         if state == "touched":
             notes.append(f"{output} was changed since colorpipe made it: left as it is; --overwrite replaces it")
             return True
+        if state == "another" and not output.exists():
+            return False  # nothing is replaced: what is half made of the other film steps aside
         if state == "another":
             raise OutputError(
                 f"{output} is the result of {journal.origin(output)}, not of {source}",

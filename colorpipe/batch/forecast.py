@@ -14,6 +14,7 @@ from typing import Literal
 
 from colorpipe import media
 from colorpipe.batch.context import RunContext
+from colorpipe.batch.places import half_made_elsewhere
 from colorpipe.batch.preparation import prepare, session_for
 from colorpipe.batch.remote_store import is_remote
 from colorpipe.batch.request import NullListener, RunRequest
@@ -111,7 +112,7 @@ def _placed(context: RunContext, job: Job) -> Job:
     planned = journal.state(job.input, job.output)
     if planned not in ("another", "new"):
         return job
-    made = journal.result_of(job.input, job.output)
+    made = journal.result_of(job.input, job.output) or half_made_elsewhere(context, job)
     if made is not None and not context.is_planned(made):
         return dataclasses.replace(job, output=made)
     if planned == "new":

@@ -24,6 +24,8 @@ from colorpipe.errors import InputError
 from colorpipe.files import sha256, working_folder
 from colorpipe.media import sniff
 from colorpipe.media.passed import JOURNAL
+from colorpipe.media.result_names import is_video
+from colorpipe.media.video.half_made import HalfMade, half_made
 
 NAME = JOURNAL
 State = Literal["new", "done", "stale", "foreign", "another", "touched"]
@@ -47,8 +49,8 @@ class Journal:
 
     def state(self, source: Path, output: Path, guides: Mapping[str, str] | None = None) -> State:
         """``new``: nothing is there. ``done``: this source, by this recipe. ``stale``: of this source, but changed, of
-        another recipe, or unfinished. ``another``: of another source. ``touched``: of this source, and the result was
-        changed since. ``foreign``: not colorpipe's.
+        another recipe, or unfinished. ``another``: of another source, or half made of one. ``touched``: of this source,
+        and the result was changed since. ``foreign``: not colorpipe's.
 
         Args:
             guides: ``SidecarFiles.identity`` of the source: with other hint files it is another source.
@@ -57,7 +59,7 @@ class Journal:
         entry = self._entries.get(self.key(output))
         if not output.exists():
             begun = entry is not None and working_folder(output).exists() and not _is_of(source, entry["source"])
-            return "another" if begun else "new"
+            return "another" if begun or self.half_made_of_another(source, output) else "new"
         if entry is None:
             return "foreign"
         if not _is_of(source, entry["source"]):
@@ -68,6 +70,11 @@ class Journal:
             return "stale"
         same = entry["source"].get("guides", {}) == (guides or {}) and _same(source, entry["source"])
         return "done" if same else "stale"
+
+    def half_made_of_another(self, source: Path, output: Path) -> HalfMade | None:
+        """What an earlier run finished of another source's film that is to have this name; None where there is none."""
+        there = half_made(working_folder(output)) if is_video(output) else None
+        return None if there is None or there.is_of(source) else there
 
     def is_of_another_recipe(self, source: Path, output: Path) -> bool:
         """Whether this source's result exists, untouched, but made by another recipe; decided without reading it."""

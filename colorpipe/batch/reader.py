@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import itertools
+import logging
 import time
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
@@ -28,6 +29,8 @@ from colorpipe.types import Companion, Frame
 
 if TYPE_CHECKING:
     from colorpipe.media.video.source import VideoSource
+
+log = logging.getLogger(__name__)
 
 
 class Reader:
@@ -86,6 +89,8 @@ class Reader:
                     sink = state.sink = self._open_sink(state, source)
             if state.error or sink is None:
                 return
+            if source.info.warning and state.job.part is None:
+                log.warning("%s", source.info.warning)
             with self._context.lock:
                 self._context.listener.job_started(state.job, source.info.frames)
             frames, companion = self._companion(state, frames)
@@ -226,6 +231,8 @@ class Reader:
         for _ in range(count):
             with state.step("read"):
                 frame = next(frames, None)
+                if frame is None and state.job.part is not None:
+                    return ()  # the film ends before this part
                 if frame is None:
                     raise InputError(f"{state.job.input}: fewer than the {count} frames that an earlier run has read")
                 last.append(frame)

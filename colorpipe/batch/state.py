@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from colorpipe.batch.output_lock import OutputLock
 from colorpipe.color import Float
-from colorpipe.errors import ColorpipeError, InputError, PluginError
+from colorpipe.errors import ColorpipeError, PluginError
 from colorpipe.guidance.sidecars import SidecarFiles
 from colorpipe.media.base import Sink
 from colorpipe.media.inputs import Job
@@ -48,8 +48,6 @@ class JobState:
     error: str | None = None
     error_type: str | None = None
     hint: str | None = None
-    unrecoverable: bool = False
-    """The input itself is at fault: a later run cannot continue it."""
     size: tuple[int | None, int | None] = (None, None)
     frames: int = 0
     shots: int = 0
@@ -85,7 +83,6 @@ class JobState:
     def fail(self, error: Exception) -> None:
         """Note that this input fails; the others go on. An unexpected error is a bug: its traceback is logged."""
         reason, hint = str(error), error.hint if isinstance(error, ColorpipeError) else ""
-        self.unrecoverable = self.unrecoverable or isinstance(error, InputError)
         if isinstance(error, MemoryError):
             width, height = self.size
             hint = "close other programs, or set --jobs 1"

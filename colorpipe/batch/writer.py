@@ -19,6 +19,7 @@ from colorpipe.batch.facts import facts_of
 from colorpipe.batch.record import write_record
 from colorpipe.batch.state import Item, JobState, PendingFrame
 from colorpipe.media.inputs import is_video
+from colorpipe.media.video.half_made import forget
 from colorpipe.pipeline.film import ColouredFrame
 from colorpipe.temporal.flicker import FlickerMeter
 from colorpipe.types import Frame, Outcome
@@ -117,7 +118,7 @@ class Writer:
         if state.sink is not None:
             self._close(state)
         elif state.skipped and not state.passed_over:
-            files.remove(files.working_folder(job.output))  # left by a run that was killed at its last step
+            forget(job.output, job.input)
         if context.request.compare and not (state.error or state.passed_over) and is_video(job.output):
             compare_film(context, state)
         if state.lock is not None:
@@ -154,9 +155,7 @@ class Writer:
         if state.error:
             with state.step("write"):
                 sink.abort()
-                if state.unrecoverable:
-                    sink.tidy()
-                elif sink.kept:
+                if sink.kept:
                     state.notes.append(f"{sink.kept} frames are kept: the same command goes on from there")
         state.notes += sink.notes
 

@@ -41,6 +41,8 @@ class SourceInfo:
     """Average frames per second."""
     notes: tuple[str, ...] = ()
     """Remarks for a person, one sentence each: 'first of 3 pages'."""
+    warning: str = ""
+    """What a person should know before the work is done."""
 
 
 class Source(abc.ABC):
@@ -116,8 +118,7 @@ class Sink(abc.ABC):
         """Leave nothing behind, but for ``kept`` frames where the sink was made for a job that can be taken up."""
 
     def tidy(self) -> None:  # noqa: B027 - most results leave nothing to tidy
-        """Remove the data that only a restart needs: called once the result is in place and recorded, or the job
-        cannot be done at all."""
+        """Remove the data that only a restart needs: called once the result is in place and recorded."""
 
     def __enter__(self) -> Self:
         return self

@@ -33,6 +33,8 @@ class FramesCompared:
         self._captions = _Pairs()
         self._captioned = 0
         self._kinds: set[str] = set()
+        self._resized: tuple[int, tuple[int, ...], tuple[int, ...]] | None = None
+        """The first frame that is of another size in the result than in the source, and both heights and widths."""
 
     def run(self, progress: Progress | None = None) -> None:
         """Read both to their ends."""
@@ -52,7 +54,9 @@ class FramesCompared:
                 progress(max(self._counts), promised)
 
     def _add(self, wanted: Picture, got: Picture) -> None:
-        if self._comparable:
+        if wanted.luma.shape != got.luma.shape:
+            self._resized = self._resized or (wanted.index, wanted.luma.shape, got.luma.shape)
+        elif self._comparable:
             self._luma.add(wanted.luma, got.luma, wanted.index, wanted.time)
             if self._loss is not None:
                 self._loss.add(wanted, got)
@@ -74,7 +78,12 @@ class FramesCompared:
         that cannot count the source's.
         """
         films = self.source, self.result
-        yield _pair("size", [f"{film.width}x{film.height}" for film in films])
+        if self._comparable and self._resized is not None:
+            index, *shapes = self._resized
+            sizes = [f"{width}x{height}" for height, width in shapes]
+            yield Check("size", "differs", f"about frame {index} is {sizes[0]} in the source, {sizes[1]} in the result")
+        else:
+            yield _pair("size", [f"{film.width}x{film.height}" for film in films])
         yield _pair("depth", [f"{film.bits} bits" for film in films])
         yield _luma(self._luma, self._comparable, self._loss)
         yield _frames(self._counts, self.times)

@@ -27,6 +27,7 @@ from colorpipe.media.base import Source
 from colorpipe.media.inputs import Job
 from colorpipe.media.parts import FilmPart
 from colorpipe.media.video import segments
+from colorpipe.media.video.half_made import half_made
 from colorpipe.pipeline.film import FilmPlanner
 from colorpipe.pipeline.session import Session
 from colorpipe.temporal.keyframes import Step
@@ -41,7 +42,11 @@ def write_plan(session: Session, journals: Journals, job: Job, overwrite: bool, 
     """
     try:
         colorizer = type(session.pipeline.runtime.colorizer)
-        if SidecarFiles.of(job.input, colorizer).identity or (working_folder(job.output) / segments.MANIFEST).exists():
+        folder = working_folder(job.output)
+        if SidecarFiles.of(job.input, colorizer).identity or (folder / segments.MANIFEST).exists():
+            return False
+        there = half_made(folder)
+        if there is not None and not there.is_of(job.input):
             return False
         journal = journals.of(job)
         if not overwrite and (

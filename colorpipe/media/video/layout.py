@@ -5,7 +5,11 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+import numpy as np
 from av.video.format import VideoFormat
+from av.video.frame import VideoFrame
+
+from colorpipe.media.video.tags import FULL_RANGE
 
 DEPTHS = (8, 9, 10, 12, 14, 16)
 """Bit depths for which FFmpeg has planar YUV formats."""
@@ -60,3 +64,24 @@ def layout_of(pixels: VideoFormat) -> PixelLayout:
         subsampling = (0, 0)
     name = f"yuv{'a' if alpha else ''}{_CHROMA[subsampling]}p{depth}"
     return PixelLayout(name, bits, subsampling, alpha=alpha, rgb=not is_yuv, rearranged=is_yuv)
+
+
+def planes_of(image: VideoFrame, layout: PixelLayout, matrix: str) -> list[np.ndarray]:
+    """A decoded frame's planes, read-only: luma, then chroma and transparency where there are any.
+
+    Args:
+        matrix: For one that is made from RGB.
+    """
+    if layout.rgb:
+        colours = 1 if matrix == "bt709" else 5
+        image = image.reformat(format=layout.format, dst_colorspace=colours, dst_color_range=FULL_RANGE)
+    elif image.format.name != layout.format and layout.rearranged:
+        image = image.reformat(format=layout.format)
+    dtype = np.dtype(np.uint8 if layout.bits == 8 else "<u2")
+    planes = []
+    for plane in image.planes:
+        rows = np.frombuffer(memoryview(plane), dtype).reshape(plane.height, -1)[:, : plane.width]
+        values = np.ascontiguousarray(rows if plane.line_size > 0 else rows[::-1])
+        values.setflags(write=False)
+        planes.append(values)
+    return planes

@@ -52,7 +52,10 @@ class PartSink(VideoSink):
     def commit(self) -> None:
         try:
             self._end_segment(b"")
-            wanted = None if self._part.stop is None else self._part.stop - self._part.start
+            stop = self._part.stop
+            if self._source.over and stop is not None and self._source.info.frames is not None:
+                stop = min(stop, self._source.info.frames)  # the film ended before its time
+            wanted = None if stop is None else max(0, stop - self._part.start)
             if wanted is not None and self._segments.frames != wanted:
                 raise OutputError(
                     f"{self._part.film}: {wanted} frames from {self._part.start} on were {self._segments.frames}",
@@ -112,6 +115,9 @@ def assemble(parts: Sequence[FilmPart], job: Mapping[str, Any]) -> None:
                 hint="install the same FFmpeg (PyAV) on all machines; the same command begins it anew",
             )
         encoder, told = lines[0]["encoder"], lines[0]
+        made = sum(one.frames for one in whole)
+        if lines[1:] and made != part.start:
+            raise OutputError(f"{part.film}: {made} frames are there before {part.start}")
         for line in lines[1:]:
             segment = Segment(**line)
             moved = replace(segment, first=sum(one.frames for one in whole))

@@ -89,17 +89,23 @@ class Preview(VideoSource):
                     continue
                 if ticks >= origin + self._piece:
                     break
+                number = round((ticks - self._start) * base * self.tags.rate)
+                if self._ends_with(image, number, ticks):
+                    break
                 if cut:
                     origin = max(begin - still, ticks)
                 shown = max(ticks, origin)
                 lasts = min(until - shown, max(origin + self._piece - shown, still))
                 extra = {"duration": lasts * base, "cut": cut}
                 time = passed + shown - origin
-                number = round((ticks - self._start) * base * self.tags.rate)
                 yield replace(self._frame(image, number, time), metadata=Metadata(extra=extra))
                 taken, end, given = ticks, time + lasts, given + 1
             passed = end
-        self.info = replace(self.info, frames=given)
+            if self._ended:
+                break
+        if self._ended and not given:
+            raise InputError(f"{self.path}: {self._ended}")
+        self.info = replace(self.info, frames=given, notes=(*self.info.notes, *filter(None, [self._ended])))
 
     def _looked_through(self) -> Survey:
         """A survey, only if a clock restarts, which makes seeking by times useless, and if this is found soon."""

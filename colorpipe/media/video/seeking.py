@@ -101,7 +101,7 @@ class _Seeking(VideoSource):
         assert self._at is not None
         image: VideoFrame | None
         image, ticks = self._at
-        while image is not None:
+        while image is not None and not self._ends_with(image, number, ticks):
             yield self._frame(image, number, ticks)
             image = next(self._images, None)
             if image is not None:

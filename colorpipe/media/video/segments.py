@@ -11,6 +11,7 @@ They lie in a hidden folder beside the result::
         00000000.segment       its packets
         00000250.segment
         result.mkv             header and, while the film is joined, all the rest; renamed when it is whole
+    .film.mkv.1f0c9a5b7e42.kept/   those of another job that was to have this name: ``half_made``
 
 Packets are stored as the encoder gave them, between fixed headers, and not in a container: Matroska rounds times to
 milliseconds, MP4 moves negative decoding times into an edit list, NUT and MPEG-TS parse packets anew when they are
@@ -33,6 +34,8 @@ from typing import Any, BinaryIO
 
 from colorpipe.errors import OutputError
 from colorpipe.files import BINARY, partial_path, place, remove, working_folder
+from colorpipe.media.video.half_made import MANIFEST as MANIFEST
+from colorpipe.media.video.half_made import make_room, plain, remove_kept
 
 FRAMES = 250
 """Frames a segment. libx264 and libx265 put key frames at most 250 apart of their own accord, so that cutting there
@@ -41,8 +44,6 @@ LEAST_FRAMES = 8
 """More than any encoder reorders: the joined decoding times need the first few frames of a whole segment."""
 _FORMAT = 2
 """Format of the folder; one of another format is not resumed."""
-MANIFEST = "manifest.jsonl"
-"""Name of the list of whole segments."""
 _HEADER = struct.Struct("<qqqBI")
 """A packet's header: pts, dts and duration in the film's time base, 1 for a key frame, bytes that follow."""
 
@@ -122,19 +123,25 @@ class Segments:
 
     Args:
         result: Where the film will be; its folder is made where it is missing.
-        job: What decides the result: recipe and source. None: nothing is taken up, and nothing stays behind.
+        job: What decides the result: recipe and source. None: nothing is taken up, and nothing stays behind. What
+            another job left under this name is kept beside it; what this job left under another name is taken up.
+        source: The path of the source, for a person.
 
     Raises:
         OSError: the folder cannot be made.
     """
 
-    def __init__(self, result: Path, job: Mapping[str, Any] | None = None) -> None:
-        self._job = job
+    def __init__(self, result: Path, job: Mapping[str, Any] | None = None, source: str = "") -> None:
+        self._job, self._source = job, source
         self._result = result
+        self.notes: list[str] = []
+        """Remarks for a person, one sentence each."""
         self._opened = False
         self._whole: list[Segment] = []
         result.parent.mkdir(parents=True, exist_ok=True)
         self.folder = partial_path(result) if job is None else working_folder(result)
+        if job is not None:
+            self.notes += make_room(result, job)
         self.folder.mkdir(exist_ok=True)
         self.joined = self.folder / f"result{result.suffix}"
         """The path of the joined film."""
@@ -175,7 +182,8 @@ class Segments:
             if path.name not in keep:
                 remove(path)
         # Written anew in one go: a line that a kill cut short must not stand before those that follow.
-        lines = [json.dumps(identity), *(json.dumps(asdict(segment)) for segment in self._whole)]
+        head = json.dumps({**identity, "source": self._source})
+        lines = [head, *(json.dumps(asdict(segment)) for segment in self._whole)]
         part = self.folder / f"{MANIFEST}.part"
         _write(part, "".join(line + "\n" for line in lines), os.O_CREAT | os.O_TRUNC)
         place(part, self.folder / MANIFEST)
@@ -232,6 +240,12 @@ class Segments:
         """Remove the folder."""
         remove(self.folder)
 
+    def finish(self) -> None:
+        """The film is there: remove the folder, and what was kept of the same source."""
+        self.discard()
+        if self._job is not None:
+            remove_kept(self._result, self._job)
+
     def leave(self) -> None:
         """Stop: whole segments stay for the next run where there is a job to take up; else nothing does."""
         remove(self.joined)
@@ -246,7 +260,8 @@ class Segments:
         whole: list[Segment] = []
         try:
             lines = (self.folder / MANIFEST).read_text("utf-8").splitlines()
-            if not lines or json.loads(lines[0]) != json.loads(json.dumps(identity)):
+            told = json.loads(lines[0]) if lines else {}
+            if {key: told.get(key) for key in identity} != plain(identity):
                 return []
             for line in lines[1:]:
                 segment = Segment(**json.loads(line))

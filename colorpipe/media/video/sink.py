@@ -76,7 +76,7 @@ class VideoSink(Sink):
         job: Mapping[str, Any] | None = None,
         segment_frames: int | None = None,
     ) -> None:
-        self.path = path
+        self.path, self._source = path, source
         self._notes: list[str] = []
         self._closed = False
         self._durations: dict[int, int] = {}
@@ -103,7 +103,8 @@ class VideoSink(Sink):
         """Whether the muxer has a place for the time code."""
         self._closing = contextlib.ExitStack()
         try:
-            self._segments = Segments(path, job)
+            self._segments = Segments(path, job, str(source.path))
+            self._notes += self._segments.notes
         except OSError as error:
             raise unwritable(path, error) from None
         try:
@@ -163,7 +164,7 @@ class VideoSink(Sink):
             self._end_segment(b"")
             for packet in self._segments.packets():
                 self._mux(packet)
-            self._copied.pump(None)
+            self._copied.pump(self._source.end)
             streams = len(self._output.streams)
             self._output.close()
             self._copied.close()
@@ -194,7 +195,7 @@ class VideoSink(Sink):
         self._segments.leave()
 
     def tidy(self) -> None:
-        self._segments.discard()
+        self._segments.finish()
 
     @property
     def kept(self) -> int:  # type: ignore[override]

@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 
 import av
 import av.container
-import numpy as np
+from av.packet import Packet
 from av.video.frame import VideoFrame
 
 from colorpipe.errors import InputError, LimitError
@@ -23,9 +23,10 @@ from colorpipe.media.video import timing
 from colorpipe.media.video.colours import ColourWatch
 from colorpipe.media.video.container import cut_off, film_stream, is_cover, open_container, packets, stream_lines
 from colorpipe.media.video.decoding import decoder_of
+from colorpipe.media.video.ending import Kind, foretold, told
 from colorpipe.media.video.fields import FIELDS, FieldReader, Order, fields_ahead
 from colorpipe.media.video.inventory import Inventory
-from colorpipe.media.video.layout import PixelLayout, layout_of
+from colorpipe.media.video.layout import PixelLayout, layout_of, planes_of
 from colorpipe.media.video.survey import HEADERLESS, Survey, open_film, survey
 from colorpipe.media.video.tags import FULL_RANGE, MATRICES, UNSPECIFIED, VideoTags, matrix_of, read_tags
 from colorpipe.settings import MediaOptions
@@ -74,6 +75,10 @@ class VideoSource(Source):
     ``info.notes`` is complete once the last frame has been given: damage is known only then.
     """
 
+    end: Fraction | None = None
+    """Seconds at which the film was ended before its time, once all frames were given: its pictures change there."""
+    over = False
+    """Whether all frames were given."""
     whole = True
     """False of what gives parts of a film: its sound, subtitles and chapters do not fit, and are left out."""
 
@@ -89,7 +94,7 @@ class VideoSource(Source):
         self._steps = timing.Steps()
         self._shape: Fraction | None = None
         """Shape of a pixel in the newest frame."""
-        self._reshaped = ""
+        self._reshaped = self._ended = ""
         self._images = self._decode()
         declared = self._stream.codec_context
         self._check_size(declared.width, declared.height, options.max_pixels)
@@ -102,6 +107,7 @@ class VideoSource(Source):
             raise InputError(f"{path}: not one frame could be decoded", hint="the file is damaged, or has no frames")
         self._check_size(first.width, first.height, options.max_pixels)
         self._size = first.width, first.height
+        self._first_kind = Kind(first.width, first.height, first.format.name)
         self._first: VideoFrame | None = first
         self._first_shape: Fraction | None = self._shape
         self._fields = FieldReader(first)
@@ -114,7 +120,6 @@ class VideoSource(Source):
         self._colours = ColourWatch(self.layout)
         self.encoding: Encoding = self._encoding(first)
         """The encoding of every frame."""
-        self._refuse_other_sizes()
         self._cut_off = list(cut_off(path))
         self._notes = self._first_notes()
         self.info = SourceInfo(
@@ -124,6 +129,7 @@ class VideoSource(Source):
             frames=self._estimate(),
             rate=self.tags.rate,
             notes=tuple(self._notes),
+            warning=foretold(path, self._survey.sizes, self._size),
         )
 
     @property
@@ -163,6 +169,8 @@ class VideoSource(Source):
             ticks = self._ticks(image, last)
             start = ticks if start is None else start
             self._check_duration((ticks - start) * self.tags.time_base)
+            if self._ends_with(image, index, ticks):
+                break
             if last is not None:
                 self._steps.add(ticks - last, index)
             yield self._frame(image, index, ticks)
@@ -171,8 +179,9 @@ class VideoSource(Source):
         if self._stream.frames and index >= self._stream.frames:
             # All are there: what is missing at the file's end is none of them.
             self._notes = [note for note in self._notes if note not in self._cut_off]
-        self._notes += self._missing(index)
+        self._notes += [self._ended] if self._ended else self._missing(index)
         self.info = replace(self.info, frames=index, notes=(*self._notes, *self._damage()))
+        self.over = True
 
     def _missing(self, given: int) -> Iterator[str]:
         """Notes on frames that the file promised but did not give."""
@@ -224,7 +233,7 @@ class VideoSource(Source):
             number += 1
             self._disturbed += packet.is_corrupt and number not in self._survey.joins
             try:
-                for image in decoder.decode(packet):
+                for image in self._drained(number, packet):
                     self._shape = decoder.sample_aspect_ratio
                     yield image
             except av.FFmpegError:
@@ -236,18 +245,25 @@ class VideoSource(Source):
         except av.FFmpegError:
             self._damaged += 1
 
+    def _drained(self, number: int, packet: Packet[Any]) -> Iterator[VideoFrame]:
+        """The pictures of a packet, after those that the decoder holds back: MPEG's drops them at another size."""
+        if self._survey.sizes and number == self._survey.sizes[0][0]:
+            yield from self._decoder.decode(None)
+            self._decoder.flush_buffers()
+        yield from self._decoder.decode(packet)
+
     def _looked_through(self) -> Survey:
         """The facts about all packets, known before the first is decoded."""
         return survey(self.path)
 
-    def _refuse_other_sizes(self) -> None:
-        if self._survey.sizes:
-            number, width, height = self._survey.sizes[0]
-            raise InputError(
-                f"{self.path}: about frame {number} is {width}x{height}, those before it "
-                f"{self._size[0]}x{self._size[1]}; nothing was begun",
-                hint="cut the film where its size changes and colorize the parts",
-            )
+    def _ends_with(self, image: VideoFrame, index: int, ticks: int) -> bool:
+        """Whether the film ends before this frame, since it is unlike those before it."""
+        now = Kind(image.width, image.height, image.format.name)
+        if (now.width, now.height, layout_of(image.format)) == (*self._size, self.layout):
+            return False
+        self.end = ticks * self.tags.time_base
+        self._ended = told(index, self.end, self._first_kind, now)
+        return True
 
     def _encoding(self, first: VideoFrame) -> Encoding:
         layout = self.layout
@@ -306,23 +322,12 @@ class VideoSource(Source):
         return ticks
 
     def _frame(self, image: VideoFrame, index: int, ticks: int) -> Frame:
-        if (image.width, image.height) != self._size:
-            raise InputError(
-                f"{self.path}: frame {index} is {image.width}x{image.height}, those before it "
-                f"{self._size[0]}x{self._size[1]}",
-                hint="cut the film where its size changes and colorize the parts",
-            )
-        if layout_of(image.format) != self.layout:
-            raise InputError(
-                f"{self.path}: the pixel format changes at frame {index}, to {image.format.name}",
-                hint="cut the film there and colorize the parts",
-            )
         if image.is_corrupt:
             self._concealed += 1
         self._watch_shape(index, ticks)
         if image.color_range and self.tags.range and int(image.color_range) != self.tags.range:
             self._changed_range = True
-        planes = self._planes(image)
+        planes = planes_of(image, self.layout, self.encoding.matrix)
         extra: dict[str, Any] = self._inventory.take(image)
         if image.duration:
             extra["duration"] = image.duration * self.tags.time_base
@@ -361,24 +366,6 @@ class VideoSource(Source):
         if order is None and self.tags.interlaced and not self.tags.frames_tell:
             return "top" if self.tags.top_field_first else "bottom"
         return order
-
-    def _planes(self, image: VideoFrame) -> list[np.ndarray]:
-        if self.layout.rgb:
-            image = image.reformat(
-                format=self.layout.format,
-                dst_colorspace=1 if self.encoding.matrix == "bt709" else 5,
-                dst_color_range=FULL_RANGE,
-            )
-        elif image.format.name != self.layout.format and self.layout.rearranged:
-            image = image.reformat(format=self.layout.format)
-        dtype = np.dtype(np.uint8 if self.layout.bits == 8 else "<u2")
-        planes = []
-        for plane in image.planes:
-            rows = np.frombuffer(memoryview(plane), dtype).reshape(plane.height, -1)[:, : plane.width]
-            values = np.ascontiguousarray(rows if plane.line_size > 0 else rows[::-1])
-            values.setflags(write=False)
-            planes.append(values)
-        return planes
 
     def _damage(self) -> Iterator[str]:
         counted = {
