@@ -35,10 +35,12 @@ from colorpipe.files import working_folder
 from colorpipe.media.inputs import Job
 from colorpipe.media.parts import FilmPart
 from colorpipe.media.video import segments
+from colorpipe.media.video.half_made import half_made
 from colorpipe.plugins.host import PluginHost
 from colorpipe.types import Outcome, Recipe, Stage
 from tests.conftest import Cli
 from tests.helpers import write_grey
+from tests.test_film_cases import film, joined
 from tests.test_kill import content
 
 PAINTER = """
@@ -240,6 +242,71 @@ def test_a_film_in_parts_is_the_film_in_one(tmp_path: Path, painter: Path, tempo
     assert len(parts) >= 2
     assert (tmp_path / "out" / "reel.mp4").read_bytes() == (tmp_path / "plain" / "reel.mp4").read_bytes()
     assert whole(tmp_path / "out") == {NAME, "reel.mp4"}
+
+
+@pytest.mark.parametrize("temporal", ["6", "none"])
+def test_a_film_in_parts_ends_where_its_size_changes(tmp_path: Path, painter: Path, temporal: str) -> None:
+    source = tmp_path / "in" / "reel.ts"
+    source.parent.mkdir()
+    sizes = enumerate(((96, 72), (64, 48)))
+    parts = [film(tmp_path / f"{n}.ts", muxer="mpegts", size=size, count=90, audio="mp2") for n, size in sizes]
+    joined(source, *parts)
+    (one,) = plain(source, tmp_path / "plain", painter, temporal=temporal)
+    (outcome,), pool = drive(request(source, tmp_path / "out", temporal), painter)
+    assert sum(isinstance(task, MakePart) for task in pool.given) >= 2
+    assert (outcome.status, outcome.frames, outcome.notes) == ("done", 90, one.notes), outcome.error
+    assert any("the result ends before frame 90" in note for note in outcome.notes)
+    assert (tmp_path / "out" / "reel.mp4").read_bytes() == (tmp_path / "plain" / "reel.mp4").read_bytes()
+    assert whole(tmp_path / "out") == {NAME, "reel.mp4"}
+
+
+DREAMER = (
+    PAINTER.replace("Painter", "Dreamer")
+    .replace('"painter"', '"dreamer"')
+    .replace(
+        "    def predict(self, batch):",
+        """    looks_at = frozenset({"seed"})
+
+    def predict(self, batch):
+        drawn = [torch.Generator().manual_seed(one.seed) for one in batch.companions]
+        noise = torch.stack([torch.randn(2, 9, 12, generator=one) for one in drawn])
+        return Chroma(noise * 20)
+        """,
+    )
+)
+"""Colours that are drawn by chance, by the seed that a method is given."""
+
+
+@pytest.mark.parametrize("temporal", ["6", "none"])
+@pytest.mark.parametrize("method", ["dreamer", "vae", "gan"])
+def test_chance_is_one_in_all_parts(tmp_path: Path, painter: Path, temporal: str, method: str) -> None:
+    """A part that drew other numbers than the part before it would change colour where it begins."""
+    painter.write_text(DREAMER)
+    source = six_shots(tmp_path / "in" / "reel.mp4", (53, 34))
+    drawn = {"sample": 3} if method == "vae" else {}
+    recipe = Recipe(Stage(method, drawn), settings={"temporal": temporal, "preset": "ultrafast"}, precision="fp32")
+    whole, parted = (RunRequest([source], recipe, tmp_path / name) for name in ("plain", "out"))
+    (one,) = run(whole, PluginHost.load([painter]))
+    (outcome,), pool = drive(parted, painter)
+    assert (one.status, outcome.status) == ("done", "done"), (one.error, outcome.error)
+    assert sum(isinstance(task, MakePart) for task in pool.given) >= 2
+    assert (tmp_path / "out" / "reel.mp4").read_bytes() == (tmp_path / "plain" / "reel.mp4").read_bytes()
+
+
+def test_parts_of_another_film_are_kept(tmp_path: Path, painter: Path) -> None:
+    first = six_shots(tmp_path / "a" / "reel.mp4")
+    second = six_shots(tmp_path / "b" / "reel.mp4", (70, 80))
+    interrupted(request(first, tmp_path / "out"), painter, lambda task, given: isinstance(task, JoinFilm))
+    there = half_made(working_folder(tmp_path / "out" / "reel.mp4"))
+    assert there is not None
+    assert there.frames == sum(SHOTS)
+    (outcome,), _ = drive(request(second, tmp_path / "out"), painter)
+    assert (outcome.status, outcome.output) == ("done", tmp_path / "out" / "reel-2.mp4"), outcome.error
+    (outcome,), _ = drive(request(first, tmp_path / "out"), painter)
+    assert (outcome.status, outcome.output) == ("done", tmp_path / "out" / "reel.mp4"), outcome.error
+    assert whole(tmp_path / "out") == {NAME, "reel.mp4", "reel-2.mp4"}
+    plain(first, tmp_path / "plain", painter)
+    assert (tmp_path / "out" / "reel.mp4").read_bytes() == (tmp_path / "plain" / "reel.mp4").read_bytes()
 
 
 def test_parts_are_whole_shots_where_that_can_be(tmp_path: Path, painter: Path) -> None:

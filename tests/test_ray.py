@@ -28,7 +28,7 @@ from colorpipe.plugins.host import PluginHost
 from colorpipe.types import Recipe, Stage
 from tests.conftest import Cli
 from tests.helpers import write_grey
-from tests.test_cluster import PAINTER, album, journal, results, six_shots, whole
+from tests.test_cluster import DREAMER, PAINTER, album, journal, results, six_shots, whole
 
 ray = pytest.importorskip("ray")
 pytestmark = [
@@ -105,9 +105,11 @@ def painter(tmp_path: Path) -> Path:
     return file
 
 
-def start(nodes: Nodes, source: Path, output: Path, painter: Path, sleep: float = 0) -> subprocess.Popen[bytes]:
+def start(
+    nodes: Nodes, source: Path, output: Path, painter: Path, sleep: float = 0, method: str = "painter"
+) -> subprocess.Popen[bytes]:
     words = [sys.executable, "-m", "colorpipe", "run", source, "-o", output, "--cluster", nodes.address, "--json", "-"]
-    words += ["--plugin", painter, "--colorizer", "painter", "--temporal", "6", "--preset", "ultrafast"]
+    words += ["--plugin", painter, "--colorizer", method, "--temporal", "6", "--preset", "ultrafast"]
     words += ["--sleep", str(sleep)]
     with told(output, "out").open("w") as out, told(output, "err").open("w") as err:
         return subprocess.Popen([str(word) for word in words], stdout=out, stderr=err)
@@ -123,10 +125,10 @@ def finish(process: subprocess.Popen[bytes], output: Path) -> list[dict[str, Any
     return [json.loads(line) for line in told(output, "out").read_text().splitlines()]
 
 
-def plain(source: Path, output: Path, painter: Path, sleep: float = 0) -> None:
+def plain(source: Path, output: Path, painter: Path, sleep: float = 0, method: str = "painter") -> None:
     """One process, without a cluster, in its own process since the plugin changes how long a segment is."""
     words = [sys.executable, "-m", "colorpipe", "run", source, "-o", output, "-q", "--plugin", painter]
-    words += ["--colorizer", "painter", "--temporal", "6", "--preset", "ultrafast", "--sleep", str(sleep)]
+    words += ["--colorizer", method, "--temporal", "6", "--preset", "ultrafast", "--sleep", str(sleep)]
     subprocess.run([str(word) for word in words], check=True)
 
 
@@ -138,6 +140,15 @@ def test_two_nodes_make_what_one_process_makes(nodes: Nodes, tmp_path: Path, pai
     assert Counter(outcome["status"] for outcome in outcomes) == {"done": 41}
     assert results(tmp_path / "out") == results(tmp_path / "plain")
     assert whole(tmp_path / "out") == whole(tmp_path / "plain")
+
+
+def test_chance_is_one_in_all_parts(nodes: Nodes, tmp_path: Path, painter: Path) -> None:
+    painter.write_text(DREAMER)
+    source = six_shots(tmp_path / "in" / "reel.mp4").parent
+    plain(source, tmp_path / "plain", painter, method="dreamer")
+    (outcome,) = finish(start(nodes, source, tmp_path / "out", painter, method="dreamer"), tmp_path / "out")
+    assert outcome["status"] == "done"
+    assert results(tmp_path / "out") == results(tmp_path / "plain")
 
 
 def test_an_address_where_nothing_listens_is_one_line(tmp_path: Path, cli: Cli) -> None:
