@@ -80,6 +80,54 @@ def test_the_short_help_has_no_terms_of_the_field(cli: Cli) -> None:
     assert [word for word in NEVER_SHORT if word.lower() in found.lower()] == []
 
 
+NEVER_TRAINING = (
+    "optimizer", "epoch", "hyperparameter", "validation", "gradient", "nats", "lambda", "cosine schedule", "prior",
+    "discriminator", "adversarial", "crop", "encoder block", "logit", "softmax", "bins", "bias", "KL", "BCE", "k-means",
+    "loss", "parameters", "log w", "ground truth", "ground-truth", "baseline", "stdout", "glob ",
+)  # fmt: skip
+"""Words that the help of ``eval`` and ``train`` has no place for, beside those of ``NEVER``."""
+
+
+def _without_names(told: str) -> str:
+    """A help page without the names of its flags, of their values and of methods, which are no words."""
+    told = re.sub(r"--[a-zA-Z-]+", "", told)
+    return re.sub(r"<[^>]*>", "", told)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("eval", "--help"),
+        ("train", "--help"),
+        *(("train", name, "--help") for name in ("zhang", "gan", "vae", "fcn", "lab-grid", "palette-cnn")),
+    ],
+    ids=" ".join,
+)
+def test_comparing_and_training_are_told_in_plain_words(words: tuple[str, ...], cli: Cli) -> None:
+    found = _without_names(plain(cli(*words)[1]))
+    banned = [word for word in (*NEVER, *NEVER_TRAINING) if re.search(rf"\b{re.escape(word)}", found, re.IGNORECASE)]
+    assert banned == []
+    for term, explained in (EXPLAINED | EXPLAINED_THERE).items():
+        if re.search(rf"\b{re.escape(term)}\b", found):
+            assert re.search(explained, found, re.IGNORECASE), f"{term!r} is not explained"
+
+
+EXPLAINED_THERE = {
+    "weights": r"learned \(its weights\)|has learned|was learned|what it has learned",
+    "recipe": "all settings",
+    "CIE": "that the eye sees|as the eye sees",
+    "luma": r"the grey that it has \(luma\)",
+    "fp32": "fp32 exactly",
+    "JSON": r"for programs \(JSON\)",
+    "CSV": r"for spreadsheets \(CSV\)",
+    "psnr": "how near to the true picture",
+    "de00": "how far off its colours are",
+    "learning rate": "how much a step changes",
+    "metadata": "carries along",
+}
+"""As ``EXPLAINED``, where a whole page is the text."""
+
+
 @pytest.mark.parametrize("name", sorted(texts()))
 def test_each_term_is_explained_where_it_stands(name: str) -> None:
     told = texts()[name]

@@ -25,7 +25,10 @@ if TYPE_CHECKING:
     from colorpipe.media.passed import Passed
     from colorpipe.types import Recipe
 
-SUMMARY = "Compare methods on colour pictures or films: each is made grey, colorized and scored."
+SUMMARY = (
+    "Compare methods on colour pictures or films of yours: each is made grey, colorized, and scored by how near it "
+    "comes to the true colours."
+)
 EPILOG = f"""[bold]Examples[/bold]
 
 colorpipe eval photos/ --colorizer zhang --colorizer zhang:T=0.09,saturation=1.2
@@ -36,11 +39,13 @@ colorpipe eval photos/ --colorizer zhang:weights=mine.safetensors,preprocessor=d
 
 colorpipe eval clip.mp4 --colorizer zhang --colorizer zhang:temporal=none
 
-[bold]SPEC[/bold] is NAME, or NAME:KEY=VALUE,KEY=VALUE, where a KEY is an option that `colorpipe plugins show NAME` \
-lists, one of its decoder, or one of merging (saturation, upsample, keep, gamut, temporal). A colorizer also takes \
-weights=NAME|FILE, decoder=NAME, preprocessor=NAME+NAME and reference=FILE.
+[bold]SPEC[/bold] is a name, or NAME:KEY=VALUE,KEY=VALUE with settings. A KEY is a flag of `colorpipe run \
+--help-all` without its dashes: one of the method (`colorpipe plugins show NAME` lists them) or about colour, as \
+saturation, temporal or upsample. A method also takes \
+weights=NAME|FILE (what it has learned), decoder=NAME, preprocessor=NAME+NAME and reference=FILE.
 
-[bold]Protocols[/bold]
+[bold]Rules of a comparison[/bold] (--protocol). What is made grey of a colour picture depends on the formula: of the \
+same lightness that the eye sees (CIE), or by shares of red, green and blue; a film keeps the grey that it has (luma).
 
 {"".join(f"{protocol.name}: {protocol.summary}{chr(10) * 2}" for protocol in PROTOCOLS.values())}
 Exit status: 0 all was scored, 1 something failed and is named, 2 the call was wrong, 130 interrupted.
@@ -61,7 +66,7 @@ def evaluate(
         list[str],
         typer.Argument(
             metavar="INPUT...",
-            help="Colour pictures or films, folders (with all below) or glob patterns",
+            help="Pictures or films in colour, folders (with all below), or names with * and ?",
             show_default=False,
         ),
     ],

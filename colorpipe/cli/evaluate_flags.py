@@ -24,13 +24,20 @@ class EvaluateFlags:
 
     colorizer: Annotated[
         list[str] | None,
-        flag(f"A method, with options; repeatable \\[default: {DEFAULT_COLORIZER}]", METHOD, metavar="SPEC"),
+        flag(
+            f"A method to compare, with its settings, as NAME:KEY=VALUE, see below; repeatable "
+            f"\\[default: {DEFAULT_COLORIZER}]",
+            METHOD,
+            metavar="SPEC",
+        ),
     ] = None
     evaluator: Annotated[
         list[str] | None,
         flag(
-            "A measure, with options; repeatable \\[default: psnr, ssim, de00, colourfulness; for films "
-            "psnr, de00, colourfulness, cdc, flicker, warp-error]",
+            "What is measured: psnr and ssim, how near to the true picture (more is better); de00, how far off its "
+            "colours are, as the eye sees it (less is better); colourfulness, how strong they are; `colorpipe plugins` "
+            "lists all; repeatable \\[default: these four; for films psnr, de00, colourfulness, and cdc, flicker and "
+            "warp-error, which tell how steady the colours are]",
             METHOD,
             metavar="SPEC",
         ),
@@ -38,29 +45,63 @@ class EvaluateFlags:
     protocol: Annotated[
         str | None,
         flag(
-            f"What exactly is measured; see below \\[default: {DEFAULT_PROTOCOL}, for films alone video.v1]",
+            "The rules of the comparison, so that scores of one name can be set side by side: at which size, made grey "
+            f"how; see below \\[default: {DEFAULT_PROTOCOL}, for films alone video.v1]",
             METHOD,
             metavar="NAME",
         ),
     ] = None
-    no_baseline: Annotated[bool, flag("Omit the grey and ground-truth baseline rows", METHOD, "--no-baseline")] = False
+    no_baseline: Annotated[
+        bool,
+        flag(
+            "Leave out the two rows to compare with: the pictures left grey, and the true ones", METHOD, "--no-baseline"
+        ),
+    ] = False
     training: Annotated[
         str | None,
         flag(
-            "Only write which inputs the protocol leaves for training, one per line; - is stdout",
+            "Score nothing: write which inputs are for a method to learn from, by the rules of the comparison, a line "
+            "each; - writes to the screen",
             METHOD,
             metavar="FILE|-",
         ),
     ] = None
     plugin: console.PluginFiles = None
-    device: Annotated[str, flag("auto, cpu, cuda, cuda:N or mps", MACHINE, metavar="NAME", show_default=True)] = "auto"
+    device: Annotated[
+        str,
+        flag(
+            "What computes: cpu is the processor, cuda an NVIDIA card (cuda:1 the second), mps Apple's; auto takes the "
+            "fastest",
+            MACHINE,
+            metavar="NAME",
+            show_default=True,
+        ),
+    ] = "auto"
     precision: Annotated[
-        Literal["auto", "fp32", "bf16", "fp16"], flag("Numeric precision of the networks", MACHINE, show_default=True)
+        Literal["auto", "fp32", "bf16", "fp16"],
+        flag(
+            "How finely is computed: fp32 exactly, bf16 and fp16 rounded, which is faster on some machines and looks "
+            "the same",
+            MACHINE,
+            show_default=True,
+        ),
     ] = "auto"
     json: Annotated[
-        str | None, flag("Write everything as JSON; - is stdout, without a table", REPORT, metavar="FILE|-")
+        str | None,
+        flag(
+            "Write everything for programs (JSON); - writes it to the screen, without the table",
+            REPORT,
+            metavar="FILE|-",
+        ),
     ] = None
-    csv: Annotated[Path | None, flag("Write a line for each picture and method as CSV", REPORT, metavar="FILE")] = None
+    csv: Annotated[
+        Path | None,
+        flag(
+            "Write the scores as a table for spreadsheets (CSV), a line for each picture and method",
+            REPORT,
+            metavar="FILE",
+        ),
+    ] = None
     html: Annotated[
         Path | None,
         flag(

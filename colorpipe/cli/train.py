@@ -16,7 +16,10 @@ from colorpipe.plugins.host import PluginHost
 if TYPE_CHECKING:
     from colorpipe.plugins.interfaces import Colorizer, Plugin
 
-SUMMARY = "Train a colorizer on a folder of colour pictures."
+SUMMARY = (
+    "Let a method learn from a folder of colour pictures of yours. What it has learned (its weights) is one file, for "
+    "`colorpipe run --weights`."
+)
 EPILOG = """[bold]Examples[/bold]
 
 colorpipe train zhang photos/ -o mine.safetensors
@@ -42,19 +45,30 @@ def add_to(app: typer.Typer, host: PluginHost, words: Sequence[str] | None) -> l
     help_text = SUMMARY
     if words is not None and colorizer is None:
         names = ", ".join(sorted(trained)) or "none"
-        help_text += f"\n\n`colorpipe train COLORIZER --help` shows its flags. Trainable: {names}."
+        help_text += f"\n\n`colorpipe train COLORIZER --help` shows its flags. Methods that learn: {names}."
     app.command("train", help=help_text, epilog=EPILOG)(dynamic.extend(train, groups))
     return [colorizer] if colorizer else []
 
 
 def train(
     context: typer.Context,
-    colorizer: Annotated[str, typer.Argument(metavar="COLORIZER", help="Whose network.", show_default=False)],
+    colorizer: Annotated[str, typer.Argument(metavar="COLORIZER", help="The method that learns.", show_default=False)],
     data: Annotated[
-        Path, typer.Argument(metavar="DATA", help="Folder of colour pictures, with all below.", show_default=False)
+        Path,
+        typer.Argument(
+            metavar="DATA",
+            help="Folder of pictures in colour, with all below; the more, the better.",
+            show_default=False,
+        ),
     ],
     output: Annotated[
-        Path, typer.Option("--output", "-o", metavar="FILE", help="The weights; log and loss plot appear beside them.")
+        Path,
+        typer.Option(
+            "--output",
+            "-o",
+            metavar="FILE",
+            help="The file for what is learned (.safetensors); a log and a curve of the errors appear beside it.",
+        ),
     ],
     plugin: console.PluginFiles = None,
     *,

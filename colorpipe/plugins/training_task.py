@@ -39,38 +39,67 @@ class TrainingPictures(Protocol):
 class TrainingOptions(Options):
     """The options of every run; a plugin's ``TrainOptions`` inherits them and adds its own."""
 
-    steps: int = option(4000, "optimizer steps of the whole run; the learning rate falls to 0 by then", min=1)
-    minutes: float | None = option(None, "wall time of the whole run, resumed parts included; ends it early", min=0.01)
-    batch: int = option(32, "pictures per step", min=1, max=4096)
-    rate: float = option(1.5e-3, "peak learning rate of AdamW, cosine schedule", min=0, max=1)
-    side: int = option(192, "side of the training crops, pixels, a multiple of 32", min=32, max=1024)
-    final_side: int = option(256, "side of the crops in the last part of the run", min=32, max=1024)
+    steps: int = option(
+        4000, "steps of learning in the whole run; what a step changes gets ever smaller until then", min=1
+    )
+    minutes: float | None = option(
+        None, "minutes of the whole run, with those before a --resume; ends it early", min=0.01
+    )
+    batch: int = option(32, "pictures that each step learns from; more need more memory", min=1, max=4096)
+    rate: float = option(
+        1.5e-3, "how much a step changes at most (the learning rate, of AdamW; it falls along a cosine)", min=0, max=1
+    )
+    side: int = option(
+        192, "side of the squares that are cut from the pictures, pixels, a multiple of 32", min=32, max=1024
+    )
+    final_side: int = option(256, "side of the squares in the last part of the run", min=32, max=1024)
     final_share: float = option(0.15, "share of the steps that is the last part", min=0, max=1)
-    age: float = option(0.3, "share of samples that imitate old photographs: blur, fading, grain, JPEG", min=0, max=1)
-    held_out: int = option(500, "pictures kept for validation; a tenth of all where that is fewer", min=1)
+    age: float = option(
+        0.3,
+        "share of the pictures that are made to look old: blurred, faded, with grain and JPEG's marks",
+        min=0,
+        max=1,
+    )
+    held_out: int = option(
+        500, "pictures kept apart, to tell how well it does on others; a tenth of all where that is fewer", min=1
+    )
     held_out_share: float | None = option(
-        None, "share of the pictures kept for validation, in place of a number", min=0.01, max=0.9
+        None, "share of the pictures kept apart, in place of a number", min=0.01, max=0.9
     )
     validation: Path | None = option(
         None,
-        "folder of colour pictures from elsewhere: scores and early stopping are by these, none is trained on, and the "
-        "held-out ones are scored at the end",
+        "folder of colour pictures from elsewhere, none of which is learned from: how well it does is told by these, "
+        "and by those kept apart only at the end",
     )
-    repeat: Path | None = option(None, "text file of names of pictures: each line shows one once more in every pass")
-    validate_every: int = option(250, "steps between validations", min=1)
-    patience: int | None = option(None, "stop after this many validations without improvement", min=1)
-    keep_best: bool = option(False, "keep the weights of the best validation too, as NAME.best.safetensors")
-    preprocessor: str | None = option(None, "what the network's view goes through, as in `run --preprocessor`")
-    checkpoint_minutes: float = option(2.0, "minutes between checkpoints", min=0)
+    repeat: Path | None = option(
+        None, "text file of names of pictures: those are shown once more in every round, for each line"
+    )
+    validate_every: int = option(250, "steps between looks at how well it does", min=1)
+    patience: int | None = option(None, "stop after so many looks that found it no better", min=1)
+    keep_best: bool = option(False, "also keep what was learned when it did best, as NAME.best.safetensors")
+    preprocessor: str | None = option(
+        None, "a step that prepares each picture before it is looked at, as in `run --preprocessor`"
+    )
+    checkpoint_minutes: float = option(
+        2.0, "minutes after which the work is stored, to go on from with --resume", min=0
+    )
     resume: bool = option(
         False,
-        "go on from the output file's last checkpoint, if there is one; a finished run is extended by --steps, "
-        "or by --minutes",
+        "go on from what an earlier run of the same output file stored last, if there is anything; a finished run is "
+        "made longer by --steps, or by --minutes",
     )
-    seed: int = option(0, "seed of everything random", min=0)
-    device: Literal["auto", "cpu", "cuda", "mps"] = option("auto", "where to train")
-    precision: Literal["auto", "fp32", "bf16", "fp16"] = option("auto", "arithmetic of the network while training")
-    workers: int | None = option(None, "processes that prepare pictures; none given: 0 on a CPU, 8 else", min=0)
+    seed: int = option(0, "number that everything left to chance begins with: the same one gives the same run", min=0)
+    device: Literal["auto", "cpu", "cuda", "mps"] = option(
+        "auto", "what computes: cpu is the processor, cuda an NVIDIA card, mps Apple's; auto takes the fastest"
+    )
+    precision: Literal["auto", "fp32", "bf16", "fp16"] = option(
+        "auto", "how finely is computed: fp32 exactly, bf16 and fp16 rounded, which is faster on some machines"
+    )
+    workers: int | None = option(
+        None,
+        "programs beside this one that prepare pictures; none given: 0 on a processor, 8 with a graphics card",
+        min=0,
+    )
 
     def decisive(self) -> dict[str, Any]:
         """The options that the weights depend on, for their metadata; files by their names."""

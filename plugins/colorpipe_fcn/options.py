@@ -22,5 +22,7 @@ class LearnOptions(Options):
 class TrainOptions(TrainingOptions):
     """Options of the training from a folder."""
 
-    rate: float = option(0.01, "peak learning rate of SGD with momentum 0.9, cosine schedule", min=0, max=1)
-    width: int = option(32, "channels of the three inner layers", min=1, max=1024)
+    rate: float = option(
+        0.01, "how much a step changes at most (the learning rate, of SGD; it falls along a cosine)", min=0, max=1
+    )
+    width: int = option(32, "size of the three inner layers; more learns more, and is slower", min=1, max=1024)

@@ -13,20 +13,32 @@ from colorpipe.training import TrainingOptions
 class EncoderOptions(TrainingOptions):
     """The options that both share."""
 
-    batch: int = option(16, "pictures per step", min=1, max=4096)
-    side: int = option(160, "side of the training crops, pixels, a multiple of 32", min=32, max=1024)
-    final_side: int = option(224, "side of the crops in the last part of the run", min=32, max=1024)
-    encoder: Path | None = option(None, "SqueezeNet 1.1 to start the encoder from (.npz); none: random weights")
-    encoder_rate: float = option(0.3, "its learning rate, as a share of --rate; 0 keeps it as it is", min=0, max=1)
+    batch: int = option(16, "pictures that each step learns from; more need more memory", min=1, max=4096)
+    side: int = option(
+        160, "side of the squares that are cut from the pictures, pixels, a multiple of 32", min=32, max=1024
+    )
+    final_side: int = option(224, "side of the squares in the last part of the run", min=32, max=1024)
+    encoder: Path | None = option(
+        None, "a file of SqueezeNet 1.1 (.npz), which knows how to look at pictures; none: it learns that, too"
+    )
+    encoder_rate: float = option(
+        0.3, "how fast the layers from --encoder learn, as a share of --rate; 0 leaves them as they are", min=0, max=1
+    )
 
 
 @dataclass(frozen=True)
 class GanOptions(EncoderOptions):
     """Options of the GAN's training."""
 
-    rate: float = option(2e-4, "learning rate of Adam, the same for both networks", min=0, max=1)
+    rate: float = option(
+        2e-4, "how much a step changes (the learning rate, of Adam), the same for both networks", min=0, max=1
+    )
     adversarial: float = option(
-        0.1, "weight of fooling the discriminator (BCE) beside the squared error of ab/20; 0: no GAN", min=0, max=100
+        0.1,
+        "how much it goes by what a second network takes for true colours, beside how near it comes to them; 0 not at "
+        "all",
+        min=0,
+        max=100,
     )
 
 
@@ -34,11 +46,13 @@ class GanOptions(EncoderOptions):
 class VaeOptions(EncoderOptions):
     """Options of the VAE's training."""
 
-    rate: float = option(1e-3, "peak learning rate of AdamW, cosine schedule", min=0, max=1)
+    rate: float = option(
+        1e-3, "how much a step changes at most (the learning rate, of AdamW; it falls along a cosine)", min=0, max=1
+    )
     kl: float = option(
         2e-3,
-        "weight of the latent KL, a nat, beside the squared error of ab/20: more makes draws alike",
+        "how alike its several colourings of a picture become: more makes them more alike",
         min=0,
         max=10,
     )
-    kl_steps: int = option(100, "steps over which that weight rises from 0", min=0)
+    kl_steps: int = option(100, "steps in which --kl rises from 0 to its value", min=0)

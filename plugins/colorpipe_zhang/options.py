@@ -13,44 +13,74 @@ from colorpipe.training import TrainingOptions
 class TrainOptions(TrainingOptions):
     """Options of the training of both networks of our own, compact and base."""
 
-    architecture: Literal["compact", "base"] = option("compact", "the network: compact (4 M) or base (24 M parameters)")
+    architecture: Literal["compact", "base"] = option(
+        "compact", "the network: compact, which is fast, or base, six times as large, which is better"
+    )
     start: str = option(
         "encoder",
-        "where to begin: encoder (the bundled network's, under a new decoder), bundled (all of it), random, or a file: "
-        "weights of this network (.safetensors), MobileNetV2 1.0 (.npz) for compact, DINOv2 ViT-S/14 (.pth, .npz) for "
-        "base",
+        "what it knows at the beginning: encoder, how the bundled network looks at pictures but not how it colours "
+        "them; bundled, all of that; random, nothing; or a file of what a network has learned, its weights: of this "
+        "network (.safetensors), of MobileNetV2 1.0 (.npz) for compact, of DINOv2 ViT-S/14 (.pth, .npz) for base",
     )
-    teacher: str | None = option(None, "the network whose distribution is taught too: zhang-base, or a file of weights")
-    taught: float = option(0.7, "share of the loss that is the teacher's, where there is one", min=0, max=1)
+    teacher: str | None = option(
+        None, "a network that it learns from, too: zhang-base, or a file of what another one has learned"
+    )
+    taught: float = option(
+        0.7,
+        "how much it goes by the --teacher, where there is one, and not by the pictures: 0 not at all, 1 alone",
+        min=0,
+        max=1,
+    )
     joint: float = option(
         0.0,
-        "weight of a second loss, the distance of the mean from the true colour in tens of CIE units",
+        "how much it also goes by how far the mean of the colours that it finds likely is from the true one; 0 not at "
+        "all",
         min=0,
         max=10,
     )
     frozen_blocks: int = option(
         3,
-        "compact: the first encoder blocks (of 17) that keep their weights; all learn from a random start",
+        "compact: layers that look at the picture first (of 17) and stay as they are; from --start random all learn",
         min=0,
         max=17,
     )
-    tuned_blocks: int = option(0, "base: the last encoder blocks (of 12) that learn too", min=0, max=12)
+    tuned_blocks: int = option(0, "base: layers that look at the picture last (of 12) and learn, too", min=0, max=12)
     block_falloff: float = option(
-        1.0, "base: each block learns at this share of the rate of the block after it", min=0.1, max=1
+        1.0, "base: how fast each of these layers learns, as a share of the one after it", min=0.1, max=1
     )
-    encoder_rate: float = option(0.2, "learning rate of the encoder, as a share of --rate", min=0, max=1)
-    rebalance: float = option(0.5, "lambda: 0 weighs colours by their rarity, 1 weighs all equally", min=0, max=1)
+    encoder_rate: float = option(
+        0.2, "how fast the layers that look at the picture learn, as a share of --rate", min=0, max=1
+    )
+    rebalance: float = option(
+        0.5, "0 makes most of rare colours, for vivid results; 1 treats each place alike", min=0, max=1
+    )
     rebalance_correction: float = option(
-        1.0, "share of log w taken off the last layer's bias on export: 0 vivid, 1 the true odds", min=0, max=1
+        1.0,
+        "how far rare colours are set back in the file that is written: 0 not at all, vivid; 1 to their true share",
+        min=0,
+        max=1,
     )
-    lift: float = option(0.0, "nats taken off the nearly grey bins on export: more is more colourful", min=0, max=10)
+    lift: float = option(
+        0.0, "how much less likely grey is made in the file that is written: more is more colourful", min=0, max=10
+    )
     restraint: float = option(
-        0.0, "nats taken off on export at a chroma of 100, quadratic in chroma: more is less garish", min=0, max=100
+        0.0,
+        "how much less likely very strong colours are made in the file that is written: more is less garish",
+        min=0,
+        max=100,
     )
     natural_vibrance: float = option(
-        1.8, "by how much weak colours are strengthened, stored as the file's default", min=1.0, max=4.0
+        1.8,
+        "by how much weak colours are strengthened where the file is used and --vibrance is not given",
+        min=1.0,
+        max=4.0,
     )
-    natural_T: float = option(0.8, "softmax temperature stored as the file's default", min=0.01, max=2.0)
+    natural_T: float = option(
+        0.8,
+        "how boldly one colour is chosen where the file is used and --T is not given; less is bolder",
+        min=0.01,
+        max=2.0,
+    )
     natural_grey_T: float | None = option(
-        0.38, "temperature where a place is probably grey, stored as the file's default", min=0.01, max=2.0
+        0.38, "the same where a place is probably grey and --grey-T is not given", min=0.01, max=2.0
     )
