@@ -17,6 +17,21 @@ GRAIN = 2.0
 too well."""
 
 
+def coloured(file: Path | str, size: str) -> Path:
+    """A picture in colour, enlarged, with grain. Made once."""
+    file, (height, width) = Path(file), SIZES[size]
+    if not file.exists():
+        file.parent.mkdir(parents=True, exist_ok=True)
+        picture = cv2.imread(str(ROOT / "samples" / "colour" / "coffee.jpg"))
+        scale = 1.001 * max(height / picture.shape[0], width / picture.shape[1])
+        wide = cv2.resize(picture, None, fx=scale, fy=scale, interpolation=cv2.INTER_CUBIC)
+        top, left = (wide.shape[0] - height) // 2, (wide.shape[1] - width) // 2
+        noise = np.random.default_rng(0).standard_normal((height, width, 1), np.float32) * GRAIN
+        grained = wide[top : top + height, left : left + width] + noise
+        cv2.imwrite(str(file), np.clip(np.rint(grained), 0, 255).astype(np.uint8))
+    return file
+
+
 def photographs(folder: Path | str, size: str, count: int) -> list[Path]:
     """Grey JPEG files of one size: the samples, cut to its aspect, enlarged, with grain. Made once."""
     height, width = SIZES[size]

@@ -175,6 +175,26 @@ class Bench:
         page.close()
         return answer
 
+    def spread(self, name: str) -> dict[str, Any]:
+        """``levin`` and SciPy's direct solution in turns."""
+        side = 640 if self.quick else 1920
+        picture = self.make("coloured", str(self.folder / "coloured-1080p.png"), "1080p")
+        given = {"picture": picture, "side": side, "threads": THREADS}
+        workers = {way: Worker("spread", way=way, **given) for way in ("direct", "fast")}
+        to = {way: str(self.folder / f"{name}-{way}.npy") for way in workers}
+        answers: dict[str, list[dict[str, Any]]] = {way: [] for way in workers}
+        workers["fast"]("solve", to=to["fast"])  # fills caches
+        rounds = min(self.rounds, 3)
+        for turn in range(rounds):
+            for way, worker in workers.items():
+                answers[way].append(worker("solve", to=to[way]))
+            _say(f"  {name} {turn + 1}/{rounds}")
+        apart = workers["fast"]("apart", first=to["fast"], second=to["direct"])
+        for worker in workers.values():
+            worker.close()
+        rates = {way: _rates(found, 1) for way, found in answers.items()}
+        return {"reference": rates["direct"], "ours": rates["fast"], "side": side, "rounds": rounds, **apart}
+
     def start(self, name: str) -> dict[str, Any]:
         """Wall seconds of fresh processes; the fastest counts."""
         picture = self.make("photographs", str(self.folder / "1080p"), "1080p", 1)[0]
@@ -236,6 +256,8 @@ def main() -> None:
             measured[name] = bench.start(name)
         elif name in rows.MEMORY:
             measured[name] = bench.memory(name)
+        elif name in rows.SPREAD:
+            measured[name] = bench.spread(name)
         elif name in rows.PAGE:
             measured[name] = bench.page(name)
         elif name in {row.name for row in rows.FILMS}:

@@ -4,6 +4,7 @@
 ``{"do": "film", "film": FILE, "to": FOLDER}`` -> seconds, cpu, frames, key_frames
 ``{"do": "stages", "film": FILE, "to": FOLDER}`` -> for each stage its wall and CPU seconds a frame
 ``{"do": "stroke", "changes": N}``, or ``"settings"`` -> seconds and CPU seconds of each change on the page
+``{"do": "solve", "to": FILE}`` -> seconds and CPU seconds of spreading painted colours over a picture
 ``{"do": "compare", "picture": FILE, "result": FILE, "step": N}`` -> mean dE2000 of every Nth pixel each way
 """
 
@@ -225,9 +226,43 @@ class Page:
             return bytes(answer.read())
 
 
+class Spread:
+    """``levin``'s problem on one picture in colour, of which dots are painted.
+
+    Args:
+        way: ``fast``, as a run does it, or ``direct``, by SciPy's sparse LU.
+    """
+
+    def __init__(self, way: str, picture: str, side: int, threads: int) -> None:
+        import cv2
+
+        from benchmarks import levin
+
+        cv2.setNumThreads(threads)
+        self._Y, self._uv = levin.photograph(picture, side)
+        self._painted = levin.dots(self._Y.shape)
+        self._way, self._levin = way, levin
+
+    def solve(self, to: str) -> dict[str, Any]:
+        start, cpu = time.perf_counter(), _cpu()
+        if self._way == "fast":
+            found: np.ndarray = self._levin.fast(self._Y, self._uv, self._painted, 4)
+        else:
+            found = self._levin.direct(self._Y, self._uv, self._painted)
+        taken = {"seconds": time.perf_counter() - start, "cpu": _cpu() - cpu}
+        np.save(to, found.astype(np.float32))
+        return taken
+
+    def apart(self, first: str, second: str) -> dict[str, Any]:
+        """RMSE of chroma, and its own RMS, codes of 255."""
+        difference = np.load(first) - np.load(second)
+        missed, signal = (255 * float(np.sqrt(np.mean(values**2))) for values in (difference, self._uv))
+        return {"missed": missed, "signal": signal}
+
+
 def main() -> None:
     kind, arguments = sys.argv[1], json.loads(sys.argv[2])
-    contender = {"reference": Reference, "ours": Ours, "page": Page}[kind](**arguments)
+    contender = {"reference": Reference, "ours": Ours, "page": Page, "spread": Spread}[kind](**arguments)
     print(json.dumps({"ready": True}), flush=True)
     for line in sys.stdin:
         command = json.loads(line)

@@ -69,6 +69,16 @@ def test_memory_and_start_up_are_judged() -> None:
     assert "| 0.3 s | median 0.25 s (least 0.20, CPU 0.10): met |" in table.page(strokes, 5, 2)
 
 
+def test_spreading_is_told_by_medians_with_how_far_it_is_off() -> None:
+    def side(wall: list[float], peak: float) -> dict[str, Any]:
+        return run._rates([{"seconds": seconds, "cpu": 2 * seconds, "peak_mb": peak} for seconds in wall], 1)
+
+    sides = {"reference": side([50.0, 60.0, 90.0], 5000), "ours": side([0.6, 0.5, 0.9], 400)}
+    page = table.page({"levin-hints": {**sides, "side": 1920, "rounds": 3, "missed": 1.234, "signal": 20.0}}, 5, 2)
+    row = "| 1920x1080 | 3 | 60.00 | 120.00 | 5000 | 0.60 | 1.20 | 400 | 100x | 100x | 1.23 (20.0) |"
+    assert row in page.splitlines()
+
+
 def test_rows_have_names_of_their_own_and_shipped_checkpoints_none() -> None:
     assert len(set(rows.EVERY)) == len(rows.EVERY)
     assert {row.network for row in rows.ROWS} == {"eccv16", "siggraph17", "ddcolor-tiny", "deoldify-artistic"}
