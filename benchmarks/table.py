@@ -176,8 +176,8 @@ def _spread(result: dict[str, Any]) -> str:
     )
     side = result["side"]
     return (
-        f"| {side}x{side * 9 // 16} | {result['rounds']} | {seconds} | {wall[0] / wall[1]:.0f}x | {cpu[0] / cpu[1]:.0f}x | "
-        f"{result['missed']:.2f} ({result['signal']:.1f}) |"
+        f"| {side}x{side * 9 // 16} | {result['rounds']} | {seconds} | {wall[0] / wall[1]:.0f}x | "
+        f"{cpu[0] / cpu[1]:.0f}x | {result['missed']:.2f} ({result['signal']:.1f}) |"
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import itertools
+import os
 import shutil
 from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
@@ -32,6 +33,7 @@ from colorpipe.temporal import (
     SpanMerger,
     SpanPlanner,
     SpanStep,
+    hint_tracker,
     small_luma,
     unpacked,
 )
@@ -541,3 +543,80 @@ def test_painted_places_are_found_again_and_dropped_where_they_are_hidden(tmp_pa
         assert abs(columns.mean() - (61.5 - 2 * number)) < 1.5, number
         assert (view[:2, view[2] == 0] == 0).all()
     assert (views[-1][2] > 0).sum() <= 20  # the other spot lies behind the thing
+
+
+def covered(brighter: float) -> tuple[list[np.ndarray], list[tuple[int, int]]]:
+    """A thing that moves to the right over a background, and another that comes over it from there, with grain; and the
+    columns that the other one takes."""
+    chance, back = np.random.default_rng(1), texture("migrant-mother-1936.jpg", (HEIGHT, 300))
+    thing, other = (
+        cv2.GaussianBlur(texture(name, size), (0, 0), 1).astype(float)
+        for name, size in (("cameraman.png", (40, 60)), ("einstein-1947.jpg", (60, 70)))
+    )
+    thing, other = ((one - one.mean()) * 0.8 + level for one, level in ((thing, 120), (other, 120 + brighter)))
+    frames, places = [], []
+    for number in range(30):
+        frame = back[:, 20 : 20 + WIDTH].astype(float)
+        frame[30:70, 50 + number : 110 + number] = thing
+        left = WIDTH - 2 * number
+        frame[20:80, left : left + 70] = other[:, : WIDTH - left]
+        frames.append(np.clip(frame + chance.normal(0, 2, frame.shape), 0, 255).astype(np.uint8))
+        places.append((left, min(WIDTH, left + 70)))
+    return frames, places
+
+
+@pytest.mark.parametrize("brighter", [0, 30])
+def test_a_stroke_fades_on_what_comes_to_cover_its_thing(
+    tmp_path: Path, brighter: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    frames, places = covered(brighter)
+    hints = np.zeros((HEIGHT, WIDTH, 4), np.uint8)
+    hints[40:60, 80:100] = (*RED[::-1], 255)
+
+    def weights() -> list[tuple[float, float]]:
+        """Of each frame, on the other thing and elsewhere."""
+        found = []
+        for view, (left, right) in zip(weighed(tmp_path, frames, hints), places, strict=True):
+            on = float(view[20:80, left:right].sum())
+            found.append((on, float(view.sum()) - on))
+        return found
+
+    now = weights()
+    monkeypatch.setattr(hint_tracker, "AGAIN", 1e9)  # nothing fades
+    without = weights()
+    assert max(on for on, _ in without) > 30  # the motion alone leaves them there
+    assert sum(on for on, _ in now) < 0.5 * sum(on for on, _ in without)
+    for number in range(15):  # nobody is near it yet
+        assert now[number][1] > 0.97 * without[number][1], number
+
+
+def weighed(folder: Path, frames: Sequence[np.ndarray], hints: np.ndarray) -> list[np.ndarray]:
+    """As ``followed``, the weights at the frames' size."""
+    folder = folder / f"{len(list(folder.iterdir()))}"
+    folder.mkdir()
+    assert cv2.imwrite(str(folder / "film.hints.png"), hints)
+    guides = SidecarFiles(hints={0: folder / "film.hints.png"})
+    planner = SpanPlanner(6, [0], HintTracker(guides, MediaOptions()), False)
+    steps = [one for number, frame in enumerate(frames) for one in planner.push(small_luma(frame, 8), number)]
+    size, views = frames[0].shape, []
+    for (step,) in steps + planner.finish():
+        view = planner.tracker(step).hints(size, size)
+        views.append(np.zeros(size, np.float32) if view is None else view.weight)
+    return views
+
+
+FILMS = os.environ.get("COLORPIPE_FILMS", "")
+
+
+@pytest.mark.skipif(not FILMS, reason="COLORPIPE_FILMS names no folder of films in colour")
+@pytest.mark.slow
+def test_on_real_films_strokes_stay_on_their_colour_and_fade_on_others() -> None:
+    from benchmarks import film_hints
+
+    told = np.zeros(5)
+    for film in sorted(Path(FILMS).glob("sam2*.mp4")):
+        told += film_hints.followed(film_hints.read(str(film))[:46])[40]
+    points, right, right_left, wrong, wrong_left = told
+    assert right > 0.7 * points
+    assert right_left > 0.85 * right
+    assert wrong_left < 0.6 * wrong

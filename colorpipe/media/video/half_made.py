@@ -73,30 +73,32 @@ def _read(manifests: list[Path], folder: Path) -> HalfMade | None:
     return found
 
 
-def make_room(result: Path, job: Mapping[str, Any]) -> list[str]:
+def make_room(result: Path, job: Mapping[str, Any]) -> tuple[str, bool]:
     """Put another job's segments aside, and bring those of this job back that were put aside.
 
     Returns:
-        Remarks for a person, one sentence each.
+        A remark for a person, or nothing; and whether what it says ends once this film is finished.
 
     Raises:
         OSError: they cannot be moved.
     """
-    wanted, folder, notes = plain(job), working_folder(result), []
+    wanted, folder, note, own = plain(job), working_folder(result), "", False
     there = half_made(folder)
     if there is not None and there.job != wanted:
         kept = _put_aside(result, there)
-        whose = f"this film, made with other settings, are kept in {kept} until it is finished"
-        if not _same_source(there.job, job):
-            whose = f"{there.source} are kept in {kept} until that film is finished"
-        notes.append(f"{there.frames} frames of {whose}; remove the folder if it is not wanted")
+        own = _same_source(there.job, job)
+        whose = "this film, made with other settings," if own else there.source
+        note = (
+            f"{there.frames} frames of {whose} are kept in {kept} until {'it' if own else 'that film'} is finished; "
+            "remove the folder if it is not wanted"
+        )
         there = None
     if there is None:
-        for own in [one.folder for one in _kept_beside(result) if one.job == wanted][:1]:
+        for mine in [one.folder for one in _kept_beside(result) if one.job == wanted][:1]:
             remove(folder)
             with contextlib.suppress(FileNotFoundError):  # another run was quicker
-                os.replace(own, folder)
-    return notes
+                os.replace(mine, folder)
+    return note, own
 
 
 def _put_aside(result: Path, there: HalfMade) -> Path:

@@ -134,14 +134,14 @@ class Segments:
     def __init__(self, result: Path, job: Mapping[str, Any] | None = None, source: str = "") -> None:
         self._job, self._source = job, source
         self._result = result
-        self.notes: list[str] = []
-        """Remarks for a person, one sentence each."""
+        self.note, self.note_passes = "", False
+        """A remark for a person, and whether it is no longer true once the film is finished."""
         self._opened = False
         self._whole: list[Segment] = []
         result.parent.mkdir(parents=True, exist_ok=True)
         self.folder = partial_path(result) if job is None else working_folder(result)
         if job is not None:
-            self.notes += make_room(result, job)
+            self.note, self.note_passes = make_room(result, job)
         self.folder.mkdir(exist_ok=True)
         self.joined = self.folder / f"result{result.suffix}"
         """The path of the joined film."""

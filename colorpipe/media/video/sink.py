@@ -104,7 +104,7 @@ class VideoSink(Sink):
         self._closing = contextlib.ExitStack()
         try:
             self._segments = Segments(path, job, str(source.path))
-            self._notes += self._segments.notes
+            self._notes += filter(None, [self._segments.note])
         except OSError as error:
             raise unwritable(path, error) from None
         try:
@@ -180,6 +180,8 @@ class VideoSink(Sink):
             self.abort()
             raise
         self._closed = True
+        if self._segments.note_passes:
+            self._notes.remove(self._segments.note)
         if not self._resumable:
             self._segments.discard()
 
