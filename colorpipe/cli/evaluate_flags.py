@@ -35,9 +35,10 @@ class EvaluateFlags:
         list[str] | None,
         flag(
             "What is measured: psnr and ssim, how near to the true picture (more is better); de00, how far off its "
-            "colours are, as the eye sees it (less is better); colourfulness, how strong they are; `colorpipe plugins` "
-            "lists all; repeatable \\[default: these four; for films psnr, de00, colourfulness, and cdc, flicker and "
-            "warp-error, which tell how steady the colours are]",
+            "colours are, as the eye sees it (less is better); colourfulness, how strong they are; of films also cdc, "
+            "flicker and warp-error, how unsteady they are; `colorpipe plugins` lists all; repeatable "
+            "\\[default: psnr, ssim, de00, colourfulness; for films psnr, de00, colourfulness, cdc, flicker, "
+            "warp-error]",
             METHOD,
             metavar="SPEC",
         ),
