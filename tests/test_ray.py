@@ -32,6 +32,7 @@ from tests.test_cluster import PAINTER, album, journal, results, six_shots, whol
 
 ray = pytest.importorskip("ray")
 pytestmark = [
+    pytest.mark.extra,
     pytest.mark.skipif(sys.platform == "win32", reason="there is no SIGKILL"),
     pytest.mark.filterwarnings("ignore"),  # Ray's own: deprecations, sockets that it leaves
     pytest.mark.timeout(900),

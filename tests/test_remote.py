@@ -228,6 +228,7 @@ def test_without_fsspec_it_is_one_line(album: Path, cli: Cli, monkeypatch: pytes
 
 
 @pytest.mark.slow
+@pytest.mark.extra
 def test_s3_itself(tmp_path: Path, tint: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A server that speaks S3, on this machine."""
     moto = pytest.importorskip("moto.server")
