@@ -26,6 +26,7 @@ from tests.conftest import Cli
 
 SAMPLES = Path(__file__).parents[1] / "samples"
 PICTURE = SAMPLES / "einstein-1947.jpg"
+pytestmark = pytest.mark.extra
 needs_openvino = pytest.mark.skipif(not openvino_library.version(), reason="needs the extra openvino")
 
 
@@ -340,7 +341,6 @@ def test_results_of_another_engine_are_made_anew_and_recipes_repeat_theirs(cli: 
 
 
 @needs_openvino
-@pytest.mark.skipif(not openvino_library.version(), reason="needs the extra openvino")
 def test_int8_is_calibrated_told_kept_and_refused_over_the_limit(cli: Cli, workplace: Path) -> None:
     pytest.importorskip("nncf")
     colour = SAMPLES / "colour"
@@ -359,6 +359,7 @@ def test_int8_is_calibrated_told_kept_and_refused_over_the_limit(cli: Cli, workp
     assert len(list(Path("taken").rglob("*.*g"))) >= 7
 
 
+@needs_openvino
 def test_int8_without_calibration_says_what_to_do() -> None:
     pytest.importorskip("nncf")
     made = session(Plain, precision="int8")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import gc
 import itertools
 import os
@@ -97,6 +98,12 @@ def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def plain(clip: Path) -> np.ndarray:
     """What becomes of it without hints."""
     return frames_of(colorize(clip, clip.parent / "plain"))
+
+
+@pytest.fixture(scope="module")
+def painted(clip: Path) -> np.ndarray:
+    """The same, by the method that takes no hints."""
+    return frames_of(colorize(clip, clip.parent / "painted", Painter))
 
 
 @pytest.fixture
@@ -258,18 +265,16 @@ def test_a_session_takes_the_files_beside_a_film_as_a_run_does(film: Path, tmp_p
     assert changed(plain, led) == ([9] if temporal == "none" else list(range(9, CUT)))
 
 
-def test_hints_lead_a_method_that_takes_none(film: Path, tmp_path: Path) -> None:
+def test_hints_lead_a_method_that_takes_none(film: Path, tmp_path: Path, painted: np.ndarray) -> None:
     film.with_name("film.9.reference.png").write_text("no picture")
-    plain = frames_of(colorize(film, tmp_path / "plain", Painter))
     paint(film.with_name("film.0009.hints.png"), middle(9), RED)
     led = frames_of(colorize(film, tmp_path / "led", Painter))
-    assert changed(plain, led) == list(range(9, CUT))
+    assert changed(painted, led) == list(range(9, CUT))
     for number in range(9, CUT):
-        assert redness(led[number], middle(number)) > redness(plain[number], middle(number)) + 30, number
+        assert redness(led[number], middle(number)) > redness(painted[number], middle(number)) + 30, number
 
 
-def test_hints_on_two_frames_both_hold_to_the_end_of_the_shot(film: Path, tmp_path: Path) -> None:
-    plain = frames_of(colorize(film, tmp_path / "plain", Painter))
+def test_hints_on_two_frames_both_hold_to_the_end_of_the_shot(film: Path, tmp_path: Path, painted: np.ndarray) -> None:
     drawn = film.with_name("film.hints.json")
     aside = (82, 140)
     strokes = [
@@ -278,16 +283,16 @@ def test_hints_on_two_frames_both_hold_to_the_end_of_the_shot(film: Path, tmp_pa
     ]
     write_strokes(drawn, StrokeFile((WIDTH, HEIGHT), tuple(strokes)))
     led = frames_of(colorize(film, tmp_path / "led", Painter))
-    assert changed(plain, led) == list(range(4, CUT))
+    assert changed(painted, led) == list(range(4, CUT))
     for number in range(9, CUT):
-        assert redness(led[number], middle(number)) > redness(plain[number], middle(number)) + 25, number
-        assert redness(led[number], aside) > redness(plain[number], aside) + 25, number
+        assert redness(led[number], middle(number)) > redness(painted[number], middle(number)) + 25, number
+        assert redness(led[number], aside) > redness(painted[number], aside) + 25, number
 
 
 # --- going on, and beginning anew -------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("frames", "kept"), [(11, 9), (22, 17)])
+@pytest.mark.parametrize(("frames", "kept"), [(11, 9), pytest.param(22, 17, marks=pytest.mark.slow)])
 def test_who_goes_on_makes_the_same_film(
     film: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, frames: int, kept: int
 ) -> None:
@@ -315,12 +320,13 @@ def test_a_hint_file_that_comes_changes_or_goes_makes_the_result_anew(film: Path
     write_grey(film.with_name("photo.png"), HEIGHT, WIDTH)
     for source, name in ((film, "film.7.hints.png"), (film.with_name("photo.png"), "photo.hints.png")):
         hints = source.with_name(name)
-        statuses = [colorize(source, tmp_path / "out").status]
+        made = functools.partial(colorize, source, tmp_path / "out", temporal="none")
+        statuses = [made().status]
         for colour in (RED, BLUE):
             paint(hints, (40, 40), colour)
-            statuses += [colorize(source, tmp_path / "out").status for _ in range(2)]
+            statuses += [made().status for _ in range(2)]
         hints.unlink()
-        statuses.append(colorize(source, tmp_path / "out").status)
+        statuses.append(made().status)
         assert statuses == ["done", "done", "skipped", "done", "skipped", "done"]
 
 
@@ -460,7 +466,10 @@ def woven(
     return made + merger.finish()
 
 
-@pytest.mark.parametrize("named", [(), (0, 6), (1, 2, 3, 17), (5, CUT - 1), (CUT, FRAMES - 1)])
+@pytest.mark.parametrize(
+    "named",
+    [(), (1, 2, 3, 17), (CUT, FRAMES - 1), *(pytest.param(x, marks=pytest.mark.slow) for x in ((0, 6), (5, CUT - 1)))],
+)
 def test_each_strand_is_what_a_film_from_there_on_would_be(named: tuple[int, ...]) -> None:
     small = [small_luma(luma, 8) for luma in lumas()]
     made = woven(small, named)

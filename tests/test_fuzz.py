@@ -142,7 +142,7 @@ def hunt(corpus: Corpus, folder: Path, reader: Callable[[Path], None], examples:
     return sound
 
 
-@pytest.mark.parametrize("examples", [150, pytest.param(None, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("examples", [60, pytest.param(None, marks=pytest.mark.slow)])
 def test_damaged_stills(stills: Corpus, tmp_path: Path, examples: int | None) -> None:
     for suffix, data in stills:  # what is whole is read
         (tmp_path / f"whole{suffix}").write_bytes(data)
@@ -150,7 +150,7 @@ def test_damaged_stills(stills: Corpus, tmp_path: Path, examples: int | None) ->
     assert hunt(stills, tmp_path, read_media, examples) > 0
 
 
-@pytest.mark.parametrize("examples", [100, pytest.param(None, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("examples", [40, pytest.param(None, marks=pytest.mark.slow)])
 def test_damaged_films(films: Corpus, tmp_path: Path, examples: int | None) -> None:
     for suffix, data in films:
         (tmp_path / f"whole{suffix}").write_bytes(data)
@@ -158,7 +158,7 @@ def test_damaged_films(films: Corpus, tmp_path: Path, examples: int | None) -> N
     assert hunt(films, tmp_path, read_media, examples) > 0
 
 
-@pytest.mark.parametrize("examples", [150, pytest.param(None, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("examples", [60, pytest.param(None, marks=pytest.mark.slow)])
 def test_damaged_checkpoints(checkpoints: Corpus, tmp_path: Path, examples: int | None) -> None:
     for suffix, data in checkpoints:
         (tmp_path / f"whole{suffix}").write_bytes(data)
@@ -166,7 +166,7 @@ def test_damaged_checkpoints(checkpoints: Corpus, tmp_path: Path, examples: int 
     hunt(checkpoints, tmp_path, read_checkpoint, examples)
 
 
-@pytest.mark.parametrize("examples", [50, pytest.param(None, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("examples", [25, pytest.param(None, marks=pytest.mark.slow)])
 def test_a_damaged_result_is_reported(films: Corpus, tmp_path: Path, examples: int | None) -> None:
     """``verify`` answers with a report, whatever the result is."""
     whole = tmp_path / f"whole{films[0][0]}"

@@ -27,7 +27,10 @@ def scores_of(method: str) -> list[Score]:
     return [score(session, small(name, 192), drawing, 3, 0.016) for name in NAMES]
 
 
-@pytest.mark.parametrize("method", ["zhang", "zhang:zhang-compact", "gan", "fcn"])
+@pytest.mark.parametrize(
+    "method",
+    ["zhang", "gan", *(pytest.param(more, marks=pytest.mark.slow) for more in ("zhang:zhang-compact", "fcn"))],
+)
 def test_three_points_of_the_true_colours_bring_a_picture_nearer_and_leave_far_places_alone(method: str) -> None:
     scores = scores_of(method)
     gains = [one.after - one.before for one in scores]
@@ -38,6 +41,7 @@ def test_three_points_of_the_true_colours_bring_a_picture_nearer_and_leave_far_p
     assert fill > leak + 0.05  # the point's own surface takes its colour, others less
 
 
+@pytest.mark.slow
 def test_a_network_of_random_weights_is_led_as_well(tmp_path: Path) -> None:
     file = checkpoint(tmp_path / "eccv16.pth", "eccv16")
     session, drawing = session_of(f"zhang:{file}"), np.random.default_rng(3)

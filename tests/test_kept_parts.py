@@ -135,6 +135,7 @@ def test_heic_without_its_extra_is_told_apart_from_damage(tmp_path: Path, monkey
     assert "damaged" not in str(caught.value)
 
 
+@pytest.mark.extra
 def test_a_heic_file_that_is_no_more_than_its_header_is_damaged(tmp_path: Path) -> None:
     pytest.importorskip("pi_heif", reason="the extra heic is not installed")
     (tmp_path / "a.heic").write_bytes(b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + bytes(200))

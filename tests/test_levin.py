@@ -60,7 +60,7 @@ def photograph(name: str, side: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 @pytest.mark.parametrize("dots", [0, 3])
-@pytest.mark.parametrize("name", ["astronaut.jpg", "coffee.jpg"])
+@pytest.mark.parametrize("name", [pytest.param("astronaut.jpg", marks=pytest.mark.slow), "coffee.jpg"])
 def test_five_percent_of_the_true_chroma_give_what_the_direct_solution_gives(name: str, dots: int) -> None:
     Y, uv = photograph(name, 100)
     rng, scribbled = np.random.default_rng(0), np.zeros(Y.shape, bool)

@@ -54,7 +54,7 @@ def psnr(path: Path, bgr: np.ndarray) -> float:
 
 
 @pytest.mark.parametrize(("scale", "turn"), [(0.8, 0), (1.4, 0), (0.6, 3)])
-@pytest.mark.parametrize("name", ["coffee.jpg", "astronaut.jpg"])
+@pytest.mark.parametrize("name", ["coffee.jpg", pytest.param("astronaut.jpg", marks=pytest.mark.slow)])
 def test_a_worn_copy_gives_back_the_true_picture(name: str, scale: float, turn: float, tmp_path: Path) -> None:
     bgr = truth(name)
     original = write_grey_of(tmp_path / "grey.png", bgr)

@@ -46,8 +46,8 @@ TRAINING = shlex.split(
     "--steps 1 --batch 2 --side 32 --final-side 32 --held-out 2 --validate-every 1 --workers 0 --device cpu"
 )
 """Cuts a training to one step; the last of two equal flags counts."""
-SLOW = ("training",)
-"""Pages whose commands take long, however small the files are."""
+SLOW = ("training", "index")
+"""Pages whose commands take long, however small the files are, or are those of the README."""
 NOT_BUNDLED = frozenset({"siggraph17"})
 """Methods that run with random weights, in the place of those that are downloaded."""
 ALBUM = {

@@ -39,7 +39,7 @@ def states(album: Album) -> list[str]:
 
 def test_a_saved_photo_comes_out_of_run_byte_for_byte(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    photo(tmp_path / "coat.jpg", side=640)
+    photo(tmp_path / "coat.jpg", side=320)
     source = Path("coat.jpg").read_bytes()
     album = Album(["coat.jpg"], recipe=RECIPE)
     album.paint(1, 0, [stroke(0.2, 0.2, 0.03), stroke(0.7, 0.8, kind="keep", lab=None)])
@@ -76,25 +76,25 @@ def test_a_saved_photo_comes_out_of_run_byte_for_byte(tmp_path: Path, monkeypatc
 
 def test_a_saved_film_comes_out_of_run_byte_for_byte(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    film(tmp_path / "film.mp4")
+    film(tmp_path / "film.mp4", (8, 7))
     album = Album(["film.mp4"], Path("out"), RECIPE)
     with pytest.raises(InputError, match="not looked through"):
         album.studio.picture(album.item(1), 5, "grey")
     album.scan(1)
     assert finished(album)["state"] == "done"
     told = album.item_told(1)["film"]
-    assert [(shot["first"], shot["last"]) for shot in told["shots"]] == [(0, 13), (14, 25)]
-    assert {0, 14} <= set(told["keys"])
-    album.paint(1, 16, [stroke(0.5, 0.5, 0.1)])
+    assert [(shot["first"], shot["last"]) for shot in told["shots"]] == [(0, 7), (8, 14)]
+    assert {0, 8} <= set(told["keys"])
+    album.paint(1, 10, [stroke(0.5, 0.5, 0.1)])
     album.paint(1, 3, [stroke(0.2, 0.2, 0.1, name="door")])
     album.preview(1, 1)
     assert finished(album)["state"] == "done"
     preview = album.films.preview_told(album.item(1))
-    assert (preview["first"], preview["count"], preview["current"]) == (14, 12, True)
-    shown = decoded(album.films.preview_frame(album.item(1), 6)).astype(int)
+    assert (preview["first"], preview["count"], preview["current"]) == (8, 7, True)
+    shown = decoded(album.films.preview_frame(album.item(1), 3)).astype(int)
     album.save("changed")
     assert finished(album)["state"] == "done", finished(album)
-    assert read_strokes(Path("film.000016.hints.json")).strokes[0].frame == 0
+    assert read_strokes(Path("film.000010.hints.json")).strokes[0].frame == 0
     assert Path("film.000003.hints.json").is_file()
     assert colours.read(Path()) == {"door": (-40.0, 35.0)}
     assert main(["run", "film.mp4", "-o", "again/", "--recipe", "out/film.mp4.recipe.json"]) == 0
@@ -103,14 +103,14 @@ def test_a_saved_film_comes_out_of_run_byte_for_byte(tmp_path: Path, monkeypatch
     made = list(open_source(Path("out/film.mp4"), MediaOptions()))
     from colorpipe import color
 
-    assert np.abs(shown - color.rgb(made[20]) * 255).mean() < 6
-    greenness = [color.rgb(frame)[48, 64, 1] - color.rgb(frame)[48, 64, 0] for frame in (made[13], made[16], made[25])]
+    assert np.abs(shown - color.rgb(made[11]) * 255).mean() < 6
+    greenness = [color.rgb(frame)[48, 64, 1] - color.rgb(frame)[48, 64, 0] for frame in (made[7], made[10], made[14])]
     assert greenness[1] > greenness[0] + 0.1
-    album.paint(1, 16, [])
+    album.paint(1, 10, [])
     assert album.films.preview_told(album.item(1))["current"] is False
     album.save("all")
     finished(album)
-    assert not Path("film.000016.hints.json").exists()
+    assert not Path("film.000010.hints.json").exists()
 
 
 def test_every_frame_of_a_film_is_found_by_seeking(tmp_path: Path) -> None:

@@ -119,7 +119,7 @@ def test_a_palette_gives_its_own_colours_alone() -> None:
     assert right.mean() > 0.9
 
 
-@pytest.mark.parametrize("output", ["rgb", "palette"])
+@pytest.mark.parametrize("output", ["rgb", pytest.param("palette", marks=pytest.mark.slow)])
 def test_half_a_photograph_colours_the_other_half(output: str) -> None:
     rgb = cv2.resize(cv2.imread(str(COFFEE))[..., ::-1], (120, 120), interpolation=cv2.INTER_AREA)
     left, right = np.ascontiguousarray(rgb[:, :60]), np.ascontiguousarray(rgb[:, 60:])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from pathlib import Path
 
@@ -54,6 +55,7 @@ def plain(text: str) -> str:
     return " ".join(re.sub(r"[╭╮╰╯│─]", " ", text).split())
 
 
+@functools.cache
 def texts() -> dict[str, str]:
     """Flag -> its help, of the core and of the methods that are used when none is named."""
     host = PluginHost.load()

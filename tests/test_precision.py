@@ -169,7 +169,7 @@ class Deep(Painter):
     [
         ((0.1, 2.0), "fp32", "exact arithmetic: faster here"),
         ((0.1, 0.02), "bf16", "rounded arithmetic: "),
-        ((0.1, 0.02, 0.1), "fp32", "would change the colours"),
+        pytest.param((0.1, 0.02, 0.1), "fp32", "would change the colours", marks=pytest.mark.slow),
     ],
 )
 def test_the_trial_of_a_large_network_ends_after_a_few_layers(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import os
 import re
+import shutil
 import subprocess
 import sys
 import venv
@@ -104,14 +105,18 @@ session.colorise("grandmother.jpg")
 
 
 def test_types_are_found_after_an_editable_install(tmp_path: Path) -> None:
-    """Without the dependencies in reach, whose reading would take mypy a minute."""
-    home, script = tmp_path / "home", tmp_path / "user.py"
+    """Without the dependencies in reach, whose reading would take mypy a minute. A build writes in its tree: a copy."""
+    home, script, tree = tmp_path / "home", tmp_path / "user.py", tmp_path / "tree"
+    for folder in ("colorpipe", "plugins", "tools"):
+        shutil.copytree(ROOT / folder, tree / folder, ignore=shutil.ignore_patterns("__pycache__", "*.safetensors"))
+    for file in ("pyproject.toml", "README.md", "LICENSE", "MANIFEST.in"):
+        shutil.copy(ROOT / file, tree / file)
     script.write_text(USER)
     venv.create(home, with_pip=False)
     built = subprocess.run(
         [sys.executable, "-c", f"import build_backend; print(build_backend.build_editable({str(tmp_path)!r}))"],
-        cwd=ROOT,
-        env={**os.environ, "PYTHONPATH": str(ROOT / "tools")},
+        cwd=tree,
+        env={**os.environ, "PYTHONPATH": str(tree / "tools")},
         capture_output=True,
         text=True,
         check=False,

@@ -32,6 +32,7 @@ from tests.test_cluster import DREAMER, PAINTER, album, journal, results, six_sh
 
 ray = pytest.importorskip("ray")
 pytestmark = [
+    pytest.mark.extra,
     pytest.mark.skipif(sys.platform == "win32", reason="there is no SIGKILL"),
     pytest.mark.filterwarnings("ignore"),  # Ray's own: deprecations, sockets that it leaves
     pytest.mark.timeout(900),
@@ -193,7 +194,7 @@ def seen(output: Path) -> int:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("seed", range(2))
 @pytest.mark.parametrize("kill", [kill_worker, kill_node, kill_driver])
 def test_everything_is_done_once_whatever_is_killed(
     nodes: Nodes, large: tuple[Path, dict[str, object], set[str], Path], tmp_path: Path,

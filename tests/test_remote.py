@@ -136,7 +136,7 @@ def test_what_a_person_changed_is_left_and_told(album: Path, tint: Path, memory:
     assert [str(outcome.input) for outcome in outcomes if outcome.notes] == [f"{IN}/1/1.png"]
 
 
-@pytest.mark.parametrize("sent", [0, 1, 4, 9, 13])
+@pytest.mark.parametrize("sent", [0, 4, 13, *(pytest.param(more, marks=pytest.mark.slow) for more in (1, 9))])
 def test_a_run_that_ends_at_any_object_is_taken_up(
     album: Path, tmp_path: Path, tint: Path, memory: Any, monkeypatch: pytest.MonkeyPatch, sent: int
 ) -> None:
@@ -228,6 +228,7 @@ def test_without_fsspec_it_is_one_line(album: Path, cli: Cli, monkeypatch: pytes
 
 
 @pytest.mark.slow
+@pytest.mark.extra
 def test_s3_itself(tmp_path: Path, tint: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A server that speaks S3, on this machine."""
     moto = pytest.importorskip("moto.server")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ import pytest
 
 from colorpipe import Session, pages
 from colorpipe.batch.journal import NAME, Journal
+from colorpipe.cli.app import main
 from colorpipe.media import open_source
 from colorpipe.plugins.host import PluginHost
 from colorpipe.review import gather, page, reasons, records, small
@@ -47,20 +49,46 @@ def colorpipe_colorizers():
 """
 
 
-@pytest.fixture
-def results(workplace: Path, cli: Cli) -> Path:
-    """Nine pictures, a film, and a file that is no picture, run into ``out``."""
-    Path("unsure.py").write_text(UNSURE)
+RUN = ("run", "album", "-o", "out", "--colorizer", "unsure", "--plugin", "unsure.py")
+
+
+def lay_album(folder: Path) -> None:
+    """Nine pictures, a film, and a file that is no picture."""
+    (folder / "unsure.py").write_text(UNSURE)
     for number in range(9):
-        write_grey(workplace / "album" / f"{number}.png", seed=number)
-    (workplace / "album" / "broken.png").write_bytes(b"\x89PNG\r\n\x1a\n and no more")
-    small_film(workplace / "album" / "film.mkv", 8)
+        write_grey(folder / "album" / f"{number}.png", seed=number)
+    (folder / "album" / "broken.png").write_bytes(b"\x89PNG\r\n\x1a\n and no more")
+    small_film(folder / "album" / "film.mkv", 8)
+
+
+@pytest.fixture(scope="module")
+def run_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The album, run into ``out``."""
+    folder = tmp_path_factory.mktemp("run")
+    lay_album(folder)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        assert main([*RUN]) == 1
+    return folder
+
+
+@pytest.fixture
+def results(run_once: Path, workplace: Path) -> Path:
+    """A copy of that run, as somebody moves a folder with all that belongs to it."""
+    shutil.copytree(run_once, workplace, dirs_exist_ok=True)
+    return workplace / "out"
+
+
+@pytest.fixture
+def made_here(workplace: Path, cli: Cli) -> Path:
+    """The same, not moved: another run takes it up."""
+    lay_album(workplace)
     again(cli, status=1)
     return workplace / "out"
 
 
 def again(cli: Cli, *words: str, status: int = 0) -> str:
-    done, _, told = cli("run", "album", "-o", "out", "--colorizer", "unsure", "--plugin", "unsure.py", *words)
+    done, _, told = cli(*RUN, *words)
     assert done == status, told
     return told
 
@@ -116,11 +144,11 @@ def test_a_folder_without_a_result_gets_no_journal(workplace: Path, cli: Cli) ->
     assert not Path("out", NAME).exists()
 
 
-def test_records_tell_each_fate(results: Path, cli: Cli) -> None:
-    (results / "1.png").unlink()
-    with (results / NAME).open("a") as file:
+def test_records_tell_each_fate(made_here: Path, cli: Cli) -> None:
+    (made_here / "1.png").unlink()
+    with (made_here / NAME).open("a") as file:
         file.write('{"event": "begun", "output": "x.png", "source": {"path": "album/x.png"}}\n{"event": "done", "outp')
-    found = {record.output.name: record for record in records.read(results)}
+    found = {record.output.name: record for record in records.read(made_here)}
     fates = {name: record.status for name, record in found.items()}
     assert fates == {
         **{f"{number}.png": "done" for number in range(9)},
@@ -132,13 +160,13 @@ def test_records_tell_each_fate(results: Path, cli: Cli) -> None:
     assert found["broken.png"].source == Path(os.path.abspath("album/broken.png"))
     write_grey(Path("album/broken.png"))
     again(cli)
-    assert {record.output.name: record.status for record in records.read(results)}["broken.png"] == "done"
+    assert {record.output.name: record.status for record in records.read(made_here)}["broken.png"] == "done"
 
 
-def test_a_result_whose_next_run_failed_is_told(results: Path, cli: Cli) -> None:
+def test_a_result_whose_next_run_failed_is_told(made_here: Path, cli: Cli) -> None:
     Path("album/3.png").write_bytes(b"\x89PNG\r\n\x1a\n and no more")
     again(cli, status=1)
-    record = next(record for record in records.read(results) if record.output.name == "3.png")
+    record = next(record for record in records.read(made_here) if record.output.name == "3.png")
     assert record.status == "failed"
     assert record.output.exists()
 
@@ -274,7 +302,7 @@ def test_the_page_has_each_result_with_its_pictures(results: Path, cli: Cli) -> 
         assert word not in text
 
 
-def test_a_second_page_is_made_from_what_is_known(results: Path, cli: Cli) -> None:
+def test_a_second_page_is_made_from_what_is_known(made_here: Path, cli: Cli) -> None:
     cli("review", "out")
     file = Path("out-review/index.html")
     first, folder = entries(file), page.folder_of(file)
@@ -393,11 +421,11 @@ def test_a_result_that_a_person_changed(results: Path, cli: Cli) -> None:
     assert "changed" not in [reason[0] for reason in found["6.png"]["r"]]
 
 
-def test_a_colorizer_is_asked_where_the_run_kept_nothing(results: Path, cli: Cli) -> None:
-    kept = entries_by_confidence(results, cli, "kept.html")
-    told = [json.dumps({key: value for key, value in entry.items() if key != "facts"}) for entry in lines(results)]
-    (results / NAME).write_text("\n".join(told) + "\n")
-    asked = entries_by_confidence(results, cli, "asked.html", "--colorizer", "unsure", "--plugin", "unsure.py")
+def test_a_colorizer_is_asked_where_the_run_kept_nothing(made_here: Path, cli: Cli) -> None:
+    kept = entries_by_confidence(made_here, cli, "kept.html")
+    told = [json.dumps({key: value for key, value in entry.items() if key != "facts"}) for entry in lines(made_here)]
+    (made_here / NAME).write_text("\n".join(told) + "\n")
+    asked = entries_by_confidence(made_here, cli, "asked.html", "--colorizer", "unsure", "--plugin", "unsure.py")
     pictures = [name for name in kept if name.endswith(".png")]
     assert len(pictures) == 10
     assert [asked[name] for name in pictures] == pytest.approx([kept[name] for name in pictures], abs=1e-3)
@@ -405,6 +433,7 @@ def test_a_colorizer_is_asked_where_the_run_kept_nothing(results: Path, cli: Cli
 
 
 @pytest.mark.slow
+@pytest.mark.extra
 def test_another_engine_tells_the_same_confidence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("openvino")
     monkeypatch.setenv("COLORPIPE_CACHE", str(tmp_path / "cache"))

@@ -84,6 +84,7 @@ def test_nothing_of_a_dry_run_and_one_line_where_it_cannot_be(album: Path, cli: 
 
 
 SLOW = """
+import os
 import time
 import colorpipe
 from colorpipe import Chroma, Colorizer, hookimpl
@@ -97,7 +98,7 @@ class Slow(Colorizer):
     def predict(self, batch):
         import torch
 
-        time.sleep(0.4)
+        time.sleep(float(os.environ.get("SECONDS", 0)))
         return Chroma(torch.full((len(batch), 2, 4, 4), 20.0))
 
 
@@ -114,7 +115,8 @@ def test_a_killed_run_leaves_a_whole_page_and_the_next_one_completes_it(workplac
     command = ["run", "album", "-o", "out", "--colorizer", "slow", "--plugin", "slow.py", "--report", "rep"]
     start = "import sys; from colorpipe.review import report; report.PAUSE = 0.2; "
     start += "from colorpipe.cli.app import main; sys.exit(main(sys.argv[1:]))"
-    run = subprocess.Popen([sys.executable, "-c", start, *command], stderr=subprocess.DEVNULL)
+    environment = {**os.environ, "SECONDS": "0.3"}
+    run = subprocess.Popen([sys.executable, "-c", start, *command], stderr=subprocess.DEVNULL, env=environment)
     file, end = Path("rep/index.html"), time.monotonic() + 120
     while not (file.exists() and len(data_of(file)["pictures"]) >= 3):  # whole whenever it is looked at
         assert time.monotonic() < end

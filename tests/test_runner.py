@@ -236,7 +236,12 @@ run(RunRequest([sys.argv[1]], recipe, Path(sys.argv[2])), host_with(Slow), Tell(
 
 
 @pytest.mark.parametrize(
-    ("end", "device"), [(signal.SIGINT, "cpu"), (signal.SIGKILL, "cpu"), (signal.SIGINT, "cpu,cpu")]
+    ("end", "device"),
+    [
+        (signal.SIGINT, "cpu"),
+        (signal.SIGKILL, "cpu"),
+        pytest.param(signal.SIGINT, "cpu,cpu", marks=pytest.mark.slow),
+    ],
 )
 def test_a_run_that_is_stopped_leaves_whole_files_and_the_next_goes_on(
     tmp_path: Path, end: signal.Signals, device: str

@@ -279,7 +279,7 @@ def test_memory_does_not_grow_with_the_number_of_segments(tmp_path: Path, monkey
     def resident() -> float:
         return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 1e6
 
-    source = make_clip(tmp_path / "in.mkv", ticks=range(0, 40 * 120, 40), size=(640, 360))
+    source = make_clip(tmp_path / "in.mkv", ticks=range(0, 40 * 80, 40), size=(640, 360))
     with open_video(source, X264) as film, VideoSink(tmp_path / "out.mp4", film, X264, segment_frames=8) as sink:
         gc.disable()
         try:

@@ -118,7 +118,7 @@ def test_the_same_seed_gives_the_same_weights(data: Path, tmp_path: Path) -> Non
 def test_a_killed_run_goes_on_along_the_same_curve(data: Path, tmp_path: Path) -> None:
     """SIGKILL in the middle, then resume: log and weights equal those of a run that was left alone."""
     whole, cut = tmp_path / "whole.safetensors", tmp_path / "cut.safetensors"
-    training.fit(TinyTask(options(steps=40)), data, whole)
+    training.fit(TinyTask(options(steps=20)), data, whole)
     script = (
         "import sys, time; sys.path[:0] = [sys.argv[1]]\n"
         "from pathlib import Path\n"
@@ -127,7 +127,7 @@ def test_a_killed_run_goes_on_along_the_same_curve(data: Path, tmp_path: Path) -
         "    def loss(self, network, L, ab, step):\n"
         "        time.sleep(0.05 if step < 9 else 60)\n"
         "        return super().loss(network, L, ab, step)\n"
-        "t.training.fit(Slow(t.options(steps=40, checkpoint_minutes=0)), Path(sys.argv[2]), Path(sys.argv[3]))\n"
+        "t.training.fit(Slow(t.options(steps=20, checkpoint_minutes=0)), Path(sys.argv[2]), Path(sys.argv[3]))\n"
     )
     here = str(Path(__file__).parent)
     child = subprocess.Popen([sys.executable, "-c", script, here, str(data), str(cut)])
@@ -144,8 +144,8 @@ def test_a_killed_run_goes_on_along_the_same_curve(data: Path, tmp_path: Path) -
         os.kill(child.pid, signal.SIGKILL)
         child.wait()
     with pytest.raises(TrainingError, match="unfinished run"):
-        training.fit(TinyTask(options(steps=40)), data, cut)
-    training.fit(TinyTask(options(steps=40, resume=True)), data, cut)
+        training.fit(TinyTask(options(steps=20)), data, cut)
+    training.fit(TinyTask(options(steps=20, resume=True)), data, cut)
     assert losses(cut) == losses(whole)
     assert cut.read_bytes() == whole.read_bytes()
 
@@ -256,7 +256,7 @@ def test_equal_weights_give_an_equal_file(tmp_path: Path) -> None:
 
 def test_minutes_end_a_run(data: Path, tmp_path: Path) -> None:
     output = tmp_path / "short.safetensors"
-    result = training.fit(TinyTask(options(steps=10**6, minutes=0.02)), data, output)
+    result = training.fit(TinyTask(options(steps=10**6, minutes=0.01)), data, output)
     assert 0 < result.steps < 10**6
     assert output.exists()
 
@@ -291,10 +291,10 @@ def test_a_finished_run_is_extended(data: Path, tmp_path: Path) -> None:
 
 def test_minutes_extend_a_finished_run(data: Path, tmp_path: Path) -> None:
     output = tmp_path / "w.safetensors"
-    first = training.fit(TinyTask(options(steps=10**6, minutes=0.02)), data, output)
-    again = training.fit(TinyTask(options(steps=10**6, minutes=0.02, resume=True)), data, output)
+    first = training.fit(TinyTask(options(steps=10**6, minutes=0.01)), data, output)
+    again = training.fit(TinyTask(options(steps=10**6, minutes=0.01, resume=True)), data, output)
     assert again.steps > first.steps
-    assert again.minutes >= first.minutes + 0.02
+    assert again.minutes >= first.minutes + 0.01
 
 
 def test_pictures_from_elsewhere_take_the_place_of_the_held_out(data: Path, tmp_path: Path) -> None:

@@ -29,15 +29,16 @@ class DevicePool:
         left = itertools.cycle(range(len(self)))
         torch = sys.modules.get("torch")  # an engine may have done without
         threads = torch.get_num_threads() if torch else 0
+        own, runtimes = self._own, self._runtimes  # with the pool itself, its end would wait for a garbage collection
 
         def begin() -> None:
-            self._own.place = next(left)
+            own.place = next(left)
             if torch is None:
                 return
             from colorpipe.inference.runtime import keep_threads
 
             keep_threads(threads)  # as the caller has, or rounding would differ
-            device = self._runtimes[self._own.place].device
+            device = runtimes[own.place].device
             if device.type == "cuda" and device.index is not None:
                 torch.cuda.set_device(device)  # a thread's own: for plugins that say just "cuda"
 

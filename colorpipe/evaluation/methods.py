@@ -61,7 +61,7 @@ class MethodRunner:
         self.start_up = self.learning = 0.0
         self._session: Session | None = None
         self._learned_from: Case | Clip | None = None
-        self._seen: ChromaDistribution | None = None
+        self._seen: list[ChromaDistribution] = []
 
     @property
     def recipe(self) -> Recipe | None:
@@ -84,12 +84,9 @@ class MethodRunner:
             runtime = session.pipeline.runtime
             self.start_up = time.perf_counter() - start - runtime.learning
             self.learning = 0.0 if self.learns else runtime.learning
-            runtime.watch = self._watch
+            runtime.watch = self._seen.append  # a method of this object would keep both until a garbage collection
             self._session, self._learned_from = session, case
         return self._session
-
-    def _watch(self, distribution: ChromaDistribution) -> None:
-        self._seen = distribution
 
     def __call__(self, case: Case | Clip) -> Colorized:
         session = self.open(case)
@@ -99,10 +96,10 @@ class MethodRunner:
             assert case.reference is not None  # a protocol with a region to learn from gives one
             session.learn(case.reference)
         learning = session.pipeline.runtime.learning if self.learns else 0.0
-        self._seen = None
+        self._seen.clear()
         start = time.perf_counter()
         frame = session.frame(case.grey)
-        return Colorized((frame,), learning, time.perf_counter() - start, self._seen)
+        return Colorized((frame,), learning, time.perf_counter() - start, self._seen[-1] if self._seen else None)
 
     def _film(self, session: Session, clip: Clip) -> Colorized:
         start = time.perf_counter()

@@ -30,13 +30,16 @@ class ColorizerSuite(PluginSuite[Colorizer]):
 
     _made: ClassVar[dict[type[Colorizer], Colorizer]] = {}
     _seen: ClassVar[dict[tuple[type[Colorizer], int], Chroma | ChromaDistribution]] = {}
-    """Predictions that several checks look at; large networks take seconds for each."""
+    """Predictions that several checks look at; large networks take seconds for each. Both are of one plugin: when the
+    next one comes, they are dropped."""
 
     def colorizer(self) -> Colorizer:
         """The plugin with its network, made once; one that learns from a reference has learned from ours."""
         import torch
 
         if self.plugin not in self._made:
+            self._made.clear()
+            self._seen.clear()
             made = self.plugin()
             if self._has_network():
                 with tempfile.TemporaryDirectory(prefix="colorpipe-") as folder:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from colorpipe.errors import TrainingError
 from colorpipe.plugins.training_task import Task
+from colorpipe.training.memory import release_memory
 from colorpipe.training.run_files import RunFiles, TrainingResult, warn
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ def fit(task: Task, data: Path, output: Path, host: PluginHost | None = None) ->
     finished run leaves its last checkpoint (``.ckpt``): ``resume`` extends it by the steps and minutes that are given,
     with the learning rate's schedule begun again. Both need the same pictures.
 
-    On a CPU under Linux, malloc keeps what it has from then on, for the rest of the process.
+    On a CPU under Linux, malloc keeps what it has until the run ends.
 
     Raises:
         TrainingError: Lightning is missing, too few pictures, a checkpoint is there but ``resume`` was not asked for,
@@ -58,7 +59,10 @@ def fit(task: Task, data: Path, output: Path, host: PluginHost | None = None) ->
             )
         warn(f"there is no checkpoint for {output}: the run starts at its beginning")
     output.parent.mkdir(parents=True, exist_ok=True)
-    return loop.run(task, data, files)
+    try:
+        return loop.run(task, data, files)
+    finally:
+        release_memory()
 
 
 def _view(preprocessor: str, host: PluginHost | None) -> Callable[[Float], Float]:
