@@ -23,21 +23,24 @@ class DevicePool:
 
     def __init__(self, session: Session) -> None:
         self._pipeline, self._runtimes = session.pipeline, session.runtimes
-        self._own = threading.local()
+        self._own = own = threading.local()
         self._learning = [threading.Lock() for _ in self._runtimes]
         count = len(self) if len(self) > 1 else min(2, self._runtimes[0].lanes)
         left = itertools.cycle(range(len(self)))
         torch = sys.modules.get("torch")  # an engine may have done without
         threads = torch.get_num_threads() if torch else 0
 
+        runtimes = self._runtimes
+
+        # without ``self``: in a circle with its executor a pool would keep its networks until Python looks for circles
         def begin() -> None:
-            self._own.place = next(left)
+            own.place = next(left)
             if torch is None:
                 return
             from colorpipe.inference.runtime import keep_threads
 
             keep_threads(threads)  # as the caller has, or rounding would differ
-            device = self._runtimes[self._own.place].device
+            device = runtimes[own.place].device
             if device.type == "cuda" and device.index is not None:
                 torch.cuda.set_device(device)  # a thread's own: for plugins that say just "cuda"
 
