@@ -210,6 +210,23 @@ def test_where_numpy_is_in_between_the_network_alone_is_converted() -> None:
 
 
 @needs_openvino
+def test_arithmetic_that_cannot_be_compiled_leaves_the_other_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A processor may say that it has bfloat16 where a limit that was set for it forbids that."""
+    compiled = trial._compiled
+
+    def without_bf16(model: object, precision: openvino_library.Arithmetic) -> openvino_library.Graph:
+        if precision == "bf16":
+            raise trial.CannotConvertError("object is not initialized")
+        return compiled(model, precision)
+
+    monkeypatch.setattr(openvino_library, "has_bf16", lambda: True)
+    monkeypatch.setattr(trial, "_compiled", without_bf16)
+    runtime = session(Plain, engine="openvino").runtimes[0]
+    assert isinstance(runtime, GraphRuntime)  # whole, not its network alone, which needs torch
+    assert runtime.precision == "fp32"
+
+
+@needs_openvino
 def test_a_graph_with_wrong_colours_is_not_taken_and_torch_is_told(caplog: pytest.LogCaptureFixture) -> None:
     exact = session(Branching, engine="torch", precision="fp32")
     caplog.clear()
