@@ -316,10 +316,10 @@ def test_what_the_graph_does_not_take_goes_to_torch(caplog: pytest.LogCaptureFix
 
 @needs_openvino
 def test_a_run_by_the_engine_imports_no_torch_and_its_results_are_known(tmp_path: Path) -> None:
-    """The first process converts; the second one needs torch for nothing."""
+    """The first process converts; the second one needs torch, and OpenVINO's converter, for nothing."""
     probe = (
         "import sys; from colorpipe.cli.app import main; status = main(sys.argv[1:]);"
-        "print(status, 'torch' in sys.modules, 'openvino_telemetry' in sys.modules)"
+        "print(status, *(name in sys.modules for name in ('torch', 'openvino.tools.ovc', 'openvino_telemetry')))"
     )
     words = ["run", str(PICTURE), "--weights", "zhang-compact", "--precision", "fp32", "--engine", "openvino"]
     told = []
@@ -330,7 +330,7 @@ def test_a_run_by_the_engine_imports_no_torch_and_its_results_are_known(tmp_path
         )  # fmt: skip
         told.append(done.stdout.splitlines()[-1])
         assert "precision fp32 (OpenVINO: exact arithmetic, " in done.stderr
-    assert told == ["0 True False", "0 False False"]
+    assert told == ["0 True True False", "0 False False False"]
     first, second = ((tmp_path / name).read_bytes() for name in ("first.png", "second.png"))
     assert first == second
     lines = [json.loads(line) for line in (tmp_path / ".colorpipe.jsonl").read_text().splitlines()]
