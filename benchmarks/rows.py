@@ -100,6 +100,11 @@ ROWS = (
         engine="openvino", precision="int8", memory=0.5,
     ),
     Row(
+        "compact-int8-jpeg", "the same, against eccv16's reference -> JPEG", 25.0,
+        weights="zhang-compact", suffix=".jpg", settings={}, pictures=(2, 32), engine="openvino", precision="int8",
+        memory=0.5,
+    ),
+    Row(
         "base-openvino", "bundled base model by OpenVINO, 1080p -> JPEG, against eccv16's reference -> PNG", 10.0,
         weights="zhang-base", suffix=".jpg", reference_suffix=".png", settings={}, pictures=(2, 32), engine="openvino",
     ),

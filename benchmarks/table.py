@@ -39,7 +39,8 @@ def page(measured: dict[str, dict[str, Any]], rounds: int, threads: int, options
     """The whole of ``docs/benchmarks.md``."""
     speed = [row for row in rows.ROWS if row.name in measured]
     facts = {"machine": _machine(), "libraries": _libraries(), "day": date.today(), "options": options}
-    parts = [_HEAD.format(rounds=rounds, threads=threads, **facts)]
+    each = "1 thread" if threads == 1 else f"{threads} threads"
+    parts = [_HEAD.format(rounds=rounds, threads=each, **facts)]
     if speed:
         parts.append(_SPEED_HEAD + "\n".join(_speed(row, measured[row.name]) for row in speed))
         parts.append(_SECONDS_HEAD + "\n".join(_seconds(row, measured[row.name]) for row in speed))
@@ -67,7 +68,7 @@ the rows.
 The reference is what a user would run instead: the published demo, written plainly in `benchmarks/reference.py`
 (eager fp32, one picture after the other, scikit-image's Lab of the full picture, Pillow's bicubic 256 x 256,
 `F.interpolate`, `lab2rgb`, matplotlib's `imsave`), with the same random weights under the published keys. Both have
-{threads} threads and take turns, {rounds} rounds, each in a process that has its network loaded. Ratios are of the
+{threads} and take turns, {rounds} rounds, each in a process that has its network loaded. Ratios are of the
 fastest rounds; a row of which either side's fastest is under 0.8 of its median was disturbed and is not judged. The
 colour difference is the mean dE2000 to the reference's float result, rounded to 8 bits; of 12-megapixel pictures every
 fourth pixel each way is compared. The published networks run with `--upsample bilinear --gamut clip`, the script's own
@@ -223,7 +224,9 @@ def _machine() -> str:
     features = ", ".join(feature for feature in FEATURES if feature in flags) or "features unknown"
     isa = os.environ.get("ONEDNN_MAX_CPU_ISA")
     held = f" Held to {isa} by ONEDNN_MAX_CPU_ISA: as on such a machine, not on one." if isa else ""
-    return f"{os.cpu_count()} cores ({model}; {features}), {memory:.0f} GB, {platform.system()}.{held}"
+    cores, ours = os.cpu_count(), len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else None
+    part = f"{ours} of {cores}" if ours is not None and ours != cores else cores
+    return f"{part} cores ({model}; {features}), {memory:.0f} GB, {platform.system()}.{held}"
 
 
 def _libraries() -> str:

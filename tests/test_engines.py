@@ -211,6 +211,23 @@ def test_where_numpy_is_in_between_the_network_alone_is_converted() -> None:
 
 
 @needs_openvino
+def test_arithmetic_that_cannot_be_compiled_leaves_the_other_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A processor may say that it has bfloat16 where a limit that was set for it forbids that."""
+    compiled = trial._compiled
+
+    def without_bf16(model: object, precision: openvino_library.Arithmetic) -> openvino_library.Graph:
+        if precision == "bf16":
+            raise trial.CannotConvertError("object is not initialized")
+        return compiled(model, precision)
+
+    monkeypatch.setattr(openvino_library, "has_bf16", lambda: True)
+    monkeypatch.setattr(trial, "_compiled", without_bf16)
+    runtime = session(Plain, engine="openvino").runtimes[0]
+    assert isinstance(runtime, GraphRuntime)  # whole, not its network alone, which needs torch
+    assert runtime.precision == "fp32"
+
+
+@needs_openvino
 def test_a_graph_with_wrong_colours_is_not_taken_and_torch_is_told(caplog: pytest.LogCaptureFixture) -> None:
     exact = session(Branching, engine="torch", precision="fp32")
     caplog.clear()
@@ -300,10 +317,10 @@ def test_what_the_graph_does_not_take_goes_to_torch(caplog: pytest.LogCaptureFix
 
 @needs_openvino
 def test_a_run_by_the_engine_imports_no_torch_and_its_results_are_known(tmp_path: Path) -> None:
-    """The first process converts; the second one needs torch for nothing."""
+    """The first process converts; the second one needs torch, and OpenVINO's converter, for nothing."""
     probe = (
         "import sys; from colorpipe.cli.app import main; status = main(sys.argv[1:]);"
-        "print(status, 'torch' in sys.modules, 'openvino_telemetry' in sys.modules)"
+        "print(status, *(name in sys.modules for name in ('torch', 'openvino.tools.ovc', 'openvino_telemetry')))"
     )
     words = ["run", str(PICTURE), "--weights", "zhang-compact", "--precision", "fp32", "--engine", "openvino"]
     told = []
@@ -314,7 +331,7 @@ def test_a_run_by_the_engine_imports_no_torch_and_its_results_are_known(tmp_path
         )  # fmt: skip
         told.append(done.stdout.splitlines()[-1])
         assert "precision fp32 (OpenVINO: exact arithmetic, " in done.stderr
-    assert told == ["0 True False", "0 False False"]
+    assert told == ["0 True True False", "0 False False False"]
     first, second = ((tmp_path / name).read_bytes() for name in ("first.png", "second.png"))
     assert first == second
     lines = [json.loads(line) for line in (tmp_path / ".colorpipe.jsonl").read_text().splitlines()]

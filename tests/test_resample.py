@@ -112,6 +112,24 @@ def test_eight_bit_codes_shrink_as_pillow_shrinks_them() -> None:
     assert apart.mean() < 0.02
 
 
+@pytest.mark.parametrize("by", ["bicubic", "bilinear"])
+@pytest.mark.parametrize("shape", [(347, 531), (1080, 1920), (40, 2000), (255, 257), (3, 1), (1, 1)])
+def test_without_torch_shrinking_is_pillows(shape: tuple[int, int], by: str) -> None:
+    from PIL import Image
+
+    method = Image.Resampling.BICUBIC if by == "bicubic" else Image.Resampling.BILINEAR
+    size = (64, 96) if by == "bilinear" else (256, 256)
+    codes = RNG.integers(0, 256, shape, dtype=np.uint8)
+    theirs = np.asarray(Image.fromarray(codes).resize(size[::-1], method)).astype(int)
+    apart = np.abs(resample.shrink(codes, size, by, without_torch=True).astype(int) - theirs)  # type: ignore[arg-type]
+    assert apart.max() <= 1
+    assert apart.mean() < 0.001
+    grey = RNG.random(shape, np.float32)
+    theirs = np.clip(np.asarray(Image.fromarray(grey).resize(size[::-1], method)), 0, 1)
+    ours = resample.shrink(grey, size, by, without_torch=True)  # type: ignore[arg-type]
+    np.testing.assert_allclose(ours, theirs, atol=2e-6)
+
+
 def test_a_picture_that_must_not_be_written_to_shrinks_all_the_same() -> None:
     picture = RNG.integers(0, 256, (300, 400), dtype=np.uint8)
     expected = resample.shrink(picture, (64, 64))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import gc
 import os
 import re
 import shutil
@@ -11,6 +12,7 @@ import subprocess
 import sys
 import threading
 import time
+import weakref
 from pathlib import Path
 
 import cv2
@@ -18,6 +20,7 @@ import numpy as np
 import pytest
 import torch
 
+from colorpipe.batch import runner
 from colorpipe.batch.journal import NAME
 from colorpipe.batch.output_lock import OutputLock, holder
 from colorpipe.batch.request import NullListener, RunRequest
@@ -26,6 +29,8 @@ from colorpipe.errors import UsageError
 from colorpipe.media.inputs import Job
 from colorpipe.media.video import segments
 from colorpipe.pipeline.frame import Pipeline
+from colorpipe.pipeline.session import Session
+from colorpipe.plugins.host import PluginHost
 from colorpipe.types import Batch, Chroma, Outcome, Recipe, Stage
 from tests.helpers import Painter, host_with, write_grey
 from tests.test_video import make_clip
@@ -80,6 +85,26 @@ def test_batches_give_the_same_files_as_single_pictures(folder: Path) -> None:
     for name in files(folder):
         one, many = (cv2.imread(str(folder.parent / run_ / name)) for run_ in ("one", "many"))
         assert np.array_equal(one, many)
+
+
+def test_a_runs_networks_go_with_it(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not when Python next looks for circles: their memory is not its own, and many runs in one process pile it up."""
+    pipelines = list[weakref.ref[Pipeline]]()
+
+    def seen(request: RunRequest, host: PluginHost) -> Session:
+        made = session_for(request, host)
+        pipelines.append(weakref.ref(made.pipeline))
+        return made
+
+    session_for = runner.session_for  # type: ignore[attr-defined]
+    monkeypatch.setattr(runner, "session_for", seen)
+    gc.collect()
+    gc.disable()
+    try:
+        run(request(folder), host_with(Painter))
+        assert [pipeline() for pipeline in pipelines] == [None]
+    finally:
+        gc.enable()
 
 
 def test_what_is_done_is_skipped_and_only_that(folder: Path) -> None:

@@ -110,13 +110,13 @@ def network(runtime: Runtime, views: Sequence[Float]) -> tuple[Any, list[int], b
 
 def _converted(module: nn.Module, examples: Sequence[Sequence[Tensor]]) -> Any:
     """The model, its inputs as large as the examples': sides that differ between these stay open."""
-    library = openvino_library.library()
+    library, convert = openvino_library.library(), openvino_library.converter()
     copies = [[one.detach().clone() for one in example] for example in examples]
     try:
         # With gradients on, layers take the plain way that is one node, not a quick one made of many.
         with warnings.catch_warnings(record=True) as told, openvino_library.no_reports(), torch.enable_grad():
             warnings.simplefilter("always")  # also of checks of shapes, which do no harm: agreement is measured
-            model = library.convert_model(module.eval(), example_input=tuple(copies[0]))
+            model = convert(module.eval(), example_input=tuple(copies[0]))
         if any("NumPy array" in str(one.message) for one in told):  # the example's numbers would stand in the graph
             raise CannotConvertError("it goes through numpy on its way")
         shapes = []

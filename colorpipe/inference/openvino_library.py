@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import importlib
 import importlib.metadata
 import importlib.util
 import queue
@@ -21,6 +22,8 @@ Arrays = Sequence[NDArray[Any]]
 INSTALL = "pip install 'colorpipe[openvino]' installs it"
 _REPORTS = "openvino_telemetry"
 """The module through which OpenVINO and NNCF send notes of their use to their maker."""
+_CONVERTER = "openvino.tools.ovc"
+"""Half of the time that importing OpenVINO takes is this part's, which a run needs once for each method, if at all."""
 
 
 @functools.cache
@@ -35,25 +38,49 @@ def version() -> str:
 
 
 @contextlib.contextmanager
-def no_reports() -> Iterator[None]:
-    """Keeps what is imported within from reporting its use over the network: colorpipe sends nothing to anybody."""
-    before = sys.modules.get(_REPORTS)
-    sys.modules[_REPORTS] = None  # type: ignore[assignment]  # an import of it fails, which both are prepared for
+def _without(module: str) -> Iterator[None]:
+    """An import of that module fails within."""
+    before = sys.modules.get(module)
+    sys.modules[module] = None  # type: ignore[assignment]  # so says the language's reference, under import
     try:
         yield
     finally:
         if before is None:
-            del sys.modules[_REPORTS]
+            del sys.modules[module]
         else:
-            sys.modules[_REPORTS] = before
+            sys.modules[module] = before
+
+
+def no_reports() -> contextlib.AbstractContextManager[None]:
+    """Keeps what is imported within from reporting its use over the network: colorpipe sends nothing to anybody. Both
+    libraries are prepared for that import to fail."""
+    return _without(_REPORTS)
 
 
 @functools.cache
 def library() -> Any:
-    """The module ``openvino``."""
-    with no_reports():
+    """The module ``openvino``, without what converts: a run with a graph that is there already starts sooner so."""
+    with no_reports(), _without(_CONVERTER):
         import openvino
-    return openvino
+    module: Any = openvino
+    if not hasattr(module, "convert_model"):
+
+        def late(name: str) -> Any:
+            """What the module would have: for others in this process who use it."""
+            if name == "convert_model":
+                return converter()
+            raise AttributeError(f"module 'openvino' has no attribute {name!r}")
+
+        module.__getattr__ = late
+    return module
+
+
+@functools.cache
+def converter() -> Any:
+    """``openvino.convert_model``."""
+    library()
+    with no_reports():
+        return importlib.import_module(_CONVERTER).convert_model
 
 
 @functools.cache

@@ -209,18 +209,23 @@ def _candidates(exact: Runtime, seen: Sequence[Float], precisions: Sequence[Arit
         truth = [exact._run(view, None, "fp32", size=1)[0] for view in seen]
     try:
         model = conversion.whole(exact, seen)
-        found = []
-        for precision in precisions:
+    except CannotConvertError as error:
+        model = None
+        reasons.append(str(error))
+    found = []
+    for precision in precisions if model is not None else ():
+        try:
             graph = _compiled(model, precision)
             differences = [_difference(_chroma(graph, view), ab) for view, ab in zip(seen, truth, strict=True)]
-            if max(differences) <= (CLOSE if precision == "bf16" else SAME):
-                found.append(Candidate("whole", precision, model, _seconds(functools.partial(_chroma, graph, seen[0]))))
-            else:
-                reasons.append(f"its colours would be off by {max(differences):.2f}")
-        if found:
-            return found
-    except CannotConvertError as error:
-        reasons.append(str(error))
+        except CannotConvertError as error:  # of this arithmetic: a processor may have less than it says
+            reasons.append(str(error))
+            continue
+        if max(differences) <= (CLOSE if precision == "bf16" else SAME):
+            found.append(Candidate("whole", precision, model, _seconds(functools.partial(_chroma, graph, seen[0]))))
+        else:
+            reasons.append(f"its colours would be off by {max(differences):.2f}")
+    if found:
+        return found
     if "fp32" not in precisions:
         raise CannotConvertError(reasons[0])
     return [_of_network(exact, seen, truth, reasons[0])]

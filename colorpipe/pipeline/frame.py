@@ -132,7 +132,7 @@ class Pipeline:
             seen = frame.luma if frame.luma.dtype == np.uint8 else color.grey_plane(frame)
         wanted = self.runtime.input_size_of(frame)
         size = resample.view_size(seen.shape[0], seen.shape[1], wanted)
-        view = resample.shrink(seen, size, wanted.by, by_pillow=self.runtime.without_torch)
+        view = resample.shrink(seen, size, wanted.by, without_torch=self.runtime.without_torch)
         if view.dtype == np.uint8:
             return color.lightness(Frame(view, frame.encoding)).L, region
         return color.lightness_of(_grey(view, frame.encoding) if seen.dtype == np.uint8 else view), region

@@ -40,19 +40,26 @@ def _grey_probability(logits: torch.Tensor, bins: torch.Tensor) -> torch.Tensor:
     """(N, 1, h, w) 0..1: the probability of the bins within ``NEAR_GREY`` of grey, at temperature 1."""
     weights = logits.exp()
     near = (bins.norm(dim=1) <= ChromaDistribution.NEAR_GREY).float()
-    sums = torch.matmul(torch.stack([near, torch.ones_like(near)]), weights.flatten(2))  # (N, 2, h*w)
-    return (sums[:, :1] / sums[:, 1:]).reshape(-1, 1, *weights.shape[2:])
+    sums = _weighted(torch.stack([near, torch.ones_like(near)]), weights)  # (N, 2, h, w)
+    return sums[:, :1] / sums[:, 1:]
 
 
 def _mean(logits: torch.Tensor, bins: torch.Tensor, T: float) -> tuple[torch.Tensor, torch.Tensor]:
     """ab (N, 2, h, w) and the largest probability (N, 1, h, w). One product gives the weighted sum and its divisor."""
     weights = (logits * (1 / T)).exp_()  # (N, Q, h, w), the largest is 1
     moments = torch.cat([bins, torch.ones_like(bins[:, :1])], 1).T  # (3, Q): a, b, 1
-    # flattening keeps either memory layout, so that nothing is copied
-    sums = torch.matmul(moments, weights.flatten(2))  # (N, 3, h*w)
-    sums = sums.reshape(-1, 3, *weights.shape[2:])
+    sums = _weighted(moments, weights)  # (N, 3, h, w)
     total = sums[:, 2:]
     return sums[:, :2] / total, 1 / total
+
+
+def _weighted(values: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
+    """Sums over the bins: values (K, Q), weights (N, Q, h, w) -> (N, K, h, w)."""
+    if torch.jit.is_tracing():  # other engines copy all weights before a product, and none before a convolution
+        return torch.nn.functional.conv2d(weights, values[:, :, None, None])
+    # flattening keeps either memory layout, so that nothing is copied
+    sums: torch.Tensor = torch.matmul(values, weights.flatten(2))
+    return sums.reshape(-1, len(values), *weights.shape[2:])
 
 
 def mode(distribution: ChromaDistribution) -> Chroma:
