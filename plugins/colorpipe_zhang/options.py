@@ -20,6 +20,13 @@ class TrainOptions(TrainingOptions):
         "weights of this network (.safetensors), MobileNetV2 1.0 (.npz) for compact, DINOv2 ViT-S/14 (.pth, .npz) for "
         "base",
     )
+    learn: Literal["colour", "emphasis"] = option(
+        "colour",
+        "what is learned: colour, or where the colours that the network at --start knows are to be strengthened",
+    )
+    colourful: float = option(
+        6.5, "emphasis: how much colourfulness counts against nearness to the truth", min=0, max=20
+    )
     teacher: str | None = option(None, "the network whose distribution is taught too: zhang-base, or a file of weights")
     taught: float = option(0.7, "share of the loss that is the teacher's, where there is one", min=0, max=1)
     joint: float = option(
