@@ -22,7 +22,7 @@ def annealed_mean(
     probability after annealing. The mean of several hues is paler than each: ``vibrance`` gives some of that back
     (``ChromaDistribution.strengthen``).
 
-    A method may know where vibrance is in place (``ChromaDistribution.vibrance_at``): what is asked for then acts there.
+    A method may know where vibrance is in place (``ChromaDistribution.vibrance_at``): what is asked for then acts so.
 
     With ``grey_T`` both act by the probability p that a place is grey (``_grey_probability``): the mean is
     (1 - p) of that at T and p of that at ``grey_T``, and only 1 - p of the vibrance is applied, unless the method says
