@@ -229,6 +229,9 @@ class ChromaDistribution:
     """Factor by which weak colours of a mean are strengthened, as its makers advise; 1 leaves them as they are."""
     natural_grey_T: float | None = None
     """The temperature where the network is sure that a place is grey; None is ``natural_T`` everywhere."""
+    vibrance_at: torch.Tensor | None = None
+    """(N, 1, h', w'), 0 or more: ``natural_vibrance`` place by place, where the method knows it; below 1 weakens. None
+    is the same everywhere."""
 
     NEAR_GREY: ClassVar[float] = 11.0
     """Chroma, CIE units, up to which a bin counts as grey: the centre of a 10-unit grid and its four neighbours."""
@@ -243,18 +246,38 @@ class ChromaDistribution:
         _check(grey is None or grey > 0, "ChromaDistribution", f"natural_grey_T is above 0, not {grey}")
         vibrance = self.natural_vibrance
         _check(vibrance >= 1, "ChromaDistribution", f"natural_vibrance is at least 1, not {vibrance}")
+        if self.vibrance_at is not None:
+            places = (shape[0], 1, *shape[2:]) if shape else None
+            found = _shape(self.vibrance_at)
+            _check(found == places, "ChromaDistribution", f"vibrance_at is {places}, not {found}")
+
+    def first(self, count: int) -> ChromaDistribution:
+        """That of the first ``count`` pictures."""
+        at = self.vibrance_at
+        return dataclasses.replace(self, logits=self.logits[:count], vibrance_at=None if at is None else at[:count])
+
+    def cpu(self) -> ChromaDistribution:
+        """The same in main memory, without gradients."""
+        at = self.vibrance_at
+        return dataclasses.replace(
+            self,
+            logits=self.logits.detach().cpu(),
+            bins=self.bins.detach().cpu(),
+            vibrance_at=None if at is None else at.detach().cpu(),
+        )
 
     @staticmethod
     def strengthen(ab: torch.Tensor, vibrance: float | torch.Tensor) -> torch.Tensor:
         """ab (N, 2, h, w) with weak colours made stronger, CIE units: a mean over many hues is paler than any of them.
 
         Chroma c becomes ``vibrance * c / (1 + (vibrance - 1) * c / VIVID)``: nearly ``vibrance * c`` close to grey, c
-        itself at ``VIVID`` and beyond. The hue stays. ``vibrance`` is one number, or one for each place (N, 1, h, w).
+        itself at ``VIVID`` and beyond. The hue stays. ``vibrance`` is one number, or one for each place (N, 1, h, w);
+        below 1 it makes weak colours weaker.
         """
         if isinstance(vibrance, (int, float)) and vibrance == 1:
             return ab
         chroma = (ab * ab).sum(1, keepdim=True).sqrt()
-        return ab * (vibrance / (1 + (vibrance - 1) * chroma / VIVID)).clamp(min=1)
+        return ab * (vibrance / (1 + (vibrance - 1) * (chroma / VIVID).clamp(max=1)))
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,6 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -293,7 +292,7 @@ class Runtime:
         guard.check_prediction(self.colorizer, predicted, size, distribution=True)
         if isinstance(predicted, ChromaDistribution):
             if self.watch is not None:
-                self.watch(replace(predicted, logits=predicted.logits[:count]))
+                self.watch(predicted.first(count))
             if self.decoder is None:
                 raise PluginError(f"{self.colorizer.name} predicts a distribution and has no decoder attached")
             with guard.named(self.decoder, "decode"):

@@ -18,7 +18,7 @@ from colorpipe.weights.checkpoints import as_metadata, save_weights
 if TYPE_CHECKING:
     from colorpipe.training.data import find_pictures, load_square
     from colorpipe.training.rebalancing import rebalancing_weights, smooth_prior
-    from colorpipe.training.validation import ValidationBatch, to_ab
+    from colorpipe.training.validation import ValidationBatch, colourfulness, lab_to_rgb, psnr, to_ab
 
 __all__ = [
     "RunFiles",
@@ -28,9 +28,12 @@ __all__ = [
     "TrainingResult",
     "ValidationBatch",
     "as_metadata",
+    "colourfulness",
     "find_pictures",
     "fit",
+    "lab_to_rgb",
     "load_square",
+    "psnr",
     "rebalancing_weights",
     "save_weights",
     "smooth_prior",
@@ -39,8 +42,11 @@ __all__ = [
 ]
 _HOME = {
     "ValidationBatch": "colorpipe.training.validation",
+    "colourfulness": "colorpipe.training.validation",
     "find_pictures": "colorpipe.training.data",
+    "lab_to_rgb": "colorpipe.training.validation",
     "load_square": "colorpipe.training.data",
+    "psnr": "colorpipe.training.validation",
     "rebalancing_weights": "colorpipe.training.rebalancing",
     "smooth_prior": "colorpipe.training.rebalancing",
     "to_ab": "colorpipe.training.validation",

@@ -16,11 +16,16 @@ from colorpipe.color import Float
 from colorpipe.color.spaces_torch import lab_to_rgb, rgb_to_lab
 from colorpipe.types import ChromaDistribution
 
+__all__ = ["ValidationBatch", "colourfulness", "lab_to_rgb", "psnr", "to_ab"]
 
-def to_ab(logits: Tensor, centres: Tensor, T: float, vibrance: float = 1.0, grey_T: float | None = None) -> Tensor:
+
+def to_ab(
+    logits: Tensor, centres: Tensor, T: float, vibrance: float | Tensor = 1.0, grey_T: float | None = None
+) -> Tensor:
     """Logits (N,Q,h,w) decoded at temperature ``T`` -> ab (N,2,h,w), as ``annealed-mean`` does it.
 
-    ``T`` 0 takes the likeliest bin. With ``grey_T``, temperature and vibrance act by the probability of grey.
+    ``T`` 0 takes the likeliest bin. With ``grey_T``, temperature and vibrance act by the probability of grey; a
+    vibrance (N,1,h,w) acts as it stands.
     """
     if T == 0:
         return centres[logits.argmax(1)].permute(0, 3, 1, 2)
@@ -32,7 +37,8 @@ def to_ab(logits: Tensor, centres: Tensor, T: float, vibrance: float = 1.0, grey
         return ChromaDistribution.strengthen(mean(T), vibrance)
     near = (centres.norm(dim=1) <= ChromaDistribution.NEAR_GREY).to(logits.dtype)
     grey = torch.einsum("nqhw,q->nhw", logits.softmax(1), near)[:, None]
-    return ChromaDistribution.strengthen(torch.lerp(mean(T), mean(grey_T), grey), 1 + (vibrance - 1) * (1 - grey))
+    placed = vibrance if isinstance(vibrance, Tensor) else 1 + (vibrance - 1) * (1 - grey)
+    return ChromaDistribution.strengthen(torch.lerp(mean(T), mean(grey_T), grey), placed)
 
 
 def psnr(rgb: Tensor, truth: Tensor) -> Tensor:

@@ -136,5 +136,5 @@ class Networks:
             seen = loaded.seen[-1] if loaded.seen else None
             loaded.seen.clear()
         if seen is not None:
-            seen = dataclasses.replace(seen, logits=seen.logits[:1].detach().cpu(), bins=seen.bins.detach().cpu())
+            seen = seen.first(1).cpu()
         return Prediction(prepared, ab, seen)

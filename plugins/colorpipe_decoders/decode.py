@@ -6,6 +6,8 @@ import torch
 
 from colorpipe import Chroma, ChromaDistribution
 
+LEAST = 0.01
+"""Vibrance is not made less than this: 0 has no meaning for strong colours, which stay."""
 COLDEST = 1e-6
 """Below this, float32 cannot tell the softmax from its limit."""
 
@@ -20,20 +22,36 @@ def annealed_mean(
     probability after annealing. The mean of several hues is paler than each: ``vibrance`` gives some of that back
     (``ChromaDistribution.strengthen``).
 
+    A method may know where vibrance is in place (``ChromaDistribution.vibrance_at``): what is asked for then acts so.
+
     With ``grey_T`` both act by the probability p that a place is grey (``_grey_probability``): the mean is
-    (1 - p) of that at T and p of that at ``grey_T``, and only 1 - p of the vibrance is applied. A temperature below T
+    (1 - p) of that at T and p of that at ``grey_T``, and only 1 - p of the vibrance is applied, unless the method says
+    where. A temperature below T
     leaves a wall that is probably grey nearly grey, where T alone would give it the mean of its unlikely hues.
     """
     if T < COLDEST:
         found = mode(distribution)
-        return Chroma(_strengthened(found.ab, distribution, vibrance), found.confidence)
+        return Chroma(_strengthened(found.ab, distribution, _placed(distribution, vibrance)), found.confidence)
     logits, bins = _below_peak(distribution.logits), distribution.bins.float()
     ab, confidence = _mean(logits, bins, T)
     if grey_T is None or grey_T == T:
-        return Chroma(_strengthened(ab, distribution, vibrance), confidence)
+        return Chroma(_strengthened(ab, distribution, _placed(distribution, vibrance)), confidence)
     grey = _grey_probability(logits, bins)
     ab = torch.lerp(ab, _mean(logits, bins, max(grey_T, COLDEST))[0], grey)
-    return Chroma(_strengthened(ab, distribution, 1 + (vibrance - 1) * (1 - grey)), confidence)
+    return Chroma(_strengthened(ab, distribution, _placed(distribution, vibrance, grey)), confidence)
+
+
+def _placed(
+    distribution: ChromaDistribution, vibrance: float, grey: torch.Tensor | None = None
+) -> float | torch.Tensor:
+    """The vibrance asked for, where it is in place: as the method advises, or else less of it where grey is probable.
+
+    The method's advice is for ``natural_vibrance``. More or less than that is more or less of it; 1 is none anywhere.
+    """
+    at, natural = distribution.vibrance_at, distribution.natural_vibrance
+    if at is not None and natural > 1:
+        return (1 + (at.float() - 1) * ((vibrance - 1) / (natural - 1))).clamp(min=LEAST)
+    return vibrance if grey is None else 1 + (vibrance - 1) * (1 - grey)
 
 
 def _grey_probability(logits: torch.Tensor, bins: torch.Tensor) -> torch.Tensor:

@@ -67,7 +67,9 @@ class Zhang(Colorizer):
         logits = self.network(batch.L)  # (N, 313, 64, 64)
         if self._bins.device != logits.device:
             self._bins = self._bins.to(logits.device)
-        return ChromaDistribution(logits, self._bins, *self._natural)
+        emphasis = getattr(self.network, "emphasis", None)
+        at = None if emphasis is None else emphasis(batch.L, logits, self._bins)  # (N, 1, 64, 64)
+        return ChromaDistribution(logits, self._bins, *self._natural, vibrance_at=at)
 
     def features(self, batch: Batch) -> torch.Tensor | None:
         seen = getattr(self.network, "seen", None)

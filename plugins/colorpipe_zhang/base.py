@@ -26,6 +26,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from colorpipe_zhang.compact import BINS
+from colorpipe_zhang.emphasis import Emphasis
 from colorpipe_zhang.vit import DEPTH, GRID, PATCH, WIDTH, VisionTransformer
 
 VIEW = GRID * PATCH
@@ -50,6 +51,7 @@ class BaseZhang(nn.Module):
 
     def __init__(self, *, empty: bool = False) -> None:
         super().__init__()
+        self.emphasis: Emphasis | None = None
         self.encoder = VisionTransformer((MIDDLE, DEPTH))
         self.middle_norm = nn.LayerNorm(WIDTH, eps=1e-6)
         self.middle = nn.Conv2d(WIDTH, 256, 1)

@@ -5,7 +5,7 @@ decoder of plain 3x3 convolutions that climbs back to a quarter of the input siz
 (2016, arXiv 1603.08511) classify colour. Plain convolutions, because they run near the arithmetic rate of a CPU
 and of a GPU alike; the depthwise ones of the encoder do not, so the decoder has none.
 
-State-dict names, all of them ``.weight`` and ``.bias``:
+State-dict names, all of them ``.weight`` and ``.bias``, and ``emphasis.*`` (``emphasis.py``) where it was trained:
 
     stem                                  3x3, stride 2, 1 -> 32
     blocks.{0..16}.{expand,depthwise,project}   the inverted residuals (block 0 has no ``expand``)
@@ -26,6 +26,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from colorpipe import WeightsError
+from colorpipe_zhang.emphasis import Emphasis
 
 BINS = 313
 STRIDE = 4
@@ -75,6 +76,7 @@ class CompactZhang(nn.Module):
 
     def __init__(self, *, empty: bool = False) -> None:
         super().__init__()
+        self.emphasis: Emphasis | None = None
         self.stem = nn.Conv2d(1, 32, 3, 2)
         blocks: list[nn.Module] = []
         inputs = 32

@@ -15,6 +15,7 @@ from colorpipe.weights import load_strictly, read_tensors
 from colorpipe_zhang.base import BaseZhang
 from colorpipe_zhang.compact import CompactZhang
 from colorpipe_zhang.eccv16 import Eccv16
+from colorpipe_zhang.emphasis import Emphasis, holds_emphasis
 from colorpipe_zhang.quantised import restore
 
 Network = Eccv16 | CompactZhang | BaseZhang
@@ -35,6 +36,7 @@ def open_file(file: Path) -> tuple[Network, dict[str, str]]:
             network = Eccv16()
         else:
             network = BaseZhang(empty=True) if architecture == "base" else CompactZhang(empty=True)
+            network.emphasis = Emphasis() if holds_emphasis(tensors) else None
     load_strictly(network, restore(tensors, file), f"{file} as {architecture}")
     return network.eval(), metadata
 
@@ -76,6 +78,8 @@ def load_trained(
 ) -> None:
     """Start ``network`` from weights of its kind in ``path``, without what their export added to the logits.
 
+    It gets the file's emphasis, where there is one.
+
     Args:
         encoder_only: The decoder is left as it is.
         log_weights: (313,) of the training that begins: rebalancing adds them to what is learned, in place of those
@@ -90,6 +94,8 @@ def load_trained(
         tensors["classify.bias"] = tensors["classify.bias"] - torch.tensor(json.loads(metadata["logit_shift"]))
         if log_weights is not None and "log_weights" in metadata:
             tensors["classify.bias"] += log_weights - torch.tensor(json.loads(metadata["log_weights"]))
+    if holds_emphasis(tensors) and not encoder_only:
+        network.emphasis = Emphasis()
     if encoder_only:
         parts = ("encoder.",) if isinstance(network, BaseZhang) else ("stem.", "blocks.")
         tensors = {**network.state_dict(), **{n: t for n, t in tensors.items() if n.startswith(parts)}}

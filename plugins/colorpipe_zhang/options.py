@@ -22,6 +22,13 @@ class TrainOptions(TrainingOptions):
         "them; bundled, all of that; random, nothing; or a file of what a network has learned, its weights: of this "
         "network (.safetensors), of MobileNetV2 1.0 (.npz) for compact, of DINOv2 ViT-S/14 (.pth, .npz) for base",
     )
+    learn: Literal["colour", "emphasis"] = option(
+        "colour",
+        "what it learns: colour, or, where the network at --start knows colour already, which colours to make stronger",
+    )
+    colourful: float = option(
+        6.5, "learning which colours to make stronger: 0 nearest to the truth, more is more colourful", min=0, max=20
+    )
     teacher: str | None = option(
         None, "a network that it learns from, too: zhang-base, or a file of what another one has learned"
     )

@@ -20,13 +20,15 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from colorpipe.training import Task, as_metadata, rebalancing_weights, smooth_prior
+from colorpipe.training import Task, as_metadata, rebalancing_weights, smooth_prior, to_ab
 
 from . import BASE, BUNDLED, bins
 from .base import BaseZhang
 from .compact import BINS, CompactZhang, InvertedResidual, load_encoder
 from .dinov2 import load_dinov2
+from .emphasis import Emphasis, facts
 from .loading import load_trained, open_teacher
+from .objective import objective
 from .options import TrainOptions
 from .quantised import quantise
 
@@ -53,7 +55,17 @@ class ZhangTask(Task):
         self.teacher: nn.Module | None = None
 
     def network(self) -> CompactZhang | BaseZhang:
-        return self._base() if self.options.architecture == "base" else self._compact()
+        network = self._base() if self.options.architecture == "base" else self._compact()
+        if self._emphasis_alone:
+            network.requires_grad_(False)
+            network.emphasis = network.emphasis or Emphasis()
+        if network.emphasis is not None:
+            network.emphasis.requires_grad_(self._emphasis_alone)
+        return network
+
+    @property
+    def _emphasis_alone(self) -> bool:
+        return self.options.learn == "emphasis"
 
     def _compact(self) -> CompactZhang:
         network = CompactZhang()
@@ -104,7 +116,7 @@ class ZhangTask(Task):
         encoder = [p for part in parts for p in part.parameters() if p.requires_grad]
         known = {id(p) for p in encoder}
         decoder = [p for p in network.parameters() if p.requires_grad and id(p) not in known]
-        if self.options.start == "random":
+        if self.options.start == "random" or self._emphasis_alone:
             return [{"params": encoder + decoder}]
         groups: list[Mapping[str, Any]] = [{"params": decoder}]
         blocks: Iterable[nn.Module] = network.encoder.blocks if isinstance(network, BaseZhang) else ()
@@ -132,6 +144,8 @@ class ZhangTask(Task):
 
     def loss(self, network: nn.Module, L: Tensor, ab: Tensor, step: int) -> Tensor:
         assert isinstance(network, (CompactZhang, BaseZhang))
+        if self._emphasis_alone:
+            return self._emphasis_loss(network, L, ab)
         dy, dx = step % LATTICE, step // LATTICE % LATTICE
         features = network.features(L) if isinstance(network, BaseZhang) else self._features(network, L)
         logits = network.classify(features[..., dy::LATTICE, dx::LATTICE]).float()
@@ -148,6 +162,23 @@ class ZhangTask(Task):
             mean = torch.einsum("nqhw,qc->nchw", odds.softmax(1), self.centres)
             loss = loss + self.options.joint * F.smooth_l1_loss(mean / 10, truth / 10)
         return loss
+
+    def _emphasis_loss(self, network: CompactZhang | BaseZhang, L: Tensor, ab: Tensor) -> Tensor:
+        """Of the colours as they would be decoded, at every second place."""
+        assert network.emphasis is not None
+        self._to(L.device)
+        with torch.no_grad():
+            logits = self._exported(network(L))[..., ::LATTICE, ::LATTICE]
+        with torch.autocast(L.device.type, enabled=False):
+            vibrance = network.emphasis.of(facts(L.float(), logits, self.centres))
+            options = self.options
+            found = to_ab(logits, self.centres, options.natural_T, vibrance, options.natural_grey_T)
+            lightness = F.avg_pool2d(L.float(), L.shape[3] // logits.shape[3])
+            return objective(lightness, found, F.avg_pool2d(ab.float(), LATTICE), options.colourful)
+
+    def _exported(self, logits: Tensor) -> Tensor:
+        """Logits as the exported file gives them, float32."""
+        return logits.float() + self._shift().to(logits.device).view(1, -1, 1, 1)
 
     def _log_weights(self, device: torch.device) -> Tensor:
         """(1,313,1,1): the values that rebalancing adds to the logits."""
@@ -179,15 +210,17 @@ class ZhangTask(Task):
 
         The last two as the exported file decodes by itself.
         """
-        from colorpipe.training import ValidationBatch, to_ab
+        from colorpipe.training import ValidationBatch
 
         truth = ValidationBatch(rgb, self.see)
         logits = network(truth.seen).float()
         self._to(rgb.device)
-        shifted = logits + self._shift().to(rgb.device).view(1, -1, 1, 1)
+        shifted = self._exported(logits)
         loss = self._cross_entropy(logits, F.avg_pool2d(truth.ab, self.stride))
         options = self.options
-        ab = to_ab(shifted, self.centres, options.natural_T, options.natural_vibrance, options.natural_grey_T)
+        emphasis = getattr(network, "emphasis", None)
+        vibrance = options.natural_vibrance if emphasis is None else emphasis(truth.seen, shifted, self.centres)
+        ab = to_ab(shifted, self.centres, options.natural_T, vibrance, options.natural_grey_T)
         return {"loss": float(loss), **truth.score(ab)}
 
     def _shift(self) -> Tensor:
