@@ -26,8 +26,8 @@ def annealed_mean(
 
     With ``grey_T`` both act by the probability p that a place is grey (``_grey_probability``): the mean is
     (1 - p) of that at T and p of that at ``grey_T``, and only 1 - p of the vibrance is applied, unless the method says
-    where. A temperature below T
-    leaves a wall that is probably grey nearly grey, where T alone would give it the mean of its unlikely hues.
+    where. A temperature below T leaves a wall that is probably grey nearly grey, where T alone would give it the mean
+    of its unlikely hues.
     """
     if T < COLDEST:
         found = mode(distribution)
@@ -73,7 +73,8 @@ def _mean(logits: torch.Tensor, bins: torch.Tensor, T: float) -> tuple[torch.Ten
 
 def _weighted(values: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
     """Sums over the bins: values (K, Q), weights (N, Q, h, w) -> (N, K, h, w)."""
-    if torch.jit.is_tracing():  # other engines copy all weights before a product, and none before a convolution
+    # Other engines copy all weights before a product, and none before a convolution.
+    if torch.jit.is_tracing():  # type: ignore[attr-defined, no-untyped-call]
         return torch.nn.functional.conv2d(weights, values[:, :, None, None])
     # flattening keeps either memory layout, so that nothing is copied
     sums: torch.Tensor = torch.matmul(values, weights.flatten(2))
