@@ -45,7 +45,8 @@ PUBLIC = {
     ),
     "training": (
         "Task", "TrainingOptions", "TrainingPictures", "TrainingResult", "ValidationBatch", "as_metadata",
-        "find_pictures", "fit", "load_square", "rebalancing_weights", "save_weights", "smooth_prior", "to_ab",
+        "colourfulness", "find_pictures", "fit", "lab_to_rgb", "load_square", "psnr", "rebalancing_weights",
+        "save_weights", "smooth_prior", "to_ab",
     ),
     "verification": ("Check", "Pair", "Report", "find_pairs", "verify", "verify_pair"),
     "weights": (

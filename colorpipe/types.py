@@ -1,8 +1,8 @@
 """The values that flow through colorpipe. Shapes are checked when a value is made.
 
-Outside the network arrays are numpy, height x width (x channels); inside they are torch, N x C x H x W. L is 0..100
-and ab are CIE units everywhere (white point D65, 2 degrees). This module imports neither numpy nor torch: it only
-looks at ``shape`` and ``dtype``, so that the command line can name these types without paying for them.
+Outside the network arrays are numpy, height x width (x channels); inside they are torch, N x C x H x W. L is 0..100,
+ab are CIE units (white point D65, 2 degrees). Neither numpy nor torch is imported: only ``shape`` and ``dtype`` are
+looked at, so that the command line can name these types without paying for them.
 """
 
 from __future__ import annotations
@@ -207,8 +207,8 @@ class InputSize:
     limit: int | None = None
     """The longer side is shrunk to at most this, with ``side=None``."""
     by: Shrinking = "bicubic"
-    """How, as the published script of the network does it: ``bicubic`` and ``bilinear`` with antialiasing, which is
-    Pillow's; ``two-point`` between the two nearest rows and columns without, which is OpenCV's INTER_LINEAR."""
+    """As the published script does it: ``bicubic`` and ``bilinear`` with antialiasing, which is Pillow's;
+    ``two-point`` between the two nearest rows and columns without, which is OpenCV's INTER_LINEAR."""
 
 
 VIVID = 80.0
@@ -230,41 +230,27 @@ class ChromaDistribution:
     natural_grey_T: float | None = None
     """The temperature where the network is sure that a place is grey; None is ``natural_T`` everywhere."""
     vibrance_at: torch.Tensor | None = None
-    """(N, 1, h', w'), 0 or more: ``natural_vibrance`` place by place, where the method knows it; below 1 weakens. None
-    is the same everywhere."""
+    """(N, 1, h', w'), 0 or more: ``natural_vibrance`` place by place, where the method knows it; below 1 weakens."""
 
     NEAR_GREY: ClassVar[float] = 11.0
     """Chroma, CIE units, up to which a bin counts as grey: the centre of a 10-unit grid and its four neighbours."""
 
     def __post_init__(self) -> None:
-        shape, bins = _shape(self.logits), _shape(self.bins)
+        shape, bins, wanted = _shape(self.logits), _shape(self.bins), (self.logits.shape[1], 2)
         _check(shape is not None and len(shape) == 4, "ChromaDistribution", f"logits are (N, Q, h, w), not {shape}")
-        wanted = (self.logits.shape[1], 2)
         _check(bins == wanted, "ChromaDistribution", f"bins are {wanted}, not {bins}")
         _check(self.natural_T > 0, "ChromaDistribution", f"natural_T is above 0, not {self.natural_T}")
-        grey = self.natural_grey_T
+        grey, vibrance = self.natural_grey_T, self.natural_vibrance
         _check(grey is None or grey > 0, "ChromaDistribution", f"natural_grey_T is above 0, not {grey}")
-        vibrance = self.natural_vibrance
         _check(vibrance >= 1, "ChromaDistribution", f"natural_vibrance is at least 1, not {vibrance}")
-        if self.vibrance_at is not None:
-            places = (shape[0], 1, *shape[2:]) if shape else None
-            found = _shape(self.vibrance_at)
+        if shape and self.vibrance_at is not None:
+            found, places = _shape(self.vibrance_at), (shape[0], 1, *shape[2:])
             _check(found == places, "ChromaDistribution", f"vibrance_at is {places}, not {found}")
 
     def first(self, count: int) -> ChromaDistribution:
         """That of the first ``count`` pictures."""
-        at = self.vibrance_at
-        return dataclasses.replace(self, logits=self.logits[:count], vibrance_at=None if at is None else at[:count])
-
-    def cpu(self) -> ChromaDistribution:
-        """The same in main memory, without gradients."""
-        at = self.vibrance_at
-        return dataclasses.replace(
-            self,
-            logits=self.logits.detach().cpu(),
-            bins=self.bins.detach().cpu(),
-            vibrance_at=None if at is None else at.detach().cpu(),
-        )
+        at = None if self.vibrance_at is None else self.vibrance_at[:count]
+        return dataclasses.replace(self, logits=self.logits[:count], vibrance_at=at)
 
     @staticmethod
     def strengthen(ab: torch.Tensor, vibrance: float | torch.Tensor) -> torch.Tensor:
@@ -330,8 +316,8 @@ class Recipe:
     guides: Mapping[str, str] = field(default_factory=dict)
     """SHA-256 of one input's hint and reference files, by kind and frame, as ``hints 0``."""
     in_effect: Mapping[str, Any] = field(default_factory=dict)
-    """Values that ``auto`` and the weights resolved to where the recipe was made: ``precision``, ``T``, ``vibrance``;
-    and the software and machine: ``versions``, ``machine``. This field does not count for ``digest``."""
+    """What ``auto`` and the weights came to where the recipe was made: ``precision``, ``T``, ``vibrance``; ``versions``
+    and ``machine``. This field does not count for ``digest``."""
 
     def to_json(self) -> str:
         return json.dumps(dataclasses.asdict(self), indent=2, sort_keys=True, default=str)

@@ -95,7 +95,7 @@ def test_train_help_has_the_flags_of_the_colorizer(cli: Cli) -> None:
     assert "--steps" in out
     assert "--resume" in out
     _, out, _ = cli("train", "--help")
-    assert "zhang" in " ".join(out.split()).partition("Trainable: ")[2]
+    assert "zhang" in " ".join(out.split()).partition("Methods that learn: ")[2]
 
 
 # --- flags ------------------------------------------------------------------------------------------------------------

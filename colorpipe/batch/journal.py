@@ -72,9 +72,12 @@ class Journal:
         return "done" if same else "stale"
 
     def half_made_of_another(self, source: Path, output: Path) -> HalfMade | None:
-        """What an earlier run finished of another source's film that is to have this name; None where there is none."""
+        """What an earlier run finished of another source's film that is to have this name; None where there is none.
+
+        A file that was exchanged is no other source: its film takes the name, and what was finished steps aside.
+        """
         there = half_made(working_folder(output)) if is_video(output) else None
-        return None if there is None or there.is_of(source) else there
+        return None if there is None or there.is_of(source) or there.lay_at(source) else there
 
     def is_of_another_recipe(self, source: Path, output: Path) -> bool:
         """Whether this source's result exists, untouched, but made by another recipe; decided without reading it."""

@@ -136,5 +136,9 @@ class Networks:
             seen = loaded.seen[-1] if loaded.seen else None
             loaded.seen.clear()
         if seen is not None:
-            seen = seen.first(1).cpu()
+            seen, at = seen.first(1), seen.vibrance_at
+            kept = None if at is None else at[:1].detach().cpu()
+            seen = dataclasses.replace(
+                seen, logits=seen.logits.detach().cpu(), bins=seen.bins.detach().cpu(), vibrance_at=kept
+            )
         return Prediction(prepared, ab, seen)

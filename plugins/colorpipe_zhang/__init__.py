@@ -107,7 +107,7 @@ def colorpipe_models() -> list[Model]:
             licence="Apache-2.0",
             summary="23.6 M parameters, comes with colorpipe: knows most",
             paper=Zhang.paper,
-            trained_on="30,653 colour photographs, on DINOv2's encoder; see the plugin's README",
+            trained_on="some 34,500 colour photographs, on DINOv2's encoder; see the plugin's README",
         ),
         Model.shipped(
             BUNDLED,

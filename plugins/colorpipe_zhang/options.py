@@ -27,7 +27,10 @@ class TrainOptions(TrainingOptions):
         "what it learns: colour, or, where the network at --start knows colour already, which colours to make stronger",
     )
     colourful: float = option(
-        6.5, "learning which colours to make stronger: 0 nearest to the truth, more is more colourful", min=0, max=20
+        6.5,
+        "learning which colours to make stronger: 0 keeps close to the truth, more is more colourful",
+        min=0,
+        max=20,
     )
     teacher: str | None = option(
         None, "a network that it learns from, too: zhang-base, or a file of what another one has learned"

@@ -35,6 +35,10 @@ class HalfMade:
     """The path of the source, for a person."""
     frames: int
 
+    def lay_at(self, source: Path) -> bool:
+        """Whether its source lay where this file is."""
+        return os.path.abspath(self.source) == os.path.abspath(source)
+
     def is_of(self, source: Path) -> bool:
         """Whether it was made from this file, by its content; not from one that cannot be read."""
         try:
