@@ -23,17 +23,15 @@ class DevicePool:
 
     def __init__(self, session: Session) -> None:
         self._pipeline, self._runtimes = session.pipeline, session.runtimes
-        self._own = own = threading.local()
+        self._own = threading.local()
         self._learning = [threading.Lock() for _ in self._runtimes]
         count = len(self) if len(self) > 1 else min(2, self._runtimes[0].lanes)
         left = itertools.cycle(range(len(self)))
         torch = sys.modules.get("torch")  # an engine may have done without
         threads = torch.get_num_threads() if torch else 0
-        own, runtimes = self._own, self._runtimes  # with the pool itself, its end would wait for a garbage collection
+        # Without ``self``: in a circle with its executor a pool would keep its networks until Python looks for circles.
+        own, runtimes = self._own, self._runtimes
 
-        runtimes = self._runtimes
-
-        # without ``self``: in a circle with its executor a pool would keep its networks until Python looks for circles
         def begin() -> None:
             own.place = next(left)
             if torch is None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import deque
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -61,7 +62,7 @@ class MethodRunner:
         self.start_up = self.learning = 0.0
         self._session: Session | None = None
         self._learned_from: Case | Clip | None = None
-        self._seen: list[ChromaDistribution] = []
+        self._seen: deque[ChromaDistribution] = deque(maxlen=1)  # the last one: a film has one for each frame
 
     @property
     def recipe(self) -> Recipe | None:
